@@ -48,7 +48,7 @@ private:
 
 Error ioError(std::string_view doing, const std::filesystem::path& path, int errnoValue)
 {
-    const char* advice = errnoValue == ENOSPC || errnoValue == EDQUOT ? " Free some space and try again."
+    const char* advice = errnoValue == ENOSPC || errnoValue == EDQUOT  ? " Free some space and try again."
                          : errnoValue == EACCES || errnoValue == EPERM ? " Check who may read and write there."
                                                                        : "";
     return {ErrorCode::Io, fmt::format("Could not {} {}: {}.{}", doing, path.string(), std::strerror(errnoValue), advice),
@@ -66,8 +66,8 @@ Result<std::string> readFile(const std::filesystem::path& file, std::uint64_t li
     if (S_ISDIR(status.st_mode))
         return ioError("read", file, EISDIR);
     if (static_cast<std::uint64_t>(status.st_size) > limitBytes)
-        return Error{ErrorCode::Format, fmt::format("{} has {} bytes, more than the {} expected of such a file.", file.string(),
-                                                    status.st_size, limitBytes)};
+        return Error{ErrorCode::Format,
+                     fmt::format("{} has {} bytes, more than the {} expected of such a file.", file.string(), status.st_size, limitBytes)};
     std::string content;
     char buffer[1 << 16];
     for (;;) {
@@ -80,7 +80,8 @@ Result<std::string> readFile(const std::filesystem::path& file, std::uint64_t li
             return content;
         content.append(buffer, static_cast<std::size_t>(got));
         if (content.size() > limitBytes)
-            return Error{ErrorCode::Format, fmt::format("{} has more than the {} bytes expected of such a file.", file.string(), limitBytes)};
+            return Error{ErrorCode::Format,
+                         fmt::format("{} has more than the {} bytes expected of such a file.", file.string(), limitBytes)};
     }
 }
 

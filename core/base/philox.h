@@ -15,22 +15,22 @@ namespace espalier {
 
 /// What a random draw is for. The numbers are part of the meaning of a seed: never renumber, only append.
 enum class Stream : std::uint32_t {
-    Initial = 1,     // initial values of parameters
-    Order = 2,       // order of the images of an epoch
-    Augment = 3,     // flips, crops
-    Timestep = 4,    // t of the diffusion loss
-    Noise = 5,       // epsilon of the diffusion loss
-    Dropout = 6,     // masks inside the model
-    DropPath = 7,    // stochastic depth
-    LabelDrop = 8,   // classifier-free guidance training
-    SampleStart = 9, // x_T of a sample
+    Initial = 1,      // initial values of parameters
+    Order = 2,        // order of the images of an epoch
+    Augment = 3,      // flips, crops
+    Timestep = 4,     // t of the diffusion loss
+    Noise = 5,        // epsilon of the diffusion loss
+    Dropout = 6,      // masks inside the model
+    DropPath = 7,     // stochastic depth
+    LabelDrop = 8,    // classifier-free guidance training
+    SampleStart = 9,  // x_T of a sample
     SampleNoise = 10, // noise of the reverse process
     SampleLabel = 11, // class of a sample
-    Garden = 12,     // pictures of the built-in set
-    Features = 13,   // weights of the random feature networks
-    Ceiling = 14,    // uniform noise pictures of the ceiling of FD
-    Search = 15,     // candidates of a supernet
-    Subset = 16,     // which images a statistic is made from
+    Garden = 12,      // pictures of the built-in set
+    Features = 13,    // weights of the random feature networks
+    Ceiling = 14,     // uniform noise pictures of the ceiling of FD
+    Search = 15,      // candidates of a supernet
+    Subset = 16,      // which images a statistic is made from
 };
 
 struct PhiloxBlock {

@@ -55,6 +55,9 @@ private:
 };
 
 /// Exit status of every program: 0 done, 1 failed, 2 used wrongly.
-inline int exitCode(const Error& error) { return error.code == ErrorCode::Usage ? 2 : 1; }
+inline int exitCode(const Error& error)
+{
+    return error.code == ErrorCode::Usage ? 2 : 1;
+}
 
 } // namespace espalier

@@ -42,10 +42,10 @@ std::vector<float> goldenParameter(std::string_view name, const std::vector<std:
     std::vector<float> values(u.size());
     const double fanIn = shape.size() < 2 ? 1.0 : static_cast<double>(elements({shape.begin() + 1, shape.end()}));
     for (std::size_t i = 0; i < u.size(); ++i) {
-        const double v = shape.size() >= 2                                     ? u[i] * std::sqrt(3.0 / fanIn)
+        const double v = shape.size() >= 2                                    ? u[i] * std::sqrt(3.0 / fanIn)
                          : name.find("running_var") != std::string_view::npos ? 1.0 + 0.5 * u[i]
-                         : name.ends_with("weight")                            ? 1.0 + 0.1 * u[i]
-                                                                               : 0.1 * u[i];
+                         : name.ends_with("weight")                           ? 1.0 + 0.1 * u[i]
+                                                                              : 0.1 * u[i];
         values[i] = static_cast<float>(v);
     }
     return values;

@@ -21,6 +21,6 @@ std::vector<float> goldenInput(std::string_view name, const std::vector<std::int
 } // namespace espalier::tests
 
 /// Skips the running test, visibly, when a golden file is not there.
-#define ESPALIER_NEED_GOLDEN(file)                                                                                                        \
-    if (!std::filesystem::exists(file))                                                                                                   \
+#define ESPALIER_NEED_GOLDEN(file)                                                                                                         \
+    if (!std::filesystem::exists(file))                                                                                                    \
     GTEST_SKIP() << "no golden file " << (file)
