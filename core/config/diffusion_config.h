@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/config/field.h"
+
+#include <array>
+#include <cstdint>
+
+namespace espalier::config {
+
+enum class BetaSchedule { Linear, Quad, Warmup10, Warmup50, Const, Jsd, Cosine };
+template <>
+struct Names<BetaSchedule> {
+    static constexpr std::array<std::pair<BetaSchedule, const char*>, 7> kAll{{{BetaSchedule::Linear, "linear"},
+                                                                               {BetaSchedule::Quad, "quad"},
+                                                                               {BetaSchedule::Warmup10, "warmup10"},
+                                                                               {BetaSchedule::Warmup50, "warmup50"},
+                                                                               {BetaSchedule::Const, "const"},
+                                                                               {BetaSchedule::Jsd, "jsd"},
+                                                                               {BetaSchedule::Cosine, "cosine"}}};
+};
+
+/// What the network predicts (Ho et al. 2020, section 3.2; names as in tqch/ddpm-torch).
+enum class MeanType { Eps, X0, Mean };
+template <>
+struct Names<MeanType> {
+    static constexpr std::array<std::pair<MeanType, const char*>, 3> kAll{
+        {{MeanType::Eps, "eps"}, {MeanType::X0, "x_0"}, {MeanType::Mean, "mean"}}};
+};
+
+enum class VarType { FixedLarge, FixedSmall };
+template <>
+struct Names<VarType> {
+    static constexpr std::array<std::pair<VarType, const char*>, 2> kAll{
+        {{VarType::FixedLarge, "fixed-large"}, {VarType::FixedSmall, "fixed-small"}}};
+};
+
+enum class LossType { Mse, Kl };
+template <>
+struct Names<LossType> {
+    static constexpr std::array<std::pair<LossType, const char*>, 2> kAll{{{LossType::Mse, "mse"}, {LossType::Kl, "kl"}}};
+};
+
+struct DiffusionConfig { // path "diffusion"
+    std::int64_t timesteps = 1000;
+    BetaSchedule betaSchedule = BetaSchedule::Linear;
+    double betaStart = 1e-4, betaEnd = 0.02;
+    MeanType meanType = MeanType::Eps;
+    VarType varType = VarType::FixedLarge;
+    LossType lossType = LossType::Mse;
+    static void describe(auto& self, auto&& field)
+    {
+        field("timesteps", self.timesteps, "Noise levels of the forward process", {.min = 2, .max = 10000, .unit = "steps"});
+        field("beta_schedule", self.betaSchedule, "How the noise grows from level to level");
+        field("beta_start", self.betaStart, "Noise variance of the first level", {.min = 1e-9, .max = 1.0});
+        field("beta_end", self.betaEnd, "Noise variance of the last level", {.min = 1e-9, .max = 1.0});
+        field("model_mean_type", self.meanType, "What the network predicts: the noise, the clean image, or the posterior mean");
+        field("model_var_type", self.varType, "Variance of the reverse process: beta, or the posterior variance");
+        field("loss_type", self.lossType, "Squared error, or the variational bound in bits per dimension");
+    }
+};
+
+enum class SamplerKind { Ddpm, Ddim };
+template <>
+struct Names<SamplerKind> {
+    static constexpr std::array<std::pair<SamplerKind, const char*>, 2> kAll{{{SamplerKind::Ddpm, "ddpm"}, {SamplerKind::Ddim, "ddim"}}};
+};
+
+enum class SkipSchedule { Linear, Quadratic };
+template <>
+struct Names<SkipSchedule> {
+    static constexpr std::array<std::pair<SkipSchedule, const char*>, 2> kAll{
+        {{SkipSchedule::Linear, "linear"}, {SkipSchedule::Quadratic, "quadratic"}}};
+};
+
+/// How images are drawn from a diffusion model.
+struct SamplerConfig { // paths "samples.sampler", "evaluation.sampler"
+    SamplerKind kind = SamplerKind::Ddim;
+    std::int64_t steps = 50;
+    double eta = 0.0;
+    SkipSchedule skip = SkipSchedule::Linear;
+    static void describe(auto& self, auto&& field)
+    {
+        field("kind", self.kind, "Ancestral sampling over all levels (ddpm), or DDIM over some of them", {.change = Change::AtResume});
+        field("steps", self.steps, "Levels that DDIM visits", {.min = 1, .max = 10000, .unit = "steps", .change = Change::AtResume});
+        field("eta", self.eta, "Noise of DDIM: 0 is deterministic, 1 is as noisy as ancestral sampling",
+              {.min = 0.0, .max = 1.0, .change = Change::AtResume});
+        field("skip", self.skip, "Which levels DDIM visits", {.advanced = true, .change = Change::AtResume});
+    }
+};
+
+} // namespace espalier::config
