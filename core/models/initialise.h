@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/models/model.h"
+
+#include <cstdint>
+
+namespace espalier::models {
+
+/// Xavier-uniform with gain sqrt(scale): U(-a, a) with a = sqrt(6 scale / (fan in + fan out)), fans with the area of the kernel.
+Initial xavierUniform(at::IntArrayRef shape, double scale);
+
+/// Gives every parameter its first values: a pure function of the seed and its published name, so any rank makes the same.
+void initialise(Model& model, std::uint64_t seed);
+/// The values that `initialise` would give a parameter of that name and shape, on the CPU.
+at::Tensor initialValues(const std::string& name, at::IntArrayRef shape, const Initial& initial, std::uint64_t seed);
+
+} // namespace espalier::models

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/config/model_config.h"
+#include "core/models/model.h"
+
+#include <c10/core/TensorOptions.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace espalier::models {
+
+/// Everything that decides the U-Net's parameters, as the published constructor takes it.
+struct UNetOptions {
+    std::int64_t inChannels = 3, outChannels = 3; // of the network inside: block_size² as many as the picture has
+    std::int64_t hidChannels = 128;
+    std::vector<std::int64_t> chMultipliers{1, 2, 2, 2};
+    std::int64_t numResBlocks = 2;
+    std::vector<bool> applyAttn{false, true, false, false};
+    std::int64_t timeEmbeddingDim = 0; // 0: four times hidChannels
+    double dropRate = 0.1;
+    bool resampleWithConv = true;
+    std::int64_t blockSize = 1; // > 1: pixels folded into channels around the network, whose names gain the prefix "_model."
+};
+
+/// The U-Net of the DDPM baseline (tqch/ddpm-torch): names, order and arithmetic as published.
+class UNet final : public Model {
+public:
+    UNet(const UNetOptions& options, const ImageShape& image, const at::TensorOptions& tensors);
+    ~UNet() override;
+
+    std::string kind() const override { return "unet"; }
+    ImageShape image() const override { return m_image; }
+    Initial initialOf(const std::string& parameter) const override;
+    at::Tensor forward(const tensors::Batch& batch, const tensors::Path& path, const tensors::Draws& draws) override;
+    /// Called with the published name and the output of every named module below the top, in the order they run; for tests and probes.
+    std::function<void(const std::string&, const at::Tensor&)> watch;
+
+private:
+    struct Net;
+    UNetOptions m_options;
+    ImageShape m_image;
+    std::shared_ptr<Net> m_net;
+};
+
+} // namespace espalier::models

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/base/json.h"
+#include "core/base/result.h"
+#include "core/tensors/state.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace espalier::tensors {
+
+/// A TrainState copied to the host: writing it does not touch the tensors that training goes on with.
+struct Snapshot {
+    struct Shard {
+        std::string file; // "model.safetensors"
+        std::vector<std::pair<std::string, at::Tensor>> tensors;
+    };
+    std::vector<Shard> shards;
+    Json manifest; // schema, counters, fingerprint, parts, what the caller added; files are added by writeCheckpoint
+};
+
+/// Copies the state to the host. `about` goes into the manifest as it is (run id, stage, model configuration); `clock` holds
+/// whatever depends on time (training seconds, date): it stands in the manifest alone, so equal training gives equal shards.
+/// Waits for the device.
+Snapshot snapshot(const TrainState& state, const Json& about, const Json& clock);
+
+/// Writes `folder` whole or not at all: shards and manifest into `.<name>.part` beside it, synced, then renamed. May run on any
+/// thread. An existing folder of that name is replaced only when it is not a valid checkpoint.
+Result<Done> writeCheckpoint(const Snapshot& snapshot, const std::filesystem::path& folder);
+
+/// What a manifest says, without reading the shards.
+struct Manifest {
+    struct File {
+        std::string name;
+        std::uint64_t bytes = 0;
+        std::string sha256;
+    };
+    std::vector<File> files;
+    std::vector<std::string> weights; // "raw", "ema:0.9999"
+    Counters counters;
+    Fingerprint madeOn;
+    Json parts, about, clock;
+};
+Result<Manifest> readManifest(const std::filesystem::path& folder);
+
+/// Are all files there with their sizes and, when `hashes`, their SHA-256? The sentence names the first that is not.
+Result<Done> verifyCheckpoint(const std::filesystem::path& folder, bool hashes = true);
+
+/// Verifies, then copies into the tensors that `state` already owns; names, shapes and dtypes must be exactly its own. Nothing is
+/// changed unless all fits. Counters and parts are set too; `state.madeOn` stays that of this process. The manifest comes back, to compare
+/// fingerprints.
+Result<Manifest> loadCheckpoint(const std::filesystem::path& folder, TrainState& state);
+
+/// Weights alone, for sampling and evaluation, on the host, by published names. `from` is a checkpoint folder or a safetensors file of
+/// anyone. `which` is "raw", "ema" (the first average; raw where there is none) or "ema:0.9999". A lone file has only one kind of weights
+/// and ignores it.
+Result<TensorMap> readWeights(const std::filesystem::path& from, const std::string& which);
+
+/// Copies weights into named parameters: every name must be there with its shape, and nothing may be left over. A prefix
+/// `module.` (data-parallel training of the published code) is dropped. The sentence names the first tensor that does not fit.
+Result<Done> copyWeights(const TensorMap& weights, std::vector<std::pair<std::string, at::Tensor>> parameters, const std::string& file);
+
+} // namespace espalier::tensors
