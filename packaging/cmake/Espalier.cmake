@@ -2,6 +2,14 @@
 # How a folder becomes a target: espalier_library, espalier_program, espalier_test.
 include_guard(GLOBAL)
 
+# ccache, when there is one. Precompiled headers are cached only with this sloppiness; without a base folder a second clone
+# would find nothing.
+find_program(ESPALIER_CCACHE ccache)
+if(ESPALIER_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros
+        CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${ESPALIER_CCACHE})
+endif()
+
 find_package(Threads REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
