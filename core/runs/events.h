@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/base/json.h"
+#include "core/base/result.h"
+#include "core/runs/run_state.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace espalier::runs {
+
+/// One line of events.jsonl: {"time": …, "kind": "checkpoint", …fields}.
+struct Event {
+    double time = 0.0; // seconds since 1970
+    std::string kind;
+    Json fields = Json::object();
+};
+
+// The kinds that we write. Each has `kKind`, `fields()` and `from(event)`; from() gives nothing for another kind or wrong fields.
+
+struct Created {
+    static constexpr std::string_view kKind = "created";
+    std::string runId, name, program;
+    Json fields() const;
+    static std::optional<Created> from(const Event&);
+};
+struct StateChanged {
+    static constexpr std::string_view kKind = "state";
+    RunState state = RunState::New;
+    std::string why;
+    Json fields() const;
+    static std::optional<StateChanged> from(const Event&);
+};
+/// An attempt begins: what it runs on and how long it will be (0: no such limit; ofSteps is the forecast when only others limit).
+struct Started {
+    static constexpr std::string_view kKind = "started";
+    int attempt = 1;
+    std::int64_t fromStep = 0;
+    int ranks = 1;
+    std::string devices;
+    std::int64_t ofSteps = 0, ofImages = 0;
+    double ofSeconds = 0.0;
+    Json fields() const;
+    static std::optional<Started> from(const Event&);
+};
+/// Attempt `attempt` goes on from `fromStep`: scalars, samples and checkpoints of earlier attempts beyond it are superseded.
+struct Resumed {
+    static constexpr std::string_view kKind = "resumed";
+    int attempt = 2;
+    std::int64_t fromStep = 0;
+    Json fields() const;
+    static std::optional<Resumed> from(const Event&);
+};
+struct StageStarted {
+    static constexpr std::string_view kKind = "stage";
+    int index = 0;
+    std::string id;
+    std::int64_t fromStep = 0;
+    Json fields() const;
+    static std::optional<StageStarted> from(const Event&);
+};
+struct CheckpointWritten {
+    static constexpr std::string_view kKind = "checkpoint";
+    std::int64_t step = 0;
+    int stage = 0;
+    std::string folder; // relative: "checkpoints/step-0000100"
+    std::uint64_t bytes = 0;
+    std::string because; // "interval", "wish", "pause", "stop", "finish", "stage"
+    Json fields() const;
+    static std::optional<CheckpointWritten> from(const Event&);
+};
+struct CheckpointRemoved {
+    static constexpr std::string_view kKind = "checkpoint_removed";
+    std::int64_t step = 0;
+    std::string folder, because;
+    Json fields() const;
+    static std::optional<CheckpointRemoved> from(const Event&);
+};
+struct SamplesDrawn {
+    static constexpr std::string_view kKind = "samples";
+    std::int64_t step = 0;
+    int stage = 0;
+    std::string weights; // "ema", "ema:0.9999", "raw"
+    std::string folder;  // relative
+    std::string grid;    // relative: the grid's PNG
+    std::int64_t count = 0;
+    int columns = 0;
+    Json recipe = Json::object(); // sampler, steps, eta, seed, classes …
+    double seconds = 0.0;
+    Json fields() const;
+    static std::optional<SamplesDrawn> from(const Event&);
+};
+struct Evaluated {
+    static constexpr std::string_view kKind = "evaluation";
+    std::int64_t step = 0;
+    int stage = 0;
+    std::string weights;
+    std::string metric; // "fd", "fid", "nearest" …
+    double value = std::numeric_limits<double>::quiet_NaN();
+    std::optional<double> spread, floor, ceiling;
+    Json recipe = Json::object(); // says "name": "FD-1k, EMA, DDIM-50, seed 1" and all that it rests on
+    Json extra = Json::object();  // other numbers of the same evaluation
+    double seconds = 0.0;
+    Json fields() const;
+    static std::optional<Evaluated> from(const Event&);
+};
+struct Warned {
+    static constexpr std::string_view kKind = "warning";
+    std::string message;
+    std::int64_t step = -1; // -1: not at a step
+    Json fields() const;
+    static std::optional<Warned> from(const Event&);
+};
+struct Overridden {
+    static constexpr std::string_view kKind = "override";
+    std::string path;
+    Json before, after;
+    bool forced = false; // --override on a setting that may not change
+    Json fields() const;
+    static std::optional<Overridden> from(const Event&);
+};
+struct WishAnswered {
+    static constexpr std::string_view kKind = "wish";
+    std::string id, wish, answer; // answer: one sentence
+    bool granted = true;
+    std::int64_t step = -1;
+    Json fields() const;
+    static std::optional<WishAnswered> from(const Event&);
+};
+struct Failed {
+    static constexpr std::string_view kKind = "failure";
+    std::string message, detail;
+    std::int64_t step = -1;
+    std::string checkpoint; // relative folder of the last good checkpoint, or ""
+    int rank = -1;
+    std::string code; // "memory", "io", "lost" … (errorCodeText)
+    Json fields() const;
+    static std::optional<Failed> from(const Event&);
+};
+
+template <class T>
+Event makeEvent(const T& what, double time)
+{
+    return {time, std::string(T::kKind), what.fields()};
+}
+/// Stamped with the time now.
+Event makeEventNow(std::string_view kind, Json fields);
+template <class T>
+Event makeEvent(const T& what)
+{
+    return makeEventNow(T::kKind, what.fields());
+}
+
+/// "usage", "io", "memory" …
+std::string_view errorCodeText(ErrorCode code);
+ErrorCode errorCodeFromText(std::string_view text);
+
+std::string eventLine(const Event& event); // with the newline
+std::optional<Event> parseEventLine(std::string_view line);
+
+/// The pen of events.jsonl: one write per line. A file that does not end in a newline gets one on opening. One thread.
+class EventLog {
+public:
+    static Result<EventLog> open(const std::filesystem::path& file);
+    EventLog(EventLog&&) noexcept;
+    EventLog& operator=(EventLog&&) noexcept;
+    ~EventLog();
+
+    Result<Done> append(const Event& event);
+    template <class T>
+    Result<Done> write(const T& what)
+    {
+        return append(makeEvent(what));
+    }
+
+private:
+    EventLog(int fd, std::filesystem::path file) : m_fd(fd), m_file(std::move(file)) {}
+    int m_fd = -1;
+    std::filesystem::path m_file;
+    bool m_torn = false; // the last write stopped in the middle of its line
+};
+
+/// Reads a growing events.jsonl piece by piece. Skips lines that are no events (counted) or longer than kMaxLine; leaves a torn last line
+/// for later.
+class EventReader {
+public:
+    static constexpr std::size_t kMaxLine = 1 << 20;
+    explicit EventReader(std::filesystem::path file) : m_file(std::move(file)) {}
+    /// What was added since the last call. A file that is not there yet has nothing; one that shrank is read anew (restarted() says so).
+    std::vector<Event> poll();
+    std::int64_t badLines() const { return m_badLines; }
+    bool restarted() const { return m_restarted; }
+
+private:
+    std::filesystem::path m_file;
+    std::uint64_t m_offset = 0, m_inode = 0;
+    std::string m_rest;
+    bool m_skipping = false, m_restarted = false;
+    std::int64_t m_badLines = 0;
+};
+
+} // namespace espalier::runs

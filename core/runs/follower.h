@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/base/json.h"
+#include "core/runs/events.h"
+#include "core/runs/lease.h"
+#include "core/runs/pyramid.h"
+#include "core/runs/run_folder.h"
+#include "core/runs/run_state.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace espalier::runs {
+
+struct Progress {
+    std::int64_t step = 0, ofSteps = 0; // ofSteps 0: not limited by steps
+    double images = 0.0, ofImages = 0.0;
+    double seconds = 0.0, ofSeconds = 0.0; // training time
+    double imagesPerSecond = 0.0;
+    double fraction = 0.0;            // 0 … 1, of the limit that is nearest
+    std::optional<double> etaSeconds; // while it trains
+};
+
+struct StageEntry {
+    int index = 0;
+    std::string id;
+    std::int64_t fromStep = 0;
+    double time = 0.0;
+};
+struct SampleEntry {
+    SamplesDrawn drawn;
+    double time = 0.0;
+};
+struct CheckpointEntry {
+    std::int64_t step = 0;
+    int stage = 0;
+    std::string folder; // relative to the run folder
+    std::uint64_t bytes = 0;
+    std::string because;
+    bool keptByHand = false;
+    std::optional<double> metric; // the newest distance of this step's averaged weights
+    double time = 0.0;
+};
+struct EvaluationEntry {
+    Evaluated evaluated;
+    double time = 0.0;
+};
+
+/// What one poll() found new.
+struct RunChanges {
+    std::vector<Event> events;          // in order
+    std::vector<std::string> grownTags; // curves with new or hidden points
+    bool state = false, progress = false, stages = false, samples = false, checkpoints = false, evaluations = false, config = false;
+    bool superseded = false; // a resume hid points, samples or checkpoints
+    bool any() const
+    {
+        return !events.empty() || !grownTags.empty() || state || progress || stages || samples || checkpoints || evaluations || config ||
+               superseded;
+    }
+};
+
+/// Follows one run folder. Reads only; costs a few stat calls when nothing changed. One thread.
+class RunFollower {
+public:
+    explicit RunFollower(std::filesystem::path folder);
+    ~RunFollower();
+    RunFollower(RunFollower&&) noexcept;
+    RunFollower& operator=(RunFollower&&) noexcept;
+
+    RunChanges poll();
+
+    const RunFolder& folder() const;
+    RunState state() const;
+    /// Why it is in that state: the cause of a failure, what was saved …
+    const std::string& why() const;
+    const std::optional<Failed>& failure() const;
+    const Progress& progress() const;
+    int attempt() const;
+    /// The "config" of config.json; null while it cannot be read, then problem() says why.
+    const Json& config() const;
+    /// What is damaged, in one sentence; empty when all is well.
+    std::string problem() const;
+
+    const std::vector<StageEntry>& stages() const;
+    const std::vector<SampleEntry>& samples() const;
+    const std::vector<CheckpointEntry>& checkpoints() const;
+    const std::vector<EvaluationEntry>& evaluations() const;
+    /// All events but superseded samples, checkpoints and evaluations are in here too: the whole history.
+    const std::vector<Event>& events() const;
+
+    std::vector<std::string> tags() const;
+    /// Nothing for an unknown tag. Valid until the next poll().
+    const Pyramid* curve(std::string_view tag) const;
+    std::string unit(std::string_view tag) const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> m_impl;
+};
+
+} // namespace espalier::runs

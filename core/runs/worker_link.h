@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The worker's end of its supervisor: environment, two pipes of JSON lines, and the promise not to outlive it.
+// Control pipe (supervisor -> worker): {"wish": {…}} | {"stop": "now"}; EOF: the supervisor is gone.
+// Status pipe (worker -> supervisor): {"kind": "started" | "step" | "failed" | "end" | "progress" | "result", …}.
+
+#include "core/base/json.h"
+#include "core/base/result.h"
+#include "core/runs/control.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace espalier::runs {
+
+namespace environment {
+inline constexpr const char* kControlFd = "ESPALIER_CONTROL_FD";
+inline constexpr const char* kStatusFd = "ESPALIER_STATUS_FD";
+inline constexpr const char* kSupervisor = "ESPALIER_SUPERVISOR_PID";  // the parent that the worker expects
+inline constexpr const char* kHangSeconds = "ESPALIER_HANG_SECONDS";   // no heartbeat for so long: the worker hangs (600)
+inline constexpr const char* kGraceSeconds = "ESPALIER_GRACE_SECONDS"; // between SIGTERM and SIGKILL of workers (5)
+inline constexpr const char* kWorkerBinary = "ESPALIER_WORKER_BINARY";
+inline constexpr const char* kLibrary = "ESPALIER_LIBRARY";
+} // namespace environment
+
+/// Place of this process among the workers of a run: RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT.
+struct Ranks {
+    int rank = 0, worldSize = 1, localRank = 0;
+    std::string masterAddress = "127.0.0.1";
+    int masterPort = 0;
+};
+/// From the environment; one rank alone when RANK is not set. Usage error that names a variable that makes no sense.
+Result<Ranks> ranksFromEnvironment();
+
+enum class EndedHow { Finished, Paused, Stopped };
+std::string_view endText(EndedHow how);
+std::optional<EndedHow> endFromText(std::string_view text);
+
+/// Make it first thing in main of a worker: arms PDEATHSIG, checks the parent, and starts the thread that reads the control pipe.
+/// Without a supervisor (variables not set) it does nothing, so that a worker can be run by hand. All methods: any thread.
+class WorkerLink {
+public:
+    WorkerLink();
+    ~WorkerLink(); // joins the thread
+    WorkerLink(const WorkerLink&) = delete;
+    WorkerLink& operator=(const WorkerLink&) = delete;
+
+    bool supervised() const { return m_control >= 0; }
+
+    /// Wishes that arrived since the last call, oldest first. Only rank 0 gets any.
+    std::vector<Wish> takeWishes();
+    /// A pause or stop wish was seen, or the job was cancelled: long work (sampling, evaluation) should come to its end early.
+    bool stopRequested() const { return m_stop.stop_requested(); }
+    std::stop_token stopToken() const { return m_stop.get_token(); }
+    /// Stands for a wish that did not come through the pipe (a signal to a worker run by hand).
+    void requestStop();
+
+    void started(const Json& details = Json::object());
+    /// At most one line a second goes out: call it every step. Also call it (same step) while sampling, saving or evaluating.
+    void heartbeat(std::int64_t step, std::string_view doing = "training");
+    /// Before a failed worker exits with exitCode(error).
+    void failed(const Error& error, std::int64_t step = -1, std::string_view checkpoint = "");
+    /// Before a train worker exits with 0; the supervisor then writes the state.
+    void end(EndedHow how, std::int64_t step);
+
+    // Jobs (sample, evaluate, export, bench …): progress at most ten times a second, then one result.
+    void progress(double done, double of, std::string_view what);
+    void result(const Json& result);
+
+private:
+    void readControl(std::stop_token stop);
+    void take(const std::string& line);
+    void send(const Json& line);
+
+    int m_control = -1, m_status = -1, m_wake = -1;
+    std::mutex m_mutex; // wishes
+    std::vector<Wish> m_wishes;
+    std::mutex m_sendMutex;
+    std::chrono::steady_clock::time_point m_lastHeartbeat{}, m_lastProgress{};
+    std::string m_lastDoing;
+    std::stop_source m_stop;
+    std::jthread m_reader; // last: joins before the rest goes
+};
+
+} // namespace espalier::runs
