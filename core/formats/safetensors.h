@@ -20,20 +20,12 @@ namespace espalier::formats {
 
 // ── Types ──
 
+// clang-format off
 enum class DType {
-    Bool,
-    F4,
-    F6E2M3,
-    F6E3M2,
-    U8,
-    I8,
-    F8E5M2,
-    F8E4M3,
-    F8E8M0,
-    F8E4M3FNUZ,
-    F8E5M2FNUZ, // clang-format off
+    Bool, F4, F6E2M3, F6E3M2, U8, I8, F8E5M2, F8E4M3, F8E8M0, F8E4M3FNUZ, F8E5M2FNUZ,
     I16, U16, F16, BF16, I32, U32, F32, C64, F64, I64, U64,
-}; // clang-format on
+};
+// clang-format on
 
 /// Bits of one element: 4 and 6 exist, so never divide by 8 before multiplying by the count.
 int bitsOf(DType dtype);

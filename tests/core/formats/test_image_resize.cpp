@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/formats/image_quantise.h"
+#include "core/formats/image_resize.h"
+#include "core/formats/safetensors.h"
+#include "tests/core/formats/golden_json.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+using namespace espalier;
+using namespace espalier::formats;
+using namespace espalier::tests;
+
+namespace {
+
+/// images.json with its safetensors, and the pictures that its cases begin with.
+class Images : public testing::Test {
+protected:
+    void SetUp() override
+    {
+        const auto folder = goldenFolder() / "images";
+        ESPALIER_NEED_GOLDEN(folder / "images.json");
+        m_list = jsonOf(folder / "images.json");
+        auto reader = SafetensorsReader::open(folder / "images.safetensors");
+        ASSERT_TRUE(reader) << reader.error().message;
+        m_stored.emplace(std::move(*reader));
+        // Held-out folders fill their inputs from other names and say so in the rule.
+        const auto rule = m_list.at("picture").get<std::string>();
+        m_prefix = rule.find("input:held/images/") != std::string::npos ? "input:held/images/" : "input:images/";
+    }
+
+    Image picture(const std::string& name, int height, int width) const
+    {
+        Image image = Image::ofSize(width, height);
+        const auto u = goldenUniform(m_prefix + name, image.rgb.size());
+        for (std::size_t i = 0; i < u.size(); ++i) {
+            const int c = static_cast<int>(i % 3), x = static_cast<int>(i / 3) % width, y = static_cast<int>(i / 3) / width;
+            image.rgb[i] =
+                static_cast<std::uint8_t>(x < width / 2 ? static_cast<int>(std::floor((u[i] + 1) * 128)) : (4 * x + 3 * y + 60 * c) % 256);
+        }
+        return image;
+    }
+
+    template <class T>
+    std::vector<T> stored(const std::string& name) const
+    {
+        const auto* entry = m_stored->find(name);
+        if (!entry)
+            return {};
+        std::vector<T> values(entry->bytes() / sizeof(T));
+        EXPECT_TRUE(m_stored->copy(*entry, std::as_writable_bytes(std::span(values))));
+        return values;
+    }
+
+    void expectImage(const Image& got, const Json& want) const
+    {
+        ASSERT_EQ((std::vector<int>{got.height, got.width, 3}), want.at("shape").get<std::vector<int>>());
+        if (want.contains("tensor")) {
+            EXPECT_EQ(got.rgb, stored<std::uint8_t>(want.at("tensor")));
+        }
+        std::int64_t sum = 0, indexSum = 0;
+        for (std::size_t i = 0; i < got.rgb.size(); ++i) {
+            sum += got.rgb[i];
+            indexSum += got.rgb[i] * static_cast<std::int64_t>(i % 1013);
+        }
+        EXPECT_EQ(sum, want.at("sum").get<std::int64_t>());
+        EXPECT_EQ(indexSum, want.at("index_sum").get<std::int64_t>());
+        EXPECT_EQ(sha256(std::as_bytes(std::span(got.rgb))), want.at("sha256").get<std::string>());
+        const auto first = want.at("first").get<std::vector<int>>();
+        EXPECT_TRUE(std::equal(first.begin(), first.end(), got.rgb.begin()));
+    }
+
+    Json m_list;
+    std::optional<SafetensorsReader> m_stored;
+    std::string m_prefix;
+};
+
+ResizeFilter filterOf(const std::string& name)
+{
+    static const std::map<std::string, ResizeFilter> all{{"nearest", ResizeFilter::Nearest},   {"box", ResizeFilter::Box},
+                                                         {"bilinear", ResizeFilter::Bilinear}, {"hamming", ResizeFilter::Hamming},
+                                                         {"bicubic", ResizeFilter::Bicubic},   {"lanczos", ResizeFilter::Lanczos}};
+    return all.at(name);
+}
+
+std::string sizeText(int height, int width)
+{
+    return std::to_string(height) + "x" + std::to_string(width);
+}
+
+} // namespace
+
+using ImageResizeGolden = Images;
+using ImageCropGolden = Images;
+using QuantiseGolden = Images;
+
+TEST_F(ImageResizeGolden, EveryFilterGivesPillowsPixels)
+{
+    for (const auto& wanted : m_list.at("resize").at("cases")) {
+        SCOPED_TRACE(wanted.value("tensor", wanted.at("filter").get<std::string>()));
+        const int h = wanted.at("from")[0], w = wanted.at("from")[1], toH = wanted.at("to")[0], toW = wanted.at("to")[1];
+        expectImage(resize(picture("resize_" + sizeText(h, w), h, w), toW, toH, filterOf(wanted.at("filter"))), wanted);
+    }
+}
+
+TEST_F(ImageResizeGolden, BoxesAndCropsAreStretchedAsPublished)
+{
+    const auto& all = m_list.at("resize");
+    const int h = all.at("cases")[0].at("from")[0], w = all.at("cases")[0].at("from")[1];
+    const Image image = picture("resize_" + sizeText(h, w), h, w);
+    expectImage(centreCrop(resizeShorterSide(image, 18, ResizeFilter::Bicubic), 16, 16), all.at("resize_18_crop_16"));
+    const auto& part = all.at("resized_crop");
+    expectImage(resize(crop(image, part.at("left"), part.at("top"), part.at("width"), part.at("height")), part.at("to")[1],
+                       part.at("to")[0], filterOf(part.at("filter"))),
+                part);
+    const auto& boxed = all.at("fractional_box");
+    const auto box = boxed.at("box").get<std::vector<double>>();
+    expectImage(resize(image, boxed.at("to_wh")[0], boxed.at("to_wh")[1], filterOf(boxed.at("filter")), {box[0], box[1], box[2], box[3]}),
+                boxed);
+}
+
+TEST_F(ImageCropGolden, TheCentreIsThatOfAdm)
+{
+    for (const auto& wanted : m_list.at("centre_crop").at("cases")) {
+        SCOPED_TRACE(wanted.dump().substr(0, 60));
+        const int h = wanted.at("height"), w = wanted.at("width");
+        expectImage(admCentreCrop(picture("crop_" + sizeText(h, w), h, w), wanted.at("size")), wanted);
+    }
+}
+
+TEST_F(ImageCropGolden, FlipsSwapLeftAndRight)
+{
+    const auto& want = m_list.at("flip").at("horizontal");
+    const Image image = picture("flip", want.at("shape")[0], want.at("shape")[1]);
+    expectImage(flipHorizontally(image), want);
+    EXPECT_EQ(flipHorizontally(flipHorizontally(image)).rgb, image.rgb);
+}
+
+TEST_F(QuantiseGolden, EveryPublishedRuleGivesItsBytes)
+{
+    const auto input = stored<float>("rounding/input_float32");
+    ASSERT_FALSE(input.empty());
+    const std::map<std::string, Rounding> rules{{"save_image_0_1", Rounding::SaveImageUnit},
+                                                {"save_image_-1_1", Rounding::SaveImageSigned},
+                                                {"dit_sample_ddp", Rounding::DitSample},
+                                                {"guided_diffusion", Rounding::GuidedDiffusion},
+                                                {"ddpm_torch_to_uint8", Rounding::DdpmTorch}};
+    for (const auto& name : m_list.at("grid").at("rounding").at("results")) {
+        SCOPED_TRACE(name);
+        std::vector<std::uint8_t> got(input.size());
+        quantise(input, rules.at(name), got);
+        EXPECT_EQ(got, stored<std::uint8_t>("rounding/" + name.get<std::string>()));
+    }
+    EXPECT_EQ(quantise(NAN, Rounding::DitSample), 0);
+    EXPECT_EQ(quantise(INFINITY, Rounding::SaveImageUnit), 255);
+}
+
+TEST(ImageCrop, WhatLiesOutsideIsBlack)
+{
+    Image image = Image::ofSize(2, 2);
+    std::fill(image.rgb.begin(), image.rgb.end(), 200);
+    const Image padded = centreCrop(image, 4, 1);
+    EXPECT_EQ(padded.width, 4);
+    EXPECT_EQ(padded.height, 1);
+    EXPECT_EQ(padded.rgb, (std::vector<std::uint8_t>{0, 0, 0, 200, 200, 200, 200, 200, 200, 0, 0, 0}));
+}
