@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/parallel/process_group.h"
+
+#include <ATen/ATen.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <fmt/format.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include <charconv>
+#include <cstdlib>
+#include <optional>
+
+namespace espalier::parallel {
+namespace {
+
+// Only the supervisor decides that a rank hangs: previews and evaluations of rank 0 may take as long as they like.
+constexpr auto kCollectiveTimeout = std::chrono::hours(24 * 7);
+constexpr auto kJoinTimeout = std::chrono::seconds(60);
+
+std::string variable(const char* name)
+{
+    const char* value = std::getenv(name);
+    return value ? value : "";
+}
+
+Result<int> number(const char* name, int least, int fallback)
+{
+    const auto text = variable(name);
+    if (text.empty())
+        return fallback;
+    int value = 0;
+    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (problem != std::errc{} || end != text.data() + text.size() || value < least)
+        return Error{ErrorCode::Usage,
+                     fmt::format("The environment variable {} is \"{}\"; it must be a whole number of at least {}.", name, text, least)};
+    return value;
+}
+
+class Alone final : public ProcessGroup {
+public:
+    int rank() const override { return 0; }
+    int world() const override { return 1; }
+    Waiter startSum(at::Tensor) override
+    {
+        return [] {};
+    }
+    void broadcast(at::Tensor, int) override {}
+    Waiter startMaximum(at::Tensor) override
+    {
+        return [] {};
+    }
+    std::vector<at::Tensor> gather(at::Tensor tensor) override { return {std::move(tensor)}; }
+    void barrier() override {}
+    void leave() override {}
+};
+
+class Joined final : public ProcessGroup {
+public:
+    Joined(const RankEnvironment& environment, at::Device device) : m_rank(environment.rank), m_world(environment.world)
+    {
+        c10d::TCPStoreOptions options;
+        options.port = environment.masterPort;
+        options.isServer = environment.rank == 0 && !environment.agentHoldsStore;
+        options.numWorkers = static_cast<std::size_t>(environment.world);
+        options.waitWorkers = false;
+        options.multiTenant = options.isServer;
+        options.timeout = kJoinTimeout;
+        options.useLibUV = variable("USE_LIBUV") != "0";
+        m_store = c10::make_intrusive<c10d::TCPStore>(environment.masterAddress, options);
+        m_gloo = makeGloo(environment);
+        if (device.is_cuda())
+            m_nccl = makeNccl(environment, device);
+    }
+
+    int rank() const override { return m_rank; }
+    int world() const override { return m_world; }
+
+    Waiter startSum(at::Tensor tensor) override
+    {
+        std::vector<at::Tensor> tensors{std::move(tensor)};
+        auto work = backendOf(tensors[0]).allreduce(tensors, {c10d::ReduceOp::SUM});
+        return [work, tensors] { work->wait(); };
+    }
+
+    Waiter startMaximum(at::Tensor tensor) override
+    {
+        std::vector<at::Tensor> tensors{std::move(tensor)};
+        auto work = backendOf(tensors[0]).allreduce(tensors, {c10d::ReduceOp::MAX});
+        return [work, tensors] { work->wait(); };
+    }
+
+    void broadcast(at::Tensor tensor, int root) override
+    {
+        std::vector<at::Tensor> tensors{std::move(tensor)};
+        c10d::BroadcastOptions options;
+        options.rootRank = root;
+        backendOf(tensors[0]).broadcast(tensors, options)->wait();
+    }
+
+    std::vector<at::Tensor> gather(at::Tensor tensor) override
+    {
+        std::vector<std::vector<at::Tensor>> all(1);
+        for (int i = 0; i < m_world; ++i)
+            all[0].push_back(at::empty_like(tensor));
+        std::vector<at::Tensor> mine{std::move(tensor)};
+        backendOf(mine[0]).allgather(all, mine)->wait();
+        return std::move(all[0]);
+    }
+
+    void barrier() override { m_gloo->barrier()->wait(); }
+
+    void leave() override
+    {
+        if (m_nccl)
+            m_nccl->shutdown();
+        m_nccl.reset();
+        m_gloo.reset();
+        m_store.reset();
+    }
+
+private:
+    c10::intrusive_ptr<c10d::Backend> makeGloo(const RankEnvironment& environment)
+    {
+        auto options = c10d::ProcessGroupGloo::Options::create(kCollectiveTimeout);
+        const bool local = environment.masterAddress == "127.0.0.1" || environment.masterAddress == "localhost";
+        options->devices.push_back(local ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
+                                         : c10d::ProcessGroupGloo::createDefaultDevice());
+        return c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", m_store), m_rank, m_world,
+                                                           options);
+    }
+
+    c10::intrusive_ptr<c10d::Backend> makeNccl(const RankEnvironment&, at::Device device)
+    {
+        const c10::cuda::CUDAGuard guard(device);
+        auto options = c10d::ProcessGroupNCCL::Options::create(/*is_high_priority_stream=*/true);
+        options->timeout = kCollectiveTimeout;
+        auto nccl =
+            c10::make_intrusive<c10d::ProcessGroupNCCL>(c10::make_intrusive<c10d::PrefixStore>("nccl", m_store), m_rank, m_world, options);
+        nccl->setBoundDeviceId(device);
+        nccl->eagerConnectSingleDevice(device);
+        return nccl;
+    }
+
+    c10d::Backend& backendOf(const at::Tensor& tensor) { return tensor.is_cuda() ? *m_nccl : *m_gloo; }
+
+    int m_rank, m_world;
+    c10::intrusive_ptr<c10d::Store> m_store;
+    c10::intrusive_ptr<c10d::Backend> m_gloo, m_nccl;
+};
+
+} // namespace
+
+Result<RankEnvironment> rankFromEnvironment()
+{
+    RankEnvironment e;
+    const auto world = number("WORLD_SIZE", 1, 1), rank = number("RANK", 0, 0), local = number("LOCAL_RANK", 0, 0),
+               port = number("MASTER_PORT", 1, 29500);
+    for (const auto* value : {&world, &rank, &local, &port})
+        if (!*value)
+            return value->error();
+    if (*rank >= *world)
+        return Error{ErrorCode::Usage, fmt::format("RANK is {} but WORLD_SIZE is {}: ranks count from 0.", *rank, *world)};
+    if (*port > 65535)
+        return Error{ErrorCode::Usage, fmt::format("MASTER_PORT is {}; the largest port is 65535.", *port)};
+    e.rank = *rank;
+    e.world = *world;
+    e.localRank = *local;
+    e.masterPort = static_cast<std::uint16_t>(*port);
+    if (const auto address = variable("MASTER_ADDR"); !address.empty())
+        e.masterAddress = address;
+    e.agentHoldsStore = variable("TORCHELASTIC_USE_AGENT_STORE") == "True";
+    return e;
+}
+
+std::shared_ptr<ProcessGroup> ProcessGroup::alone()
+{
+    return std::make_shared<Alone>();
+}
+
+Result<std::shared_ptr<ProcessGroup>> ProcessGroup::join(const RankEnvironment& environment, at::Device device)
+{
+    if (environment.world == 1)
+        return alone();
+    try {
+        return std::shared_ptr<ProcessGroup>(std::make_shared<Joined>(environment, device));
+    } catch (const std::exception& problem) {
+        return Error{
+            ErrorCode::Lost,
+            fmt::format(
+                "Rank {} could not join the other {} ranks at {}:{}. Check that all were started and that the address can be reached.",
+                environment.rank, environment.world - 1, environment.masterAddress, environment.masterPort),
+            problem.what()};
+    }
+}
+
+} // namespace espalier::parallel
