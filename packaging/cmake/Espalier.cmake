@@ -103,3 +103,22 @@ function(espalier_test name)
             RUN_SERIAL "${A_RUN_SERIAL}" ENVIRONMENT "${A_ENVIRONMENT}")
     endforeach()
 endfunction()
+
+# espalier_qt_test(tst_library [SOURCES …] LIBS … [LABELS …] [TIMEOUT seconds]) makes one Qt Test program from <name>.cpp and one ctest
+# entry, widgets.<name>, which runs offscreen with settings of its own.
+function(espalier_qt_test name)
+    cmake_parse_arguments(A "RUN_SERIAL" "TIMEOUT" "SOURCES;LIBS;LABELS;ENVIRONMENT" ${ARGN})
+    find_package(Qt6 6.4 REQUIRED COMPONENTS Test)
+    espalier_program(${name} QT SOURCES ${name}.cpp ${A_SOURCES} LIBS Qt6::Test ${A_LIBS})
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests AUTOMOC ON)
+    target_compile_definitions(${name} PRIVATE QT_NO_KEYWORDS)
+    if(NOT A_LABELS)
+        set(A_LABELS unit)
+    endif()
+    if(NOT A_TIMEOUT)
+        set(A_TIMEOUT 120)
+    endif()
+    add_test(NAME widgets.${name} COMMAND ${name})
+    set_tests_properties(widgets.${name} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT} RUN_SERIAL "${A_RUN_SERIAL}"
+        ENVIRONMENT "QT_QPA_PLATFORM=offscreen;XDG_CONFIG_HOME=${PROJECT_BINARY_DIR}/tests/settings-${name};${A_ENVIRONMENT}")
+endfunction()
