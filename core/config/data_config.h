@@ -40,7 +40,8 @@ struct DataConfig { // path "data"
     static void describe(auto& self, auto&& field)
     {
         field("source", self.source, "Which images to train on: the built-in garden, CIFAR as distributed, or a folder of images");
-        field("path", self.path, "Folder or archive that holds the images; empty looks in the data folder of the library");
+        field("path", self.path, "Folder or archive that holds the images; empty looks in the data folder of the library",
+              {.change = Change::AtResume});
         field("side", self.side, "Width and height of the training images", {.min = 8, .max = 1024, .unit = "pixels"});
         field("flip", self.flip, "Mirror each image with probability one half, anew in every epoch");
         field("garden_train", self.gardenTrain, "Training images of the garden",

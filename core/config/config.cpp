@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/config/config.h"
+
+#include "core/config/paths.h"
+#include "core/config/visitors.h"
+
+#include <fmt/format.h>
+
+namespace espalier::config {
+
+const std::vector<Field>& fields()
+{
+    static const std::vector<Field> rows = [] {
+        RunConfig defaults;
+        Catalog catalog;
+        RunConfig::describe(defaults, catalog);
+        return std::move(catalog.rows);
+    }();
+    return rows;
+}
+
+Json write(const RunConfig& config)
+{
+    Write writer;
+    RunConfig::describe(config, writer);
+    return std::move(writer.json);
+}
+
+namespace {
+
+RunConfig readChecked(const Json& json)
+{
+    RunConfig config;
+    Read reader{json};
+    RunConfig::describe(config, reader);
+    return config;
+}
+
+} // namespace
+
+std::vector<Problem> validate(const Json& json)
+{
+    auto problems = checkFields(json);
+    return problems.empty() ? crossCheck(readChecked(json)) : problems;
+}
+
+Result<RunConfig> read(const Json& json)
+{
+    if (const auto problems = validate(json); !problems.empty())
+        return Error{ErrorCode::Usage, problems.front().message, problems.front().path};
+    return readChecked(json);
+}
+
+Json writeModel(const ModelConfig& model)
+{
+    Write writer;
+    writer("model", model, "");
+    return std::move(writer.json["model"]);
+}
+
+Result<ModelConfig> readModel(const Json& json)
+{
+    const Json wrapped{{"model", json}};
+    for (const auto& problem : checkFields(wrapped))
+        return Error{ErrorCode::Usage, problem.message, problem.path};
+    ModelConfig model;
+    Read reader{wrapped};
+    reader("model", model, "");
+    return model;
+}
+
+Result<Json> migrate(Json old, std::int64_t schema)
+{
+    // The first older schema adds its step here: if (schema == 1) { old = …; schema = 2; }
+    if (schema == RunConfig::kSchema)
+        return old;
+    if (schema > RunConfig::kSchema) {
+        return Error{
+            ErrorCode::Usage,
+            fmt::format("This configuration has schema {}, and this version of Espalier reads up to {}. Use the version that wrote "
+                        "it, or a newer one.",
+                        schema, RunConfig::kSchema),
+            "schema"};
+    }
+    return Error{ErrorCode::Usage,
+                 fmt::format("There is no configuration schema {}; \"schema\" goes from 1 to {}.", schema, RunConfig::kSchema), "schema"};
+}
+
+Json document(const RunConfig& config)
+{
+    const auto whole = write(config);
+    return {{"schema", RunConfig::kSchema}, {"config", whole}, {"changed", changedPaths(whole)}};
+}
+
+Result<RunConfig> readDocument(const Json& document)
+{
+    const bool object = document.is_object();
+    const auto schema = object ? document.find("schema") : document.end();
+    const auto config = object ? document.find("config") : document.end();
+    if (!object || schema == document.end() || config == document.end() || !schema->is_number_integer()) {
+        return Error{ErrorCode::Format,
+                     "This is no configuration of a run: it must be an object with a whole number \"schema\" and a "
+                     "\"config\".",
+                     "schema"};
+    }
+    auto present = migrate(*config, schema->get<std::int64_t>());
+    if (!present)
+        return std::move(present).error();
+    return read(*present);
+}
+
+} // namespace espalier::config

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/config/batch.h"
+#include "core/config/config.h"
+#include "core/config/devices.h"
+#include "core/config/paths.h"
+#include "core/config/value_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace espalier::config {
+
+namespace {
+
+using Problems = std::vector<Problem>;
+
+void checkLength(const TrainingConfig& training, Problems& problems)
+{
+    if (training.steps == 0 && training.epochs == 0 && training.images == 0 && training.seconds == 0.0) {
+        problems.push_back({"training.steps",
+                            "The training has no end: set at least one of training.steps, training.epochs, training.images "
+                            "and training.seconds."});
+    }
+}
+
+void checkBatch(const RunConfig& config, Problems& problems)
+{
+    const auto& training = config.training;
+    int world = 1;
+    bool worldKnown = false;
+    if (const auto ask = parseDevices(config.devices)) {
+        worldKnown = ask->kind != DeviceKind::Auto;
+        world = ask->count;
+    } else {
+        problems.push_back({"devices", ask.error().message});
+    }
+    if (worldKnown) {
+        if (const auto split = deriveBatch(training, world); !split)
+            problems.push_back({split.error().detail, split.error().message});
+    } else if (training.microBatch > 0 || training.accumulation > 0) {
+        // How many workers there will be is unknown: all that can be said is that some number of them must fit.
+        const auto step = std::max<std::int64_t>(training.microBatch, 1) * std::max<std::int64_t>(training.accumulation, 1);
+        if (training.batchSize % step != 0) {
+            problems.push_back({training.microBatch > 0 ? "training.micro_batch" : "training.accumulation",
+                                fmt::format("training.batch_size {} is no multiple of training.micro_batch x training.accumulation ({}).",
+                                            training.batchSize, step)});
+        }
+    }
+    std::int64_t images = 0; // 0: known only once the folder was read
+    if (config.data.source == DataSource::Garden)
+        images = config.data.gardenTrain;
+    else if (config.data.source == DataSource::Cifar10 || config.data.source == DataSource::Cifar100)
+        images = 50000;
+    if (images > 0 && training.batchSize > images) {
+        problems.push_back({"training.batch_size", fmt::format("training.batch_size {} is more than the {} training images; lower it.",
+                                                               training.batchSize, images)});
+    }
+}
+
+void checkData(const DataConfig& data, Problems& problems)
+{
+    if (data.source == DataSource::Folder && data.path.empty())
+        problems.push_back({"data.path", "data.path must name the folder of images, because data.source is folder."});
+    if (data.source == DataSource::Garden && (data.side < 16 || data.side > 128))
+        problems.push_back({"data.side", fmt::format("data.side must be from 16 to 128 pixels for the garden; it is {}.", data.side)});
+    if ((data.source == DataSource::Cifar10 || data.source == DataSource::Cifar100) && data.side != 32)
+        problems.push_back({"data.side", fmt::format("data.side must be 32 pixels, the size of CIFAR images; it is {}.", data.side)});
+}
+
+void checkModel(const UNetConfig& unet, std::int64_t side, Problems& problems)
+{
+    constexpr std::size_t kMaxLevels = 10;
+    constexpr std::int64_t kMaxWidth = 16384;
+    const auto levels = unet.chMultipliers.size();
+    if (levels == 0 || levels > kMaxLevels) {
+        problems.push_back(
+            {"model.ch_multipliers",
+             fmt::format("model.ch_multipliers must have 1 to {} elements, one for each level; it has {}.", kMaxLevels, levels)});
+        return;
+    }
+    if (unet.chMultipliers.front() != 1) {
+        problems.push_back(
+            {"model.ch_multipliers",
+             fmt::format("model.ch_multipliers must begin with 1, because the output layer has the width of the first level; it "
+                         "begins with {}.",
+                         unet.chMultipliers.front())});
+    }
+    if (unet.applyAttn.size() != levels) {
+        problems.push_back(
+            {"model.apply_attn", fmt::format("model.apply_attn must have as many elements as model.ch_multipliers ({}); it has {}.", levels,
+                                             unet.applyAttn.size())});
+    }
+    if (unet.hidChannels % 32 != 0) {
+        const auto below = unet.hidChannels / 32 * 32;
+        problems.push_back(
+            {"model.hid_channels", fmt::format("model.hid_channels must be a multiple of 32, the groups of its norms; the nearest "
+                                               "to {} are {} and {}.",
+                                               unet.hidChannels, std::max<std::int64_t>(below, 32), below + 32)});
+    }
+    for (const auto multiplier : unet.chMultipliers) {
+        if (unet.hidChannels * multiplier > kMaxWidth) {
+            problems.push_back(
+                {"model.ch_multipliers",
+                 fmt::format("A level would be {} channels wide, and {} is the most; lower model.hid_channels or the multiplier {}.",
+                             unet.hidChannels * multiplier, kMaxWidth, multiplier)});
+            break;
+        }
+    }
+    const auto step = (std::int64_t{1} << (levels - 1)) * unet.blockSize;
+    if (side % step != 0) {
+        const auto below = side / step * step;
+        const auto nearest =
+            below > 0 ? fmt::format("the nearest are {} and {}", below, below + step) : fmt::format("the smallest is {}", step);
+        problems.push_back(
+            {"data.side", fmt::format("data.side {} must be a multiple of {}, because the model halves it {} times{}; {}.", side, step,
+                                      levels - 1, unet.blockSize > 1 ? " after folding model.block_size pixels" : "", nearest)});
+    }
+}
+
+void checkDiffusion(const DiffusionConfig& diffusion, Problems& problems)
+{
+    using enum BetaSchedule;
+    const auto schedule = diffusion.betaSchedule;
+    const bool ramps = schedule == Linear || schedule == Quad || schedule == Warmup10 || schedule == Warmup50;
+    if (ramps && diffusion.betaStart > diffusion.betaEnd) {
+        problems.push_back({"diffusion.beta_start", fmt::format("diffusion.beta_start {} must not be above diffusion.beta_end {}.",
+                                                                numberText(diffusion.betaStart), numberText(diffusion.betaEnd))});
+    }
+}
+
+void checkSampler(const SamplerConfig& sampler, const std::string& group, std::int64_t timesteps, Problems& problems)
+{
+    if (sampler.kind == SamplerKind::Ddim && sampler.steps > timesteps) {
+        problems.push_back({group + ".sampler.steps", fmt::format("{}.sampler.steps must be at most diffusion.timesteps ({}); it is {}.",
+                                                                  group, timesteps, sampler.steps)});
+    }
+}
+
+void checkAverages(const RunConfig& config, Problems& problems)
+{
+    const auto& decays = config.training.ema.decays;
+    for (std::size_t i = 0; i < decays.size(); ++i) {
+        if (std::find(decays.begin(), decays.begin() + static_cast<std::ptrdiff_t>(i), decays[i]) !=
+            decays.begin() + static_cast<std::ptrdiff_t>(i))
+            problems.push_back({"training.ema.decays", fmt::format("training.ema.decays names {} twice.", numberText(decays[i]))});
+    }
+    if (decays.empty() && config.samples.weights != WeightsChoice::Raw) {
+        problems.push_back(
+            {"samples.weights", "samples.weights must be raw, because training.ema.decays is empty and nothing is averaged."});
+    }
+}
+
+void checkEvaluation(const EvaluationConfig& evaluation, Problems& problems)
+{
+    if (evaluation.metric == MetricKind::Fid && evaluation.features.empty()) {
+        problems.push_back({"evaluation.features",
+                            "evaluation.features must name the Inception weights file, because evaluation.metric is fid; "
+                            "fd needs no file."});
+    }
+}
+
+} // namespace
+
+std::vector<Problem> crossCheck(const RunConfig& config)
+{
+    Problems problems;
+    checkBatch(config, problems);
+    checkData(config.data, problems);
+    std::visit([&](const UNetConfig& unet) { checkModel(unet, config.data.side, problems); }, config.model);
+    checkDiffusion(config.diffusion, problems);
+    checkLength(config.training, problems);
+    checkAverages(config, problems);
+    checkSampler(config.samples.sampler, "samples", config.diffusion.timesteps, problems);
+    checkEvaluation(config.evaluation, problems);
+    checkSampler(config.evaluation.sampler, "evaluation", config.diffusion.timesteps, problems);
+    return problems;
+}
+
+} // namespace espalier::config
