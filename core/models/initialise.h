@@ -7,6 +7,12 @@
 
 namespace espalier::models {
 
+/// First values of one parameter.
+struct Initial {
+    enum Kind { Constant, Uniform, Normal } kind = Constant;
+    double value = 0; // the constant, the bound a of U(-a, a), or the standard deviation
+};
+
 /// Xavier-uniform with gain sqrt(scale): U(-a, a) with a = sqrt(6 scale / (fan in + fan out)), fans with the area of the kernel.
 Initial xavierUniform(at::IntArrayRef shape, double scale);
 

@@ -17,12 +17,6 @@ struct ImageShape {
     std::int64_t channels = 3, height = 32, width = 32;
 };
 
-/// First values of one parameter.
-struct Initial {
-    enum Kind { Constant, Uniform, Normal } kind = Constant;
-    double value = 0; // the constant, the bound a of U(-a, a), or the standard deviation
-};
-
 /// Every network. Parameters carry the published names and are registered in the published order; the constructor leaves their
 /// values to initialise(). Random draws inside (dropout) come from the Draws alone, and only while training.
 class Model : public torch::nn::Module {
@@ -30,9 +24,6 @@ public:
     /// What it is: "unet".
     virtual std::string kind() const = 0;
     virtual ImageShape image() const = 0;
-    /// How the published code draws the first values of a parameter.
-    virtual Initial initialOf(const std::string& parameter) const = 0;
-
     virtual at::Tensor forward(const tensors::Batch& batch, const tensors::Path& path, const tensors::Draws& draws) = 0;
 };
 

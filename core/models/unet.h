@@ -2,9 +2,8 @@
 #pragma once
 
 #include "core/config/model_config.h"
+#include "core/models/layers.h"
 #include "core/models/model.h"
-
-#include <c10/core/TensorOptions.h>
 
 #include <cstdint>
 #include <functional>
@@ -30,14 +29,13 @@ struct UNetOptions {
 /// The U-Net of the DDPM baseline (tqch/ddpm-torch): names, order and arithmetic as published.
 class UNet final : public Model {
 public:
-    UNet(const UNetOptions& options, const ImageShape& image, const at::TensorOptions& tensors);
+    UNet(const UNetOptions& options, const ImageShape& image, const Place& place);
     ~UNet() override;
 
     std::string kind() const override { return "unet"; }
     ImageShape image() const override { return m_image; }
-    Initial initialOf(const std::string& parameter) const override;
     at::Tensor forward(const tensors::Batch& batch, const tensors::Path& path, const tensors::Draws& draws) override;
-    /// Called with the published name and the output of every named module below the top, in the order they run; for tests and probes.
+    /// For tests and probes: called with the published name and the output of every block, in the order in which they run.
     std::function<void(const std::string&, const at::Tensor&)> watch;
 
 private:

@@ -61,9 +61,14 @@ struct TrainState {
 /// The name of weights in files and flags: "raw", or "ema:0.9999".
 std::string emaName(double decay);
 
+/// A zero tensor that lies in memory as `value` does: for averages and moments.
+at::Tensor twinOf(const at::Tensor& value);
+
 /// Asserts what fused calls rely on: sizes, strides, dtype and device of everything in a slot equal its value's (gradients too).
 void assertPaired(const TrainState& state);
 
+/// Does `from` have the shape and dtype of `to`? The error names `what` and `file`.
+Result<Done> checkFits(const at::Tensor& to, const at::Tensor& from, const std::string& what, const std::string& file);
 /// Copies `from` into the tensor `to` that somebody already owns, whatever the strides of `from`. The error names `what`.
 Result<Done> copyInto(at::Tensor& to, const at::Tensor& from, const std::string& what, const std::string& file);
 
