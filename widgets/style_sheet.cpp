@@ -28,6 +28,8 @@ QPushButton[primary="true"]:disabled { background: %hover%; color: %faint%; bord
 QPushButton[danger="true"] { color: %failure%; }
 QPushButton[flat="true"] { border-color: transparent; background: transparent; }
 QPushButton[flat="true"]:hover { background: %hover%; }
+QPushButton[link="true"] { border: none; border-radius: 0; background: transparent; color: %failure%; padding: 1px 0; text-align: left; }
+QPushButton[link="true"]:hover, QPushButton[link="true"]:focus { text-decoration: underline; }
 QPushButton::menu-indicator { image: none; width: 0; }
 
 QToolButton { background: transparent; color: %text%; border: 1px solid transparent; border-radius: 8px; padding: 4px 10px; }
@@ -46,6 +48,7 @@ QLineEdit, QPlainTextEdit, QTextEdit, QTextBrowser, QComboBox, QAbstractSpinBox 
   selection-background-color: %softAccent%; selection-color: %text%; }
 QLineEdit, QComboBox, QAbstractSpinBox { min-height: 20px; }
 QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QComboBox:focus, QAbstractSpinBox:focus { border-color: %accent%; }
+QLineEdit[dimmed="true"], QComboBox[dimmed="true"], QCheckBox[dimmed="true"] { color: %dim%; }
 QLineEdit:disabled, QComboBox:disabled, QAbstractSpinBox:disabled { color: %faint%; background: %panel%; }
 QLineEdit[problem="true"], QComboBox[problem="true"], QAbstractSpinBox[problem="true"] { border-color: %failure%; }
 QComboBox::drop-down { border: none; width: 22px; }

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Draws the pages with invented data into pictures to look at: page_shots FOLDER [PAGE].
+
+#include "widgets/configuration_form.h"
+#include "widgets/configuration_page.h"
+#include "widgets/theme.h"
+
+#include <QApplication>
+#include <QDir>
+#include <QFile>
+#include <QLineEdit>
+#include <QTest>
+#include <QTimer>
+
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+using namespace espalier;
+using namespace espalier::widgets;
+
+namespace {
+
+struct Page {
+    QString name;
+    std::function<std::unique_ptr<QWidget>()> make;
+};
+
+std::unique_ptr<QWidget> newRun()
+{
+    auto page = std::make_unique<ConfigurationPage>();
+    page->setLibraryFolder(QStringLiteral("~/espalier"));
+    page->editNew(Json::object(), QStringLiteral("garden"));
+    page->model()->setText(*config::findField("training.steps"), QStringLiteral("8000"));
+    return page;
+}
+
+std::unique_ptr<QWidget> wrongRun()
+{
+    auto page = std::make_unique<ConfigurationPage>();
+    page->editNew(Json::object(), QStringLiteral("ddpm-cifar10"));
+    page->model()->setText(*config::findField("data.side"), QStringLiteral("4"));
+    page->model()->setText(*config::findField("training.batch_size"), QStringLiteral("many"));
+    page->model()->setText(*config::findField("training.beta2"), QStringLiteral("7"));
+    return page;
+}
+
+std::unique_ptr<QWidget> oldRun()
+{
+    auto page = std::make_unique<ConfigurationPage>();
+    page->showRun(QStringLiteral("garden-1"), config::findPreset("garden")->overlay);
+    page->form()->setCompared(config::findPreset("demo")->overlay);
+    return page;
+}
+
+const std::vector<Page>& pages()
+{
+    static const std::vector<Page> all{{"configuration-new", newRun}, {"configuration-wrong", wrongRun}, {"configuration-run", oldRun}};
+    return all;
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    QApplication app(argc, argv);
+    if (argc < 2)
+        return 2;
+    const QDir folder(QString::fromLocal8Bit(argv[1]));
+    folder.mkpath(QStringLiteral("."));
+    for (const Scheme scheme : {Scheme::Light, Scheme::Dark}) {
+        applyTheme(app, scheme);
+        for (const Page& page : pages()) {
+            if (argc > 2 && !page.name.contains(QString::fromLocal8Bit(argv[2])))
+                continue;
+            // The place that the main window leaves to a page at 1280×800.
+            QWidget frame;
+            frame.setAttribute(Qt::WA_DontShowOnScreen);
+            const auto shown = page.make();
+            shown->setParent(&frame);
+            const QSize size = qEnvironmentVariableIsSet("PAGE_SIZE") ? QSize(qEnvironmentVariable("PAGE_SIZE").section('x', 0, 0).toInt(),
+                                                                              qEnvironmentVariable("PAGE_SIZE").section('x', 1, 1).toInt())
+                                                                      : QSize(1008, 560);
+            frame.resize(size);
+            shown->setGeometry(QRect(QPoint(), size).adjusted(16, 12, -16, -12));
+            frame.show();
+            QTest::qWait(400);
+            frame.grab().save(folder.filePath(page.name + (scheme == Scheme::Dark ? "-dark.png" : "-light.png")));
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "widgets/configuration_model.h"
+
+#include <QScrollArea>
+
+#include <vector>
+
+class QLabel;
+
+namespace espalier::widgets {
+
+class SettingRow;
+
+/// Every setting as a row, in sections. Rows are made once; searching and alternatives hide them.
+class ConfigurationForm : public QScrollArea {
+    Q_OBJECT
+
+public:
+    explicit ConfigurationForm(ConfigurationModel* model, QWidget* parent = nullptr);
+
+    void setSearch(const QString& text);
+    void setAdvancedShown(bool shown);
+    void setChangedOnly(bool only);
+    void setReadOnly(bool readOnly);
+    bool isReadOnly() const { return m_readOnly; }
+    /// Shows the values of another configuration beside these where they differ; null ends it.
+    void setCompared(const Json& other);
+
+    /// Scrolls to a setting, shows it if it was hidden as advanced or by the search, and gives it the focus.
+    void reveal(const std::string& path);
+    int visibleRowCount() const { return m_visibleRows; }
+    SettingRow* row(const std::string& plainPath) const;
+
+Q_SIGNALS:
+    void browseRequested(const QString& path);
+    /// reveal() had to widen what is shown.
+    void filterCleared();
+    void advancedNeeded();
+
+private:
+    struct Section {
+        std::string path;
+        QWidget* card;
+        std::vector<SettingRow*> rows;
+    };
+
+    void buildLayout();
+    void connectRow(SettingRow* row);
+    void refresh();
+    void applyFilter();
+    bool isShown(const SettingRow& row) const;
+
+    ConfigurationModel* m_model;
+    std::vector<Section> m_sections;
+    QLabel* m_nothing = nullptr;
+    QStringList m_words;
+    Json m_compared;
+    bool m_advanced = false, m_changedOnly = false, m_readOnly = false;
+    int m_visibleRows = 0;
+};
+
+} // namespace espalier::widgets

@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/configuration_page.h"
+
+#include "core/base/files.h"
+#include "widgets/card.h"
+#include "widgets/configuration_form.h"
+#include "widgets/page_parts.h"
+#include "widgets/preset_strip.h"
+#include "widgets/problem_list.h"
+#include "widgets/setting_row.h"
+#include "widgets/setting_text.h"
+#include "widgets/theme.h"
+
+#include <QClipboard>
+#include <QComboBox>
+#include <QFileDialog>
+#include <QGridLayout>
+#include <QGuiApplication>
+#include <QLabel>
+#include <QLineEdit>
+#include <QPointer>
+#include <QPushButton>
+#include <QRegularExpression>
+#include <QScrollArea>
+#include <QShortcut>
+#include <QThreadPool>
+#include <QTimer>
+#include <QToolButton>
+#include <QVBoxLayout>
+
+namespace espalier::widgets {
+
+namespace {
+constexpr int kSideWidth = 288;
+}
+
+ConfigurationPage::ConfigurationPage(QWidget* parent) : QWidget(parent), m_model(new ConfigurationModel(this))
+{
+    setObjectName(QStringLiteral("configurationPage"));
+    setAccessibleName(tr("Configuration"));
+    buildLayout();
+    connectSignals();
+    setComparable({});
+    editNew();
+}
+
+void ConfigurationPage::buildLayout()
+{
+    auto* left = new QVBoxLayout;
+    left->setSpacing(metric::kCardGap);
+    left->addWidget(buildBar());
+    m_problems = new ProblemList(this);
+    left->addWidget(m_problems);
+    m_form = new ConfigurationForm(m_model, this);
+    left->addWidget(m_form, 1);
+
+    auto* columns = new QHBoxLayout;
+    columns->setSpacing(metric::kCardGap);
+    columns->addLayout(left, 1);
+    columns->addWidget(buildSide());
+
+    auto* page = new QVBoxLayout(this);
+    page->setContentsMargins(0, 0, 0, 0);
+    page->setSpacing(metric::kCardGap);
+    m_presets = new PresetStrip(this);
+    page->addWidget(m_presets);
+    page->addLayout(columns, 1);
+}
+
+QWidget* ConfigurationPage::buildBar()
+{
+    auto* bar = new QWidget(this);
+    auto* row = new QHBoxLayout(bar);
+    row->setContentsMargins(0, 0, 0, 0);
+    row->setSpacing(metric::kGap);
+    m_search = searchField(QStringLiteral("settingSearch"), tr("Search settings"), bar);
+    m_advanced = pushButton(QStringLiteral("showAdvanced"), tr("Advanced"), bar);
+    m_advanced->setCheckable(true);
+    m_advanced->setToolTip(tr("Show the settings that rarely change too"));
+    m_changedOnly = pushButton(QStringLiteral("showChangedOnly"), tr("Changed"), bar);
+    m_changedOnly->setCheckable(true);
+    m_compare = new QComboBox(bar);
+    m_compare->setObjectName(QStringLiteral("compareWith"));
+    m_compare->setAccessibleName(tr("Compare with"));
+    m_compare->setMinimumWidth(180);
+    m_undo = headerButton(QStringLiteral("undo"), tr("Undo"), QString(), bar);
+    m_redo = headerButton(QStringLiteral("redo"), tr("Redo"), QString(), bar);
+    m_import = headerButton(QStringLiteral("import"), tr("Import…"), QString(), bar);
+    m_import->setToolTip(tr("Take settings from a config.json of a run, or from a configuration of ddpm-torch"));
+    row->addWidget(m_search, 1);
+    row->addWidget(m_advanced);
+    row->addWidget(m_changedOnly);
+    row->addWidget(m_compare);
+    row->addWidget(m_undo);
+    row->addWidget(m_redo);
+    row->addWidget(m_import);
+    return bar;
+}
+
+QWidget* ConfigurationPage::buildSide()
+{
+    auto* area = new QScrollArea(this); // a long plan on a small screen scrolls instead of being squeezed
+    area->setObjectName(QStringLiteral("planArea"));
+    makePlain(area);
+    area->setFixedWidth(kSideWidth);
+    m_side = new QWidget(area);
+    area->setWidget(m_side);
+    auto* column = new QVBoxLayout(m_side);
+    column->setContentsMargins(0, 0, 0, 0);
+    column->setSpacing(metric::kCardGap);
+
+    m_runCard = new Card(tr("New run"), m_side);
+    m_name = new QLineEdit(m_runCard);
+    m_name->setObjectName(QStringLiteral("runName"));
+    m_name->setAccessibleName(tr("Name of the run"));
+    m_name->setMaxLength(80);
+    auto* folderRow = new QHBoxLayout;
+    folderRow->setSpacing(metric::kGrid);
+    m_folder = new QLineEdit(m_runCard);
+    m_folder->setObjectName(QStringLiteral("runFolder"));
+    m_folder->setAccessibleName(tr("Folder of the run"));
+    auto* browse = headerButton(QStringLiteral("chooseRunFolder"), QStringLiteral("…"), QString(), m_runCard);
+    browse->setAccessibleName(tr("Choose the folder of the run"));
+    connect(browse, &QToolButton::clicked, this, [this] {
+        const QString folder = QFileDialog::getExistingDirectory(this, tr("Where the run's folder goes"), m_library);
+        if (!folder.isEmpty())
+            m_folder->setText(folder + QLatin1Char('/') + runName());
+    });
+    folderRow->addWidget(m_folder, 1);
+    folderRow->addWidget(browse);
+    auto* fields = new QGridLayout;
+    fields->setHorizontalSpacing(metric::kGap);
+    fields->setVerticalSpacing(metric::kGrid);
+    fields->addWidget(dimLabel(tr("Name"), m_runCard), 0, 0);
+    fields->addWidget(m_name, 0, 1);
+    fields->addWidget(dimLabel(tr("Folder"), m_runCard), 1, 0);
+    fields->addLayout(folderRow, 1, 1);
+    m_runCard->body()->addLayout(fields);
+    m_start = pushButton(QStringLiteral("startRun"), tr("Start"), m_runCard, true);
+    setThemedIcon(m_start, QStringLiteral("start"));
+    m_why = dimLabel(QString(), m_runCard);
+    m_why->setObjectName(QStringLiteral("startReason"));
+    m_why->setWordWrap(true);
+    auto* startRow = new QHBoxLayout;
+    startRow->setSpacing(metric::kGap);
+    startRow->addWidget(m_start);
+    startRow->addWidget(m_why, 1);
+    m_runCard->body()->addLayout(startRow);
+
+    m_planCard = new Card(tr("Plan"), m_side);
+    m_planLines = new QGridLayout;
+    m_planLines->setHorizontalSpacing(metric::kGap);
+    m_planLines->setVerticalSpacing(6);
+    m_planLines->setColumnStretch(1, 1);
+    m_planCard->body()->addLayout(m_planLines);
+    m_forecast = dimLabel(QString(), m_planCard);
+    m_forecast->setObjectName(QStringLiteral("forecast"));
+    m_forecast->setWordWrap(true);
+    m_forecast->hide();
+    m_planCard->body()->addWidget(m_forecast);
+
+    m_duplicate = pushButton(QStringLiteral("duplicateAsNew"), tr("Duplicate as new"), m_side);
+    setThemedIcon(m_duplicate, QStringLiteral("new"));
+    m_copy = pushButton(QStringLiteral("copyCommandLine"), tr("Copy as command line"), m_side);
+    setThemedIcon(m_copy, QStringLiteral("copy"));
+    column->addWidget(m_runCard);
+    column->addWidget(m_planCard);
+    column->addWidget(m_duplicate);
+    column->addWidget(m_copy);
+    column->addStretch(1);
+    return area;
+}
+
+void ConfigurationPage::connectSignals()
+{
+    connect(m_model, &ConfigurationModel::changed, this, &ConfigurationPage::refresh);
+    connect(m_presets, &PresetStrip::chosen, this, &ConfigurationPage::choosePreset);
+    connect(m_search, &QLineEdit::textChanged, m_form, &ConfigurationForm::setSearch);
+    connect(m_advanced, &QPushButton::toggled, m_form, &ConfigurationForm::setAdvancedShown);
+    connect(m_changedOnly, &QPushButton::toggled, m_form, &ConfigurationForm::setChangedOnly);
+    connect(m_form, &ConfigurationForm::filterCleared, this, [this] {
+        m_search->clear();
+        m_changedOnly->setChecked(false);
+    });
+    connect(m_form, &ConfigurationForm::advancedNeeded, this, [this] { m_advanced->setChecked(true); });
+    connect(m_form, &ConfigurationForm::browseRequested, this, &ConfigurationPage::chooseFile);
+    connect(m_problems, &ProblemList::chosen, this, [this](const QString& path) { m_form->reveal(path.toStdString()); });
+    connect(m_undo, &QToolButton::clicked, m_model->undoStack(), &QUndoStack::undo);
+    connect(m_redo, &QToolButton::clicked, m_model->undoStack(), &QUndoStack::redo);
+    // The stack counts after the command has run, so changed() comes too early for these.
+    connect(m_model->undoStack(), &QUndoStack::indexChanged, this, &ConfigurationPage::refreshUndo);
+    connect(m_import, &QToolButton::clicked, this, &ConfigurationPage::importFile);
+    connect(m_compare, &QComboBox::activated, this, &ConfigurationPage::compareWith);
+    connect(m_start, &QPushButton::clicked, this, &ConfigurationPage::start);
+    connect(m_copy, &QPushButton::clicked, this, &ConfigurationPage::copyCommandLine);
+    connect(m_duplicate, &QPushButton::clicked, this, [this] { Q_EMIT duplicateRequested(m_model->config(), m_shownName); });
+    connect(m_name, &QLineEdit::textEdited, this, [this] { m_nameTyped = true; });
+    connect(m_name, &QLineEdit::textChanged, this, &ConfigurationPage::refreshStart);
+    connect(m_folder, &QLineEdit::textChanged, this, &ConfigurationPage::refreshStart);
+    for (QKeySequence::StandardKey key : {QKeySequence::Undo, QKeySequence::Redo}) {
+        auto* shortcut = new QShortcut(QKeySequence(key), this);
+        shortcut->setContext(Qt::WidgetWithChildrenShortcut);
+        connect(shortcut, &QShortcut::activated, key == QKeySequence::Undo ? m_undo : m_redo, &QToolButton::click);
+    }
+    auto* find = new QShortcut(QKeySequence(QKeySequence::Find), this);
+    find->setContext(Qt::WidgetWithChildrenShortcut);
+    connect(find, &QShortcut::activated, this, [this] {
+        m_search->setFocus(Qt::ShortcutFocusReason);
+        m_search->selectAll();
+    });
+}
+
+void ConfigurationPage::editNew(const Json& config, const QString& presetId, const QString& name)
+{
+    m_editing = true;
+    m_shownName.clear();
+    m_importProblem.clear();
+    Json start = config.is_object() ? config : Json::object();
+    QString preset = presetId;
+    if (start.empty() && !preset.isEmpty()) {
+        if (const auto found = config::findPreset(preset.toStdString()))
+            start = found->overlay;
+        else
+            preset.clear();
+    }
+    m_nameTyped = !name.isEmpty();
+    m_form->setReadOnly(false);
+    m_form->setCompared(Json());
+    m_model->load(start, preset);
+    m_name->setText(name.isEmpty() ? (preset.isEmpty() ? QStringLiteral("run") : preset) : name);
+    m_folder->clear();
+    refresh();
+}
+
+void ConfigurationPage::showRun(const QString& name, const Json& config)
+{
+    m_editing = false;
+    m_shownName = name;
+    m_importProblem.clear();
+    m_compare->setCurrentIndex(0);
+    m_form->setCompared(Json());
+    m_form->setReadOnly(true);
+    m_model->load(config);
+    refresh();
+}
+
+void ConfigurationPage::refresh()
+{
+    m_presets->setVisible(m_editing);
+    m_presets->setCurrent(m_model->presetId());
+    m_runCard->setVisible(m_editing);
+    m_import->setVisible(m_editing);
+    m_undo->setVisible(m_editing);
+    m_redo->setVisible(m_editing);
+    m_compare->setVisible(!m_editing);
+    m_duplicate->setVisible(!m_editing);
+    const bool compared = m_compare->currentIndex() > 0 && !m_editing;
+    m_changedOnly->setText(compared ? tr("Differences") : tr("Changed"));
+    m_changedOnly->setToolTip(compared ? tr("Show only what differs") : tr("Show only what is not default"));
+    refreshUndo();
+    m_problems->setProblems(m_editing ? m_model->problems() : std::vector<config::Problem>(), m_importProblem);
+    if (m_editing && !m_nameTyped)
+        m_name->setText(m_model->presetId().isEmpty() ? QStringLiteral("run") : m_model->presetId());
+    refreshPlan();
+    refreshStart();
+}
+
+void ConfigurationPage::refreshUndo()
+{
+    const QUndoStack* stack = m_model->undoStack();
+    setEnabledWithReason(m_undo, stack->canUndo() ? QString() : tr("Nothing to undo"), tr("Undo: %1").arg(stack->undoText()));
+    setEnabledWithReason(m_redo, stack->canRedo() ? QString() : tr("Nothing to redo"), tr("Redo: %1").arg(stack->redoText()));
+}
+
+void ConfigurationPage::refreshPlan()
+{
+    while (QLayoutItem* item = m_planLines->takeAt(0)) {
+        delete item->widget();
+        delete item;
+    }
+    const auto lines = planSummary(m_model->config(), m_machine);
+    int row = 0;
+    for (const PlanLine& line : lines) {
+        auto* title = dimLabel(line.title, m_planCard);
+        auto* text = new QLabel(line.text, m_planCard);
+        text->setObjectName(QStringLiteral("plan.") + line.title);
+        text->setWordWrap(true);
+        text->setTextInteractionFlags(Qt::TextSelectableByMouse);
+        m_planLines->addWidget(title, row, 0, Qt::AlignTop);
+        m_planLines->addWidget(text, row++, 1, Qt::AlignTop);
+    }
+    if (lines.empty()) {
+        auto* note = dimLabel(tr("The plan appears here when every setting is right."), m_planCard);
+        note->setWordWrap(true);
+        m_planLines->addWidget(note, 0, 0, 1, 2);
+    } else if (m_editing) {
+        Q_EMIT planChanged(m_model->config());
+    }
+}
+
+QString ConfigurationPage::whyNotStart() const
+{
+    if (!m_editing)
+        return tr("This run has been started. Duplicate it to start another.");
+    const std::size_t wrong = m_model->problems().size();
+    if (wrong > 0)
+        return wrong == 1 ? tr("One setting is not right yet.") : tr("%1 settings are not right yet.").arg(wrong);
+    static const QRegularExpression kName(QStringLiteral("^[A-Za-z0-9_-][A-Za-z0-9._-]*$"));
+    if (m_name->text().isEmpty())
+        return tr("The run needs a name.");
+    if (!kName.match(m_name->text()).hasMatch())
+        return tr("A name has letters, digits, '.', '_' and '-'.");
+    if (m_folder->text().isEmpty() && m_taken.contains(m_name->text()))
+        return tr("A run of this name exists already.");
+    return m_blocked;
+}
+
+void ConfigurationPage::refreshStart()
+{
+    const QString why = whyNotStart();
+    m_folder->setPlaceholderText(m_library.isEmpty() ? tr("in the library") : m_library + QLatin1Char('/') + runName());
+    m_folder->setToolTip(m_folder->text().isEmpty() ? m_folder->placeholderText() : m_folder->text());
+    setEnabledWithReason(m_start, why, tr("Start this run (Ctrl+Return)"));
+    m_why->setText(why);
+    if (std::exchange(m_lastWhyNot, why) != why)
+        Q_EMIT startPossible(why);
+}
+
+void ConfigurationPage::setMachine(const MachineFacts& machine)
+{
+    m_machine = machine;
+    refreshPlan();
+}
+
+void ConfigurationPage::setLibraryFolder(const QString& folder)
+{
+    m_library = folder;
+    refreshStart();
+}
+
+void ConfigurationPage::setTakenNames(const QSet<QString>& names)
+{
+    m_taken = names;
+    refreshStart();
+}
+
+void ConfigurationPage::setStartBlocked(const QString& reason)
+{
+    m_blocked = reason;
+    refreshStart();
+}
+
+void ConfigurationPage::setForecast(const QString& text)
+{
+    m_forecast->setText(text);
+    m_forecast->setVisible(!text.isEmpty());
+}
+
+void ConfigurationPage::setPlanWidget(QWidget* widget)
+{
+    m_planCard->body()->insertWidget(0, widget);
+}
+
+void ConfigurationPage::setComparable(const std::vector<Comparable>& others)
+{
+    const QString chosen = m_compare->currentData().toString();
+    m_compare->clear();
+    m_compare->addItem(tr("Compare with …"));
+    m_compare->addItem(tr("Defaults"), QStringLiteral("defaults"));
+    for (const config::Preset& preset : config::presets())
+        m_compare->addItem(QString::fromStdString(preset.title), QStringLiteral("preset:") + QString::fromStdString(preset.id));
+    for (const Comparable& other : others)
+        m_compare->addItem(other.title, other.id);
+    m_compare->setCurrentIndex(std::max(0, m_compare->findData(chosen)));
+}
+
+void ConfigurationPage::compareWith(int index)
+{
+    const QString id = m_compare->itemData(index).toString();
+    if (id.isEmpty())
+        m_form->setCompared(Json());
+    else if (id == QLatin1String("defaults"))
+        m_form->setCompared(Json::object());
+    else if (id.startsWith(QLatin1String("preset:")))
+        m_form->setCompared(config::findPreset(id.mid(7).toStdString()).value().overlay);
+    else
+        Q_EMIT comparisonRequested(id);
+    m_changedOnly->setChecked(!id.isEmpty());
+    refresh();
+}
+
+void ConfigurationPage::setComparison(const QString& id, const Json& config)
+{
+    if (m_compare->currentData().toString() == id) // else something else was chosen while the answer was on its way
+        m_form->setCompared(config);
+}
+
+QString ConfigurationPage::runName() const
+{
+    return m_name->text();
+}
+
+QString ConfigurationPage::runFolder() const
+{
+    return m_folder->text();
+}
+
+QString ConfigurationPage::commandLine() const
+{
+    QStringList words{QStringLiteral("espalier-cli"), QStringLiteral("train")};
+    words << m_model->commandLineArguments();
+    if (m_editing && !m_folder->text().isEmpty())
+        words << QStringLiteral("--run") << m_folder->text();
+    else if (m_editing && m_nameTyped && !m_library.isEmpty())
+        words << QStringLiteral("--run") << m_library + QLatin1Char('/') + runName();
+    return shellCommand(words);
+}
+
+void ConfigurationPage::copyCommandLine()
+{
+    QGuiApplication::clipboard()->setText(commandLine());
+    m_copy->setText(tr("Copied"));
+    QTimer::singleShot(1500, m_copy, [button = m_copy] { button->setText(tr("Copy as command line")); });
+}
+
+void ConfigurationPage::start()
+{
+    if (whyNotStart().isEmpty()) {
+        Q_EMIT startRequested(m_model->config(), runName(), runFolder());
+    } else if (m_editing && !m_model->problems().empty()) {
+        m_form->reveal(m_model->problems().front().path);
+    }
+}
+
+void ConfigurationPage::choosePreset(const QString& id)
+{
+    if (const auto preset = config::findPreset(id.toStdString())) {
+        m_importProblem.clear();
+        m_model->applyPreset(*preset);
+    }
+}
+
+void ConfigurationPage::chooseFile(const QString& path)
+{
+    SettingRow* row = m_form->row(path.toStdString());
+    if (!row)
+        return;
+    QString chosen;
+    if (path.endsWith(QLatin1String("features")))
+        chosen = QFileDialog::getOpenFileName(this, row->accessibleName());
+    else
+        chosen = QFileDialog::getExistingDirectory(this, row->accessibleName());
+    if (!chosen.isEmpty()) {
+        m_model->setText(row->field(), chosen);
+        m_model->endEdit();
+    }
+}
+
+void ConfigurationPage::importFile()
+{
+    const QString file = QFileDialog::getOpenFileName(this, tr("Import a configuration"), QString(), tr("Configurations (*.json)"));
+    if (file.isEmpty())
+        return;
+    QThreadPool::globalInstance()->start([file, self = QPointer<ConfigurationPage>(this)] {
+        auto text = readFile(file.toStdString(), 1 << 20);
+        QMetaObject::invokeMethod(
+            qGuiApp,
+            [self, file, text = std::move(text)] {
+                if (!self)
+                    return;
+                if (text) {
+                    self->importText(QString::fromStdString(*text), file);
+                } else {
+                    self->m_importProblem = QString::fromStdString(text.error().message);
+                    self->refresh();
+                }
+            },
+            Qt::QueuedConnection);
+    });
+}
+
+void ConfigurationPage::importText(const QString& text, const QString& name)
+{
+    const auto overlay = config::overlayFromText(text.toStdString(), name.toStdString());
+    if (!m_editing)
+        return;
+    if (!overlay) {
+        m_importProblem = QString::fromStdString(overlay.error().message);
+        refresh();
+        return;
+    }
+    // A wrong value can be put right in the form; a name that nobody knows cannot.
+    for (const config::Problem& problem : config::validate(*overlay)) {
+        if (config::findField(problem.path))
+            continue;
+        m_importProblem = QString::fromStdString(problem.message);
+        refresh();
+        return;
+    }
+    m_importProblem.clear();
+    m_model->applyOverlay(*overlay, tr("Import of %1").arg(name.section(QLatin1Char('/'), -1)));
+}
+
+} // namespace espalier::widgets

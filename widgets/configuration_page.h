@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "widgets/configuration_model.h"
+#include "widgets/plan_summary.h"
+
+#include <QSet>
+#include <QWidget>
+
+#include <vector>
+
+class QComboBox;
+class QGridLayout;
+class QLabel;
+class QLineEdit;
+class QPushButton;
+class QToolButton;
+
+namespace espalier::widgets {
+
+class Card;
+class ConfigurationForm;
+class PresetStrip;
+class ProblemList;
+
+/// The page "Configuration": the form of a new run, or what an existing run was started with.
+class ConfigurationPage : public QWidget {
+    Q_OBJECT
+
+public:
+    /// Something an existing run can be compared with; its configuration is asked for when it is chosen.
+    struct Comparable {
+        QString id, title;
+    };
+
+    explicit ConfigurationPage(QWidget* parent = nullptr);
+
+    /// Starts the form of a new run from a configuration (whole or partial) or, when it is empty, from a preset.
+    void editNew(const Json& config = Json::object(), const QString& presetId = {}, const QString& name = {});
+    /// Shows the configuration of a run, read-only.
+    void showRun(const QString& name, const Json& config);
+    bool isEditing() const { return m_editing; }
+
+    ConfigurationModel* model() { return m_model; }
+    ConfigurationForm* form() { return m_form; }
+
+    void setMachine(const MachineFacts& machine);
+    /// Where new runs go when no folder is chosen.
+    void setLibraryFolder(const QString& folder);
+    /// Names that a new run cannot have.
+    void setTakenNames(const QSet<QString>& names);
+    /// Something outside of the form that forbids starting (a sentence), or "".
+    void setStartBlocked(const QString& reason);
+    /// What the run will cost, in one line; "" takes it away.
+    void setForecast(const QString& text);
+    /// What stands above the plan's lines, such as the lanes of the schedule.
+    void setPlanWidget(QWidget* widget);
+
+    void setComparable(const std::vector<Comparable>& others);
+    /// The answer to comparisonRequested().
+    void setComparison(const QString& id, const Json& config);
+
+    /// Why the run cannot be started, or "".
+    QString whyNotStart() const;
+    QString runName() const;
+    QString runFolder() const;
+    /// "espalier-cli train --preset demo --set …"
+    QString commandLine() const;
+
+public Q_SLOTS:
+    /// Starts if it can; else shows the first problem.
+    void start();
+    /// An imported configuration, of ours or of ddpm-torch.
+    void importText(const QString& text, const QString& name);
+
+Q_SIGNALS:
+    void startRequested(const espalier::Json& config, const QString& name, const QString& folder);
+    /// The configuration changed and is valid: time to forecast it.
+    void planChanged(const espalier::Json& config);
+    /// Whether start() would do something, and why not.
+    void startPossible(const QString& whyNot);
+    void duplicateRequested(const espalier::Json& config, const QString& name);
+    void comparisonRequested(const QString& id);
+
+private:
+    void buildLayout();
+    QWidget* buildBar();
+    QWidget* buildSide();
+    void connectSignals();
+    void refresh();
+    void refreshUndo();
+    void refreshPlan();
+    void refreshStart();
+    void chooseFile(const QString& path);
+    void importFile();
+    void choosePreset(const QString& id);
+    void copyCommandLine();
+    void compareWith(int index);
+
+    ConfigurationModel* m_model;
+    bool m_editing = true, m_nameTyped = false;
+    QString m_shownName, m_library, m_blocked, m_importProblem, m_lastWhyNot;
+    QSet<QString> m_taken;
+    MachineFacts m_machine;
+
+    PresetStrip* m_presets = nullptr;
+    ConfigurationForm* m_form = nullptr;
+    ProblemList* m_problems = nullptr;
+    QLineEdit* m_search = nullptr;
+    QPushButton* m_advanced = nullptr;
+    QPushButton* m_changedOnly = nullptr;
+    QToolButton* m_undo = nullptr;
+    QToolButton* m_redo = nullptr;
+    QToolButton* m_import = nullptr;
+    QComboBox* m_compare = nullptr;
+    QWidget* m_side = nullptr;
+    Card* m_runCard = nullptr;
+    Card* m_planCard = nullptr;
+    QGridLayout* m_planLines = nullptr;
+    QLabel* m_forecast = nullptr;
+    QLineEdit* m_name = nullptr;
+    QLineEdit* m_folder = nullptr;
+    QLabel* m_why = nullptr;
+    QPushButton* m_start = nullptr;
+    QPushButton* m_duplicate = nullptr;
+    QPushButton* m_copy = nullptr;
+};
+
+} // namespace espalier::widgets
