@@ -85,12 +85,7 @@ Result<WrittenFile> AtomicOutput::commit(Sync sync)
 {
     State& s = *m_state;
     WrittenFile written{s.size, {}};
-    if (s.patched) {
-        auto hash = sha256OfFile(s.beside);
-        if (!hash)
-            return hash.error();
-        written.sha256 = *hash;
-    } else {
+    if (!s.patched) {
         unsigned char value[EVP_MAX_MD_SIZE];
         unsigned int length = 0;
         EVP_DigestFinal_ex(s.digest, value, &length);

@@ -12,7 +12,7 @@
 
 namespace espalier::formats {
 
-/// Size and SHA-256 of a file as it was written.
+/// Size and SHA-256 of a file as it was written; the SHA-256 is "" for a file that was patched (ask sha256OfFile).
 struct WrittenFile {
     std::uint64_t bytes = 0;
     std::string sha256;
@@ -29,7 +29,7 @@ public:
 
     Result<Done> write(std::span<const std::byte> bytes);
     Result<Done> write(std::string_view text) { return write(std::as_bytes(std::span(text.data(), text.size()))); }
-    /// Replaces bytes that were written before. The SHA-256 is then computed from the file when it is committed.
+    /// Replaces bytes that were written before. No SHA-256 is known then.
     Result<Done> patch(std::uint64_t offset, std::span<const std::byte> bytes);
     std::uint64_t size() const;
     Result<WrittenFile> commit(Sync sync);

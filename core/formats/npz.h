@@ -3,7 +3,6 @@
 
 #include "core/base/files.h"
 #include "core/base/result.h"
-#include "core/formats/atomic_output.h"
 #include "core/formats/npy.h"
 
 #include <cstdint>
@@ -69,6 +68,9 @@ private:
     std::unique_ptr<State> m_state;
 };
 
+/// A lone .npy file.
+Result<NpyArray> readNpy(const std::filesystem::path& file, std::uint64_t limitBytes = std::uint64_t{4} << 30);
+
 // ── Writing ──
 
 enum class NpzCompression { Stored, Deflate };
@@ -93,7 +95,7 @@ public:
     Result<Done> add(std::string_view name, std::span<const std::int64_t> shape, std::span<const float> values);
     Result<Done> add(std::string_view name, std::span<const std::int64_t> shape, std::span<const std::uint8_t> values);
 
-    Result<WrittenFile> finish(Sync sync = Sync::No);
+    Result<Done> finish(Sync sync = Sync::No);
 
 private:
     struct State;
