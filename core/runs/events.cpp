@@ -90,7 +90,7 @@ bool get(const Json& json, const char* key, std::optional<double>& value)
 bool getObject(const Json& json, const char* key, Json& value)
 {
     const auto at = json.find(key);
-    if (at == json.end())
+    if (at == json.end() || at->is_null())
         return true;
     if (!at->is_object())
         return false;

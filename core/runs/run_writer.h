@@ -22,6 +22,9 @@
 
 namespace espalier::runs {
 
+/// "2026-11-23 21:04:07 warning message" and a newline: a line of log.txt.
+std::string logLine(LogLevel level, std::string_view message);
+
 /// Takes what RunWriter writes a second time, as TensorBoard event files. Called on the writer thread only.
 class ScalarMirror {
 public:
@@ -31,8 +34,8 @@ public:
     virtual void flush() = 0;
 };
 
-/// The pen of rank 0, from its start to its exit. Writes on its own thread, so that training never waits for a disk; events are in the
-/// file within 100 ms, those of writeNow() before it returns. Any thread may call anything.
+/// The pen of rank 0, from its start to its exit. Writes on its own thread, so that training never waits for a disk; events are in
+/// the file within moments, scalars within 100 ms, all of it when flush() returns. Any thread may call anything.
 class RunWriter {
 public:
     /// Picks the next attempt, writes `resumed` when there was one before or `fromStep` > 0.

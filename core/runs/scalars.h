@@ -45,7 +45,6 @@ private:
     int m_fd = -1;
     std::filesystem::path m_file;
     std::string m_buffer;
-    std::uint64_t m_written = 0; // bytes known to be in the file
 };
 
 struct ScalarHeader {

@@ -2,7 +2,7 @@
 #pragma once
 
 // The worker's end of its supervisor: environment, two pipes of JSON lines, and the promise not to outlive it.
-// Control pipe (supervisor -> worker): {"wish": {…}} | {"stop": "now"}; EOF: the supervisor is gone.
+// Control pipe (supervisor -> worker): {"wish": {…}} | {"cancel": true}; EOF: the supervisor is gone.
 // Status pipe (worker -> supervisor): {"kind": "started" | "step" | "failed" | "end" | "progress" | "result", …}.
 
 #include "core/base/json.h"
@@ -79,7 +79,7 @@ public:
 private:
     void readControl(std::stop_token stop);
     void take(const std::string& line);
-    void send(const Json& line);
+    void send(const Json& line, bool mayDrop);
 
     int m_control = -1, m_status = -1, m_wake = -1;
     std::mutex m_mutex; // wishes
