@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/diffusion/objective.h"
+
+#include "core/diffusion/losses.h"
+
+#include <ATen/ATen.h>
+
+namespace espalier::diffusion {
+
+DiffusionObjective::DiffusionObjective(const config::DiffusionConfig& config) : m_process(config), m_lossType(config.lossType) {}
+
+models::LossTerms DiffusionObjective::operator()(models::Model& model, const tensors::Batch& batch, const tensors::Path& path,
+                                                 const tensors::Draws& draws)
+{
+    return with(model, batch, path, draws, draws.timesteps(m_process.levels()), draws.normal(Stream::Noise, batch.x.sizes().slice(1)));
+}
+
+models::LossTerms DiffusionObjective::with(models::Model& model, const tensors::Batch& batch, const tensors::Path& path,
+                                           const tensors::Draws& draws, const at::Tensor& t, const at::Tensor& noise)
+{
+    const at::Tensor xt = m_process.noised(batch.x, t, noise);
+    // The loss is float32 whatever the network computed in.
+    const at::Tensor output = model.forward({xt, t, batch.labels}, path, draws).to(batch.x.scalar_type());
+    const at::Tensor perSample = lossPerSample(m_process, m_lossType, output, batch.x, xt, t, noise);
+    return {perSample.mean(), perSample.detach()};
+}
+
+} // namespace espalier::diffusion

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/diffusion/process.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace espalier::diffusion {
+namespace {
+
+/// Both ends included; counted from the nearer end, as LibTorch does.
+Table evenlySpaced(double first, double last, std::int64_t count)
+{
+    Table values(static_cast<std::size_t>(count));
+    const double step = count > 1 ? (last - first) / static_cast<double>(count - 1) : 0.0;
+    for (std::int64_t i = 0; i < count; ++i)
+        values[static_cast<std::size_t>(i)] =
+            i < count / 2 || count == 1 ? first + step * static_cast<double>(i) : last - step * static_cast<double>(count - 1 - i);
+    return values;
+}
+
+template <class F>
+Table mapped(const Table& from, const F& f)
+{
+    Table to(from.size());
+    for (std::size_t i = 0; i < from.size(); ++i)
+        to[i] = f(i);
+    return to;
+}
+
+} // namespace
+
+Table betaSchedule(config::BetaSchedule schedule, double start, double end, std::int64_t timesteps)
+{
+    using enum config::BetaSchedule;
+    const auto warmUp = [&](double share) {
+        Table betas(static_cast<std::size_t>(timesteps), end);
+        const auto rising = evenlySpaced(start, end, static_cast<std::int64_t>(share * static_cast<double>(timesteps)));
+        std::copy(rising.begin(), rising.end(), betas.begin());
+        return betas;
+    };
+    switch (schedule) {
+    case Linear:
+        return evenlySpaced(start, end, timesteps);
+    case Quad: {
+        const Table roots = evenlySpaced(std::sqrt(start), std::sqrt(end), timesteps);
+        return mapped(roots, [&](std::size_t i) { return roots[i] * roots[i]; });
+    }
+    case Warmup10:
+        return warmUp(0.1);
+    case Warmup50:
+        return warmUp(0.5);
+    case Const:
+        return Table(static_cast<std::size_t>(timesteps), end);
+    case Jsd: {
+        const Table left = evenlySpaced(static_cast<double>(timesteps), 1.0, timesteps);
+        return mapped(left, [&](std::size_t i) { return 1.0 / left[i]; });
+    }
+    case Cosine: {
+        const auto signal = [](double time) {
+            const double c = std::cos((time + 0.008) / 1.008 * std::numbers::pi / 2);
+            return c * c;
+        };
+        Table betas(static_cast<std::size_t>(timesteps));
+        const auto levels = static_cast<double>(timesteps);
+        for (std::size_t i = 0; i < betas.size(); ++i)
+            betas[i] = std::min(1.0 - signal(static_cast<double>(i + 1) / levels) / signal(static_cast<double>(i) / levels), 0.999);
+        return betas;
+    }
+    }
+    TORCH_CHECK(false, "A bug: a schedule of betas without a formula.");
+}
+
+ProcessTables processTables(const Table& betas)
+{
+    const std::size_t levels = betas.size();
+    TORCH_CHECK(levels > 0 && std::all_of(betas.begin(), betas.end(), [](double b) { return b > 0.0 && b <= 1.0; }),
+                "The betas of a diffusion process must be above 0 and at most 1.");
+    ProcessTables p;
+    p.betas = betas;
+    p.alphasBar.resize(levels);
+    double product = 1.0;
+    for (std::size_t i = 0; i < levels; ++i)
+        p.alphasBar[i] = product *= 1.0 - betas[i];
+    const Table& bar = p.alphasBar;
+    p.alphasBarBefore = mapped(betas, [&](std::size_t i) { return i ? bar[i - 1] : 1.0; });
+    const Table& before = p.alphasBarBefore;
+    p.sqrtAlphasBar = mapped(bar, [&](std::size_t i) { return std::sqrt(bar[i]); });
+    p.sqrtOneMinusAlphasBar = mapped(bar, [&](std::size_t i) { return std::sqrt(1.0 - bar[i]); });
+    p.sqrtRecipAlphasBar = mapped(bar, [&](std::size_t i) { return std::sqrt(1.0 / bar[i]); });
+    p.sqrtRecipM1AlphasBar = mapped(bar, [&](std::size_t i) { return std::sqrt(1.0 / bar[i] - 1.0); });
+    p.posteriorVar = mapped(bar, [&](std::size_t i) { return betas[i] * (1.0 - before[i]) / (1.0 - bar[i]); });
+    p.posteriorMeanCoef1 = mapped(bar, [&](std::size_t i) { return betas[i] * std::sqrt(before[i]) / (1.0 - bar[i]); });
+    p.posteriorMeanCoef2 = mapped(bar, [&](std::size_t i) { return std::sqrt(1.0 - betas[i]) * (1.0 - before[i]) / (1.0 - bar[i]); });
+    // The first posterior variance is 0: its logarithm is replaced by the second, in the table of beta too.
+    const std::size_t second = std::min<std::size_t>(1, levels - 1);
+    p.posteriorLogVar = mapped(bar, [&](std::size_t i) { return std::log(p.posteriorVar[i ? i : second]); });
+    p.logVarFixedSmall = p.posteriorLogVar;
+    p.logVarFixedLarge = mapped(bar, [&](std::size_t i) { return i ? std::log(betas[i]) : p.posteriorLogVar[0]; });
+    return p;
+}
+
+at::Tensor Lookup::operator()(const at::Tensor& t, const at::Tensor& image) const
+{
+    if (!m_onDevice.defined() || m_onDevice.device() != image.device() || m_onDevice.scalar_type() != image.scalar_type())
+        m_onDevice = at::tensor(m_table, at::TensorOptions().dtype(at::kDouble)).to(image.scalar_type()).to(image.device());
+    std::vector<std::int64_t> shape(static_cast<std::size_t>(image.dim()), 1);
+    shape.front() = t.size(0);
+    return m_onDevice.index_select(0, t).view(shape);
+}
+
+Process::Process(const config::DiffusionConfig& c)
+    : Process(betaSchedule(c.betaSchedule, c.betaStart, c.betaEnd, c.timesteps), c.meanType, c.varType)
+{
+}
+
+Process::Process(Table betas, config::MeanType meanType, config::VarType varType)
+    : m_tables(processTables(betas)), m_meanType(meanType), m_varType(varType), m_sqrtAlphasBar(m_tables.sqrtAlphasBar),
+      m_sqrtOneMinusAlphasBar(m_tables.sqrtOneMinusAlphasBar), m_sqrtRecip(m_tables.sqrtRecipAlphasBar),
+      m_sqrtRecipM1(m_tables.sqrtRecipM1AlphasBar), m_coef1(m_tables.posteriorMeanCoef1), m_coef2(m_tables.posteriorMeanCoef2),
+      m_recipCoef1(mapped(betas, [&](std::size_t i) { return 1.0 / m_tables.posteriorMeanCoef1[i]; })),
+      m_coef2Over1(mapped(betas, [&](std::size_t i) { return m_tables.posteriorMeanCoef2[i] / m_tables.posteriorMeanCoef1[i]; })),
+      m_posteriorLogVar(m_tables.posteriorLogVar),
+      m_logVar(varType == config::VarType::FixedLarge ? m_tables.logVarFixedLarge : m_tables.logVarFixedSmall)
+{
+}
+
+at::Tensor Process::noised(const at::Tensor& x0, const at::Tensor& t, const at::Tensor& noise) const
+{
+    return m_sqrtAlphasBar(t, x0) * x0 + m_sqrtOneMinusAlphasBar(t, x0) * noise;
+}
+
+at::Tensor Process::x0FromEps(const at::Tensor& xt, const at::Tensor& t, const at::Tensor& eps) const
+{
+    return m_sqrtRecip(t, xt) * xt - m_sqrtRecipM1(t, xt) * eps;
+}
+
+at::Tensor Process::x0FromMean(const at::Tensor& xt, const at::Tensor& t, const at::Tensor& mean) const
+{
+    return m_recipCoef1(t, xt) * mean - m_coef2Over1(t, xt) * xt;
+}
+
+at::Tensor Process::posteriorMean(const at::Tensor& x0, const at::Tensor& xt, const at::Tensor& t) const
+{
+    return m_coef1(t, xt) * x0 + m_coef2(t, xt) * xt;
+}
+
+at::Tensor Process::target(const at::Tensor& x0, const at::Tensor& xt, const at::Tensor& t, const at::Tensor& noise) const
+{
+    switch (m_meanType) {
+    case config::MeanType::Eps:
+        return noise;
+    case config::MeanType::X0:
+        return x0;
+    case config::MeanType::Mean:
+        return posteriorMean(x0, xt, t);
+    }
+    TORCH_CHECK(false, "A bug: a prediction without a target.");
+}
+
+Process::Reverse Process::reverse(const at::Tensor& output, const at::Tensor& xt, const at::Tensor& t, bool clip) const
+{
+    const auto clipped = [&](const at::Tensor& x0) { return clip ? x0.clamp(-1.0, 1.0) : x0; };
+    if (m_meanType == config::MeanType::Mean) // the mean itself was predicted: clipping shows in x0 alone
+        return {clipped(x0FromMean(xt, t, output)), output};
+    const at::Tensor x0 = clipped(m_meanType == config::MeanType::X0 ? output : x0FromEps(xt, t, output));
+    return {x0, posteriorMean(x0, xt, t)};
+}
+
+} // namespace espalier::diffusion
