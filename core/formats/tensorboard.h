@@ -22,7 +22,8 @@ class TensorBoardWriter {
 public:
     /// A new file "events.out.tfevents.<seconds>.<host>.<pid>.<n>" in `folder`, never an existing one.
     static Result<TensorBoardWriter> create(const std::filesystem::path& folder, double wallTime);
-    /// Goes on with an existing file; a record cut at its end is removed first, since no reader would look beyond it.
+    /// Goes on with an existing file; a record cut at its end is removed first, since no reader would look beyond it. A file damaged
+    /// before its end is an error: create another.
     static Result<TensorBoardWriter> append(const std::filesystem::path& file);
 
     TensorBoardWriter(TensorBoardWriter&& other) noexcept;
