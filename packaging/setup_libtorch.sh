@@ -39,7 +39,7 @@ cleanup() {
     rm -rf "$cache/wheels/.part" "$cache/.new-$label"
 }
 trap cleanup EXIT
-trap 'say "dev: stopped; the same command goes on from here."; exit 130' INT TERM
+trap 'say ""; say "dev: stopped; the same command goes on from here."; exit 130' INT TERM
 
 # pip reads the user's own settings (index, proxy, certificates); these would break a download into a folder.
 export PIP_REQUIRE_VIRTUALENV=0 PIP_USER=0 PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
