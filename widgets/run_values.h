@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+// What crosses from the engine thread to the widgets: plain values, copied, never touched by two threads.
+
+#include "core/runs/follower.h"
+#include "core/runs/library.h"
+
+#include <QMetaType>
+#include <QString>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace espalier::widgets {
+
+inline QString qstr(std::string_view text)
+{
+    return QString::fromUtf8(text.data(), static_cast<qsizetype>(text.size()));
+}
+
+template <class T>
+using Shared = std::shared_ptr<const std::vector<T>>;
+
+/// The chosen run as the window shows it. Lists are shared and replaced as a whole when they change; never null.
+struct RunView {
+    std::filesystem::path folder;
+    std::string name;
+    runs::RunState state = runs::RunState::New;
+    std::string why, problem;
+    std::optional<runs::Failed> failure;
+    runs::Progress progress;
+    int attempt = 0, ranks = 1;
+    std::string devices; // as the running attempt says: "cpu:2", "0,1"
+    Json config;         // null while unread
+    Shared<runs::StageEntry> stages = std::make_shared<std::vector<runs::StageEntry>>();
+    Shared<runs::SampleEntry> samples = std::make_shared<std::vector<runs::SampleEntry>>();
+    Shared<runs::CheckpointEntry> checkpoints = std::make_shared<std::vector<runs::CheckpointEntry>>();
+    Shared<runs::EvaluationEntry> evaluations = std::make_shared<std::vector<runs::EvaluationEntry>>();
+    std::map<std::string, runs::ScalarPoint> last; // newest point per tag
+    std::optional<double> lossPerThousand;         // slope of the loss over the newest tenth of the run, per 1000 steps
+    std::optional<double> smoothedLoss;            // mean of the newest points
+    bool valid() const { return !folder.empty(); }
+};
+
+/// The x of all plots and lanes.
+enum class XAxis { Step, Images, TrainingTime, WallTime, Flops };
+
+/// Which piece of which curves the plots show now. x0 >= x1 asks for everything.
+struct PlotQuery {
+    XAxis axis = XAxis::Step;
+    double x0 = 0.0, x1 = 0.0;
+    int pixels = 600;
+    std::vector<std::string> tags;
+    /// Keep the width x1 - x0, but end at the newest point.
+    bool live = false;
+    friend bool operator==(const PlotQuery&, const PlotQuery&) = default;
+};
+
+struct CurveView {
+    std::string tag;
+    runs::Envelope envelope;             // x in the asked axis
+    std::vector<runs::CurvePoint> means; // for the smoothed line; begins some way before x0
+};
+struct MarkView {
+    double x = 0.0;
+    std::string label; // "stage 2", "resumed"
+    bool stage = true; // else a note such as a resume
+};
+struct DistanceView {
+    double x = 0.0, value = 0.0;
+    std::int64_t step = 0;
+    std::optional<double> spread;
+};
+/// Evaluations of one recipe.
+struct DistanceSeries {
+    std::string metric, recipe; // "fd"; "FD-1k, EMA, DDIM-50, seed 1"
+    std::optional<double> floor, ceiling;
+    std::vector<DistanceView> points;
+};
+struct BlockView { // a stage in the lanes
+    int index = 0;
+    std::string title, detail;
+    double x0 = 0.0, x1 = 0.0; // x1 is a forecast until the stage ended
+    bool started = false, ended = false;
+};
+
+/// The answer to a PlotQuery.
+struct PlotData {
+    std::filesystem::path folder;
+    PlotQuery query;
+    double x0 = 0.0, x1 = 1.0;       // what to show
+    double full0 = 0.0, full1 = 1.0; // everything, forecast included
+    double now = 0.0;                // how far the run came
+    std::vector<CurveView> curves;
+    std::vector<MarkView> marks;
+    std::vector<DistanceSeries> distances;
+    std::vector<BlockView> blocks;
+};
+
+} // namespace espalier::widgets
+
+Q_DECLARE_METATYPE(espalier::widgets::PlotQuery)
