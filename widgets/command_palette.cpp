@@ -20,7 +20,10 @@ enum { KindRole = Qt::UserRole + 1, DetailRole };
 class EntryDelegate : public QStyledItemDelegate {
 public:
     using QStyledItemDelegate::QStyledItemDelegate;
-    QSize sizeHint(const QStyleOptionViewItem&, const QModelIndex&) const override { return {200, QFontMetrics(typeFont(Type::Body)).height() + 16}; }
+    QSize sizeHint(const QStyleOptionViewItem&, const QModelIndex&) const override
+    {
+        return {200, QFontMetrics(typeFont(Type::Body)).height() + 16};
+    }
     void paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index) const override
     {
         const auto& t = tokens(option.palette);
@@ -30,7 +33,8 @@ public:
         const QRectF row = QRectF(option.rect).adjusted(14, 0, -14, 0);
         painter->setFont(typeFont(Type::Small));
         painter->setPen(t.dim);
-        const QString right = QStringList{index.data(DetailRole).toString(), index.data(KindRole).toString()}.join(QStringLiteral("   ")).trimmed();
+        const QString right =
+            QStringList{index.data(DetailRole).toString(), index.data(KindRole).toString()}.join(QStringLiteral("   ")).trimmed();
         const qreal wide = QFontMetricsF(painter->font()).horizontalAdvance(right);
         painter->drawText(row, Qt::AlignRight | Qt::AlignVCenter, right);
         painter->setFont(typeFont(Type::Body));
@@ -67,7 +71,8 @@ int fitness(const QString& title, const QString& typed)
 }
 
 CommandPalette::CommandPalette(std::vector<Entry> entries, QWidget* parent)
-    : QDialog(parent, Qt::Popup | Qt::FramelessWindowHint), m_entries(std::move(entries)), m_words(new QLineEdit(this)), m_list(new QListWidget(this))
+    : QDialog(parent, Qt::Popup | Qt::FramelessWindowHint), m_entries(std::move(entries)), m_words(new QLineEdit(this)),
+      m_list(new QListWidget(this))
 {
     setObjectName(QStringLiteral("commandPalette"));
     setAccessibleName(QStringLiteral("Search everything"));

@@ -13,8 +13,7 @@ namespace {
 
 const std::map<QString, const char*>& pages()
 {
-    static const std::map<QString, const char*> kPages{
-        {QStringLiteral("watch"), R"(# Watch
+    static const std::map<QString, const char*> kPages{{QStringLiteral("watch"), R"(# Watch
 
 Loss, distance to the data, speed and the newest samples of the chosen run, as they come.
 
@@ -29,28 +28,28 @@ steps, images, training time, wall clock or FLOPs.
 images against other real images) and the ceiling (real images against noise).
 
 **Saving.** The dots at the right of a plot: copy it, save it as PNG, SVG or PDF, or every raw point as CSV.)"},
-        {QStringLiteral("samples"), R"(# Samples
+                                                       {QStringLiteral("samples"), R"(# Samples
 
 Every grid that the run has drawn, always from the same noise, so that one cell can be followed through time.
 
 ← and → go through time, Home and End to its ends. Averaged (EMA) and raw weights can be told apart. Click a cell to see that one
 image through the whole run. Export saves a grid, or one cell through time, as PNG.)"},
-        {QStringLiteral("evaluation"), R"(# Evaluation
+                                                       {QStringLiteral("evaluation"), R"(# Evaluation
 
 All distances measured for this run, each with its recipe. *Evaluate now* asks the running trainer for one, or draws it from the newest
 checkpoint when the run is at rest. FD uses fixed random features and works anywhere; FID needs the published Inception weights file.)"},
-        {QStringLiteral("checkpoints"), R"(# Checkpoints
+                                                       {QStringLiteral("checkpoints"), R"(# Checkpoints
 
 What was saved: step, size and distance. A checkpoint can be resumed; an export is for other programs (safetensors or PyTorch). Draw
 samples from a checkpoint, keep one for good, or delete those you do not need.)"},
-        {QStringLiteral("configuration"), R"(# Configuration
+                                                       {QStringLiteral("configuration"), R"(# Configuration
 
 For a new run: choose a preset, change what you like, press Start. Every setting says what it does; the arrow takes a change back.
 What is wrong stands at its field and in a list. For an existing run this page is read-only; duplicate the run to change something.)"},
-        {QStringLiteral("log"), R"(# Log
+                                                       {QStringLiteral("log"), R"(# Log
 
 What the run said, newest last. Type to filter; errors are marked and say what to do.)"},
-        {QStringLiteral("library"), R"(# Library
+                                                       {QStringLiteral("library"), R"(# Library
 
 Every run in the library folder, wherever it was started: here, in a terminal or on another machine. Filter by words of name, model,
 data or state. The context menu opens the folder, duplicates, renames, archives or deletes a run.

@@ -53,7 +53,8 @@ QStringList configChips(const Json& config, const std::string& devices)
         return chips;
     if (const QString model = textAt(config, {"model", "kind"}); !model.isEmpty())
         chips << modelName(model);
-    if (QString data = textAt(config, {"data", "kind"}).isEmpty() ? textAt(config, {"data", "source"}) : textAt(config, {"data", "kind"}); !data.isEmpty()) {
+    if (QString data = textAt(config, {"data", "kind"}).isEmpty() ? textAt(config, {"data", "source"}) : textAt(config, {"data", "kind"});
+        !data.isEmpty()) {
         QString side = textAt(config, {"data", "size"});
         if (side.isEmpty())
             side = textAt(config, {"data", "resolution"});
@@ -83,7 +84,8 @@ QStringList configChips(const Json& config, const std::string& devices)
 RunHeader::RunHeader(QWidget* parent)
     : QWidget(parent), m_title(new QLabel(this)), m_row(new QHBoxLayout), m_state(new Chip({}, Chip::Tone::Plain, this)),
       m_trouble(new TroubleCard(this)), m_cause(new QLabel(m_trouble)), m_resume(new QPushButton(QStringLiteral("Resume"), m_trouble)),
-      m_duplicate(new QPushButton(QStringLiteral("Change and start anew"), m_trouble)), m_log(new QPushButton(QStringLiteral("Open log"), m_trouble))
+      m_duplicate(new QPushButton(QStringLiteral("Change and start anew"), m_trouble)),
+      m_log(new QPushButton(QStringLiteral("Open log"), m_trouble))
 {
     setObjectName(QStringLiteral("runHeader"));
     auto* column = new QVBoxLayout(this);
@@ -183,18 +185,21 @@ void RunHeader::showTrouble(const RunView& run)
         cause = qstr(run.failure->message);
         const auto& saved = run.failure->checkpoint;
         cause += saved.empty() ? QStringLiteral(" Nothing was saved before it.")
-                               : QStringLiteral(" Everything up to step %1 is saved.").arg(number(std::max<std::int64_t>(0, runs::stepOfName(saved.substr(saved.rfind('/') + 1)))));
+                               : QStringLiteral(" Everything up to step %1 is saved.")
+                                     .arg(number(std::max<std::int64_t>(0, runs::stepOfName(saved.substr(saved.rfind('/') + 1)))));
     } else if (run.state == runs::RunState::Lost)
         cause = QStringLiteral("Nobody trains this run any more: its supervisor ended without a word. %1")
-                    .arg(run.checkpoints->empty() ? QStringLiteral("It has no checkpoint and would begin anew.")
-                                                  : QStringLiteral("Everything up to step %1 is saved.").arg(number(run.checkpoints->back().step)));
+                    .arg(run.checkpoints->empty()
+                             ? QStringLiteral("It has no checkpoint and would begin anew.")
+                             : QStringLiteral("Everything up to step %1 is saved.").arg(number(run.checkpoints->back().step)));
     else if (run.state == runs::RunState::Failed)
         cause = run.why.empty() ? QStringLiteral("This run failed. The log says more.") : qstr(run.why);
     m_cause->setText(cause);
     m_cause->setToolTip(run.failure ? qstr(run.failure->detail) : QString());
     const bool startable = runs::possible(runs::Action::Start, run.state).allowed;
     m_resume->setVisible(startable && run.problem.empty());
-    m_resume->setText(run.checkpoints->empty() ? QStringLiteral("Start again") : QStringLiteral("Resume from step %1").arg(number(run.checkpoints->back().step)));
+    m_resume->setText(run.checkpoints->empty() ? QStringLiteral("Start again")
+                                               : QStringLiteral("Resume from step %1").arg(number(run.checkpoints->back().step)));
     m_trouble->setVisible(!cause.isEmpty());
 }
 

@@ -19,11 +19,13 @@ QString progressLine(const RunView& run, double now)
         return {};
     const auto& p = run.progress;
     QStringList parts;
-    parts << (p.ofSteps > 0 ? QStringLiteral("step %1 / %2").arg(number(p.step), number(p.ofSteps)) : QStringLiteral("step %1").arg(number(p.step)));
+    parts << (p.ofSteps > 0 ? QStringLiteral("step %1 / %2").arg(number(p.step), number(p.ofSteps))
+                            : QStringLiteral("step %1").arg(number(p.step)));
     if (p.ofSteps == 0 && p.ofSeconds > 0)
         parts << QStringLiteral("%1 of %2").arg(duration(p.seconds), duration(p.ofSeconds));
     if (runs::isLive(run.state) && p.imagesPerSecond > 0)
-        parts << QStringLiteral("%1 img/s").arg(p.imagesPerSecond >= 100 ? number(std::llround(p.imagesPerSecond)) : value(p.imagesPerSecond, 3));
+        parts << QStringLiteral("%1 img/s")
+                     .arg(p.imagesPerSecond >= 100 ? number(std::llround(p.imagesPerSecond)) : value(p.imagesPerSecond, 3));
     if (run.state == runs::RunState::Training && p.etaSeconds)
         parts << QStringLiteral("ETA ") + duration(*p.etaSeconds);
     else if (run.state != runs::RunState::Training)
@@ -36,7 +38,8 @@ QString progressLine(const RunView& run, double now)
 }
 
 StatusStrip::StatusStrip(QWidget* parent)
-    : QWidget(parent), m_left(new NumberLabel({}, this)), m_right(new NumberLabel({}, this)), m_clock(new QTimer(this)), m_message(new QTimer(this))
+    : QWidget(parent), m_left(new NumberLabel({}, this)), m_right(new NumberLabel({}, this)), m_clock(new QTimer(this)),
+      m_message(new QTimer(this))
 {
     setObjectName(QStringLiteral("statusStrip"));
     setFont(typeFont(Type::Small));

@@ -13,8 +13,8 @@ class NumberLabel;
 
 /// What the machine does; filled in by the engine thread.
 struct MachineView {
-    QString devices;             // "CPU 97 %", "GPU 0  97 %  61 GB  64 °C"
-    std::uint64_t diskFree = 0;  // bytes, of the library's disk
+    QString devices;            // "CPU 97 %", "GPU 0  97 %  61 GB  64 °C"
+    std::uint64_t diskFree = 0; // bytes, of the library's disk
 };
 
 /// The line at the bottom: progress of the chosen run at the left, the machine at the right, passing messages in between.
