@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace espalier::config {
 
@@ -68,7 +69,7 @@ void checkData(const DataConfig& data, Problems& problems)
         problems.push_back({"data.side", fmt::format("data.side must be 32 pixels, the size of CIFAR images; it is {}.", data.side)});
 }
 
-void checkModel(const UNetConfig& unet, std::int64_t side, Problems& problems)
+void checkUNet(const UNetConfig& unet, std::int64_t side, Problems& problems)
 {
     constexpr std::size_t kMaxLevels = 10;
     constexpr std::int64_t kMaxWidth = 16384;
@@ -162,12 +163,19 @@ void checkEvaluation(const EvaluationConfig& evaluation, Problems& problems)
 
 } // namespace
 
+std::vector<Problem> checkModel(const ModelConfig& model, std::int64_t side)
+{
+    Problems problems;
+    std::visit([&](const UNetConfig& unet) { checkUNet(unet, side, problems); }, model);
+    return problems;
+}
+
 std::vector<Problem> crossCheck(const RunConfig& config)
 {
     Problems problems;
     checkBatch(config, problems);
     checkData(config.data, problems);
-    std::visit([&](const UNetConfig& unet) { checkModel(unet, config.data.side, problems); }, config.model);
+    std::ranges::move(checkModel(config.model, config.data.side), std::back_inserter(problems));
     checkDiffusion(config.diffusion, problems);
     checkLength(config.training, problems);
     checkAverages(config, problems);

@@ -19,6 +19,7 @@ struct UNetConfig { // path "model", kind "unet"
     double dropRate = 0.1;
     bool resampleWithConv = true;
     std::int64_t blockSize = 1;
+    bool operator==(const UNetConfig&) const = default;
     static void describe(auto& self, auto&& field)
     {
         field("hid_channels", self.hidChannels, "Channels of the first level; a multiple of 32",

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/base/json.h"
+#include "core/base/result.h"
+#include "core/config/model_config.h"
+#include "core/config/run_config.h"
+
+#include <cstdint>
+#include <string>
+
+namespace espalier::shapes {
+
+/// Everything that decides which parameters a model has and what it takes in: enough to build it, price it and name its parts.
+struct ModelShape {
+    std::int64_t inChannels = 3, outChannels = 3;
+    std::int64_t side = 32;      // pixels of the images; 0: unknown (a model recognised from its weights takes any)
+    std::int64_t numClasses = 0; // 0: unconditional
+    config::ModelConfig model;
+    bool operator==(const ModelShape&) const = default;
+};
+
+/// "unet".
+std::string family(const ModelShape& shape);
+/// One short line for a chip: "U-Net 128·1,2,2,2 at 32²".
+std::string describe(const ModelShape& shape);
+
+/// The model that a configuration trains.
+ModelShape shapeOf(const config::RunConfig& config, std::int64_t channels = 3);
+
+/// Whether such a model can be built; the message names the setting.
+Result<Done> checkShape(const ModelShape& shape);
+
+Json toJson(const ModelShape& shape);
+/// Reads and checks: what comes back can be built.
+Result<ModelShape> shapeFromJson(const Json& json);
+
+} // namespace espalier::shapes

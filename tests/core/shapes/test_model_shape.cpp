@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/config/config.h"
+#include "core/config/presets.h"
+#include "core/shapes/model_shape.h"
+
+#include <gtest/gtest.h>
+
+namespace espalier::shapes {
+
+TEST(ModelShape, ComesFromTheConfigurationAndSurvivesJson)
+{
+    const auto config = config::read(config::findPreset("smoke")->overlay);
+    ASSERT_TRUE(config);
+    const auto shape = shapeOf(*config);
+    EXPECT_EQ(shape.side, 16);
+    EXPECT_EQ(family(shape), "unet");
+    EXPECT_EQ(describe(shape), "U-Net 32·1,1 at 16²");
+    const auto back = shapeFromJson(Json::parse(toJson(shape).dump()));
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ(*back, shape);
+}
+
+TEST(ModelShape, WhatCannotBeBuiltIsRefused)
+{
+    const auto good = toJson(ModelShape{});
+    const std::pair<const char*, Json> cases[] = {{"/in_channels", 0},
+                                                  {"/out_channels", 1000000},
+                                                  {"/side", -1},
+                                                  {"/side", 36},
+                                                  {"/side", "x"},
+                                                  {"/num_classes", 10},
+                                                  {"/model", 3},
+                                                  {"/model/kind", "vit"},
+                                                  {"/model/hid_channels", 1e18},
+                                                  {"/model/hid_channels", 33},
+                                                  {"/model/ch_multipliers", Json::array()},
+                                                  {"/model/apply_attn", Json::array({true})},
+                                                  {"/model/nonsense", 1}};
+    for (const auto& [pointer, value] : cases) {
+        auto json = good;
+        json[Json::json_pointer(pointer)] = value;
+        EXPECT_FALSE(shapeFromJson(json)) << pointer << " " << value;
+    }
+    for (const char* key : {"in_channels", "out_channels", "side", "num_classes", "model"}) {
+        auto json = good;
+        json.erase(key);
+        EXPECT_FALSE(shapeFromJson(json)) << key;
+    }
+    EXPECT_FALSE(shapeFromJson(Json::array()));
+}
+
+} // namespace espalier::shapes

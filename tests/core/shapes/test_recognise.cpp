@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/shapes/parameters.h"
+#include "core/shapes/recognise.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace espalier::shapes {
+
+namespace {
+
+std::vector<NamedShape> tensorsOf(const ModelShape& shape, const std::string& prefix = "")
+{
+    std::vector<NamedShape> tensors;
+    for (const auto& parameter : parameterTable(shape))
+        tensors.push_back({prefix + parameter.name, parameter.shape});
+    return tensors;
+}
+
+ModelShape shapeWith(config::UNetConfig unet, std::int64_t channels = 3)
+{
+    unet.dropRate = 0.0;
+    return {channels, channels, 0, 0, unet};
+}
+
+} // namespace
+
+TEST(Recognise, FindsEveryOptionOfTheUNetWhateverTheOrder)
+{
+    config::UNetConfig cifar, pooled, folded, flat, attending;
+    pooled.resampleWithConv = false;
+    folded.blockSize = 2;
+    flat.chMultipliers = {1};
+    flat.applyAttn = {false};
+    flat.numResBlocks = 3;
+    attending.hidChannels = 32;
+    attending.chMultipliers = {1, 3, 2};
+    attending.applyAttn = {true, false, true};
+    attending.numResBlocks = 1;
+    for (const auto& shape : {shapeWith(cifar), shapeWith(pooled), shapeWith(folded), shapeWith(flat), shapeWith(attending, 1)}) {
+        for (const std::string prefix : {"", "module."}) {
+            auto tensors = tensorsOf(shape, prefix);
+            std::reverse(tensors.begin(), tensors.end());
+            const auto found = recognise(tensors);
+            ASSERT_TRUE(found) << found.error().message;
+            EXPECT_EQ(found->shape, shape) << describe(shape);
+            EXPECT_EQ(found->prefix, prefix);
+        }
+    }
+}
+
+TEST(Recognise, SaysWhyNot)
+{
+    const auto good = tensorsOf(shapeWith({}));
+    const auto reason = [](const std::vector<NamedShape>& tensors) {
+        const auto found = recognise(tensors);
+        return found ? "" : found.error().message;
+    };
+    auto missing = good;
+    missing.erase(missing.begin() + 100);
+    EXPECT_NE(reason(missing).find(good[100].name + " is missing"), std::string::npos) << reason(missing);
+    auto more = good;
+    more.push_back({"label_embed.weight", {10, 512}});
+    EXPECT_NE(reason(more).find("also holds label_embed.weight"), std::string::npos) << reason(more);
+    auto wide = good;
+    wide[50].shape = {7};
+    EXPECT_NE(reason(wide).find("has shape [7]"), std::string::npos) << reason(wide);
+    auto twice = good;
+    twice.push_back(good[3]);
+    EXPECT_NE(reason(twice).find("twice"), std::string::npos);
+    EXPECT_NE(reason({}), "");
+    EXPECT_NE(reason({{"x", {1}}}), "");
+    for (const auto& shape : {std::vector<std::int64_t>{0, 3, 3, 3}, {-1, 3, 3, 3}, {1 << 30, 3, 3, 3}, {128, 0, 3, 3}, {}}) {
+        auto hostile = good;
+        for (auto& tensor : hostile) {
+            if (tensor.name == "in_conv.weight")
+                tensor.shape = shape;
+        }
+        EXPECT_NE(reason(hostile), "");
+    }
+}
+
+} // namespace espalier::shapes
