@@ -3,12 +3,12 @@
 
 #include "core/base/json.h"
 #include "core/base/result.h"
-#include "core/tensors/state.h"
+#include "core/tensors/tensor_files.h"
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace espalier::tensors {
@@ -17,7 +17,7 @@ namespace espalier::tensors {
 struct Snapshot {
     struct Shard {
         std::string file; // "model.safetensors"
-        std::vector<std::pair<std::string, at::Tensor>> tensors;
+        NamedTensors tensors;
     };
     std::vector<Shard> shards;
     Json manifest; // schema, counters, fingerprint, parts, what the caller added; files are added by writeCheckpoint
@@ -29,7 +29,7 @@ struct Snapshot {
 Snapshot snapshot(const TrainState& state, const Json& about, const Json& clock);
 
 /// Writes `folder` whole or not at all: shards and manifest into `.<name>.part` beside it, synced, then renamed. May run on any
-/// thread. An existing folder of that name is replaced only when it is not a valid checkpoint.
+/// thread. A folder that already has this name is exchanged for the new one; a failure leaves it as it was and nothing half-written.
 Result<Done> writeCheckpoint(const Snapshot& snapshot, const std::filesystem::path& folder);
 
 /// What a manifest says, without reading the shards.
@@ -40,7 +40,8 @@ struct Manifest {
         std::string sha256;
     };
     std::vector<File> files;
-    std::vector<std::string> weights; // "raw", "ema:0.9999"
+    std::vector<std::pair<std::string, std::string>> weights; // "raw", then "ema:0.9999" …, each with its file
+    std::vector<double> emaDecays;
     Counters counters;
     Fingerprint madeOn;
     Json parts, about, clock;
@@ -50,9 +51,8 @@ Result<Manifest> readManifest(const std::filesystem::path& folder);
 /// Are all files there with their sizes and, when `hashes`, their SHA-256? The sentence names the first that is not.
 Result<Done> verifyCheckpoint(const std::filesystem::path& folder, bool hashes = true);
 
-/// Verifies, then copies into the tensors that `state` already owns; names, shapes and dtypes must be exactly its own. Nothing is
-/// changed unless all fits. Counters and parts are set too; `state.madeOn` stays that of this process. The manifest comes back, to compare
-/// fingerprints.
+/// Verifies, then copies into the tensors that `state` already owns; names, shapes and dtypes must be exactly its own, and no tensor is
+/// changed unless all fit. Counters and parts are set too; `state.madeOn` stays that of this process: compare it with the manifest's.
 Result<Manifest> loadCheckpoint(const std::filesystem::path& folder, TrainState& state);
 
 /// Weights alone, for sampling and evaluation, on the host, by published names. `from` is a checkpoint folder or a safetensors file of
@@ -62,6 +62,6 @@ Result<TensorMap> readWeights(const std::filesystem::path& from, const std::stri
 
 /// Copies weights into named parameters: every name must be there with its shape, and nothing may be left over. A prefix
 /// `module.` (data-parallel training of the published code) is dropped. The sentence names the first tensor that does not fit.
-Result<Done> copyWeights(const TensorMap& weights, std::vector<std::pair<std::string, at::Tensor>> parameters, const std::string& file);
+Result<Done> copyWeights(const TensorMap& weights, NamedTensors parameters, const std::string& file);
 
 } // namespace espalier::tensors
