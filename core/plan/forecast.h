@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/plan/plan.h"
+
+#include <cstdint>
+#include <optional>
+
+namespace espalier::plan {
+
+/// What a stage will cost. What its length leaves open (a stage that only time ends) is open here too.
+struct Forecast {
+    double flopsPerImage = 0.0; // forward and backward
+    std::int64_t parameters = 0;
+    std::optional<std::int64_t> steps, images;
+    std::optional<double> flops;
+    std::optional<double> seconds; // an upper bound from the length, or from a rate where one is known
+};
+
+/// `imagesPerSecond` is what was measured for this shape on these devices; 0: not known yet.
+Forecast forecast(const Stage& stage, double imagesPerSecond = 0.0);
+
+} // namespace espalier::plan
