@@ -49,8 +49,11 @@ Result<Done> BrokenImages::remember(std::int64_t index, const Error& why)
                      fmt::format("More than 1 % of the images cannot be read: {} of {} so far, the last {}; repair or remove them.", count,
                                  groupedNumber(m_dataset.size()), name),
                      why.message};
-    if (m_log)
-        m_log(LogLevel::Warning, fmt::format("Skipped {}: {} (unreadable images so far: {})", name, why.message, count));
+    if (m_log) {
+        const bool isNamed = why.message.find(name) != std::string::npos;
+        m_log(LogLevel::Warning, fmt::format("Skipped {}{}{} (unreadable images so far: {})", isNamed ? "" : name,
+                                             isNamed ? "an image: " : ": ", why.message, count));
+    }
     return Done{};
 }
 

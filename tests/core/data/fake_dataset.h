@@ -8,10 +8,10 @@
 #include <functional>
 #include <set>
 
-namespace espalier::data::tests {
+namespace espalier::tests {
 
 /// Images whose every byte tells their index; some of them broken.
-class FakeDataset final : public Dataset {
+class FakeDataset final : public data::Dataset {
 public:
     explicit FakeDataset(std::int64_t size, std::set<std::int64_t> broken = {}) : m_size(size), m_broken(std::move(broken)) {}
 
@@ -46,4 +46,4 @@ private:
     std::vector<std::string> m_names{"a", "b", "c"};
 };
 
-} // namespace espalier::data::tests
+} // namespace espalier::tests

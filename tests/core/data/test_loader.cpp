@@ -14,7 +14,7 @@
 
 using namespace espalier;
 using namespace espalier::data;
-using tests::FakeDataset;
+using espalier::tests::FakeDataset;
 
 namespace {
 
