@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/formats/image_grid.h"
 #include "core/formats/image_quantise.h"
 #include "core/formats/image_resize.h"
 #include "core/formats/safetensors.h"
@@ -94,6 +95,7 @@ std::string sizeText(int height, int width)
 using ImageResizeGolden = Images;
 using ImageCropGolden = Images;
 using QuantiseGolden = Images;
+using ImageGridGolden = Images;
 
 TEST_F(ImageResizeGolden, EveryFilterGivesPillowsPixels)
 {
@@ -125,7 +127,18 @@ TEST_F(ImageCropGolden, TheCentreIsThatOfAdm)
     for (const auto& wanted : m_list.at("centre_crop").at("cases")) {
         SCOPED_TRACE(wanted.dump().substr(0, 60));
         const int h = wanted.at("height"), w = wanted.at("width");
-        expectImage(admCentreCrop(picture("crop_" + sizeText(h, w), h, w), wanted.at("size")), wanted);
+        const int size = wanted.at("size");
+        const Image image = picture("crop_" + sizeText(h, w), h, w);
+        expectImage(admCentreCrop(image, size), wanted);
+        // Step by step over the sizes that the case names.
+        Image steps = image;
+        for (const auto& halved : wanted.at("box_halvings_wh"))
+            steps = resize(steps, halved[0], halved[1], ResizeFilter::Box);
+        const auto& scaled = wanted.at("bicubic_to_wh");
+        EXPECT_EQ(std::min(scaled[0].get<int>(), scaled[1].get<int>()), size);
+        expectImage(crop(resize(steps, scaled[0], scaled[1], ResizeFilter::Bicubic), (scaled[0].get<int>() - size) / 2,
+                         (scaled[1].get<int>() - size) / 2, size, size),
+                    wanted);
     }
 }
 
@@ -154,6 +167,52 @@ TEST_F(QuantiseGolden, EveryPublishedRuleGivesItsBytes)
     }
     EXPECT_EQ(quantise(NAN, Rounding::DitSample), 0);
     EXPECT_EQ(quantise(INFINITY, Rounding::SaveImageUnit), 255);
+}
+
+TEST_F(ImageGridGolden, EveryCallLaysOutTheGridOfSaveImage)
+{
+    const auto& grids = m_list.at("grid");
+    const auto input = [&](const std::string& name) {
+        const auto& fill = grids.at("input").at(name);
+        const auto shape = std::vector<std::int64_t>{fill[1], fill[2], fill[3], fill[4]};
+        return std::pair(goldenInput(fill[0].get<std::string>(), shape), shape);
+    };
+    ASSERT_FALSE(grids.at("cases").empty());
+    for (const auto& [name, wanted] : grids.at("cases").items()) {
+        SCOPED_TRACE(name);
+        const int rows = wanted.at("rows"), channels = wanted.at("channels");
+        auto [values, shape] = input(channels == 1 ? "grey" : "x");
+        if (name == "constant_image") {
+            shape = {2, 3, 2, 2};
+            values.assign(24, 0.5f);
+        }
+        ASSERT_LE(rows, shape[0]);
+        ASSERT_EQ(channels, shape[1]);
+        const auto& call = wanted.at("call");
+        GridOptions options{
+            .columns = call.value("nrow", 8), .padding = call.value("padding", 2), .padValue = call.value("pad_value", 0.0f)};
+        options.normalise = call.value("normalize", false);
+        options.scaleEach = call.value("scale_each", false);
+        if (call.contains("value_range"))
+            options.range = {call.at("value_range")[0].get<float>(), call.at("value_range")[1].get<float>()};
+        const auto each = static_cast<std::size_t>(shape[1] * shape[2] * shape[3]);
+        const Image grid = imageGrid(std::span(values).first(static_cast<std::size_t>(rows) * each), rows, channels,
+                                     static_cast<int>(shape[2]), static_cast<int>(shape[3]), options);
+        expectImage(grid, wanted);
+        EXPECT_EQ((std::vector<int>{3, grid.height, grid.width}), wanted.at("grid_shape").get<std::vector<int>>());
+    }
+}
+
+TEST(ImageGrid, BytesAreLaidOutAsTheyAre)
+{
+    const std::vector<std::uint8_t> grey{1, 2, 3};
+    const Image grid = imageGrid(std::span(grey), 3, 1, 1, 1, {.columns = 2, .padding = 1, .padValue = 1.0f});
+    EXPECT_EQ(grid.width, 5);
+    EXPECT_EQ(grid.height, 5);
+    EXPECT_EQ(grid.row(1)[3], 1);
+    EXPECT_EQ(grid.row(1)[9], 2);
+    EXPECT_EQ(grid.row(3)[5], 3);
+    EXPECT_EQ(grid.row(3)[9], 255);
 }
 
 TEST(ImageCrop, WhatLiesOutsideIsBlack)

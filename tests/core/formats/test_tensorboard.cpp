@@ -99,6 +99,49 @@ TEST_F(TensorBoardGolden, AFileOfTheOriginalIsReadWhole)
         }
 }
 
+TEST_F(TensorBoardGolden, EveryRecordIsFramedAndParsedAsListed)
+{
+    const auto bytes = *readFile(goldenFormats() / m_list.at("file").get<std::string>());
+    ASSERT_FALSE(m_list.at("records").empty());
+    std::size_t at = 0;
+    for (const auto& record : m_list.at("records")) {
+        SCOPED_TRACE(record.at("offset"));
+        ASSERT_EQ(record.at("offset").get<std::size_t>(), at);
+        std::uint64_t length = 0;
+        std::memcpy(&length, bytes.data() + at, 8);
+        ASSERT_EQ(record.at("bytes").get<std::uint64_t>(), length + 16);
+        const auto raw = bytes.substr(at, length + 16);
+        if (record.contains("hex")) {
+            EXPECT_EQ(raw, fromHex(record.at("hex")));
+        } else {
+            EXPECT_EQ(sha256(bytesOf(raw)), record.at("sha256").get<std::string>());
+        }
+        at += raw.size();
+
+        std::string version;
+        const auto values = parseTensorBoardEvent(bytesOf(raw).subspan(12, length), version);
+        ASSERT_TRUE(values);
+        const auto& event = record.at("event");
+        EXPECT_EQ(version, event.value("fileVersion", std::string()));
+        if (!event.contains("summary") || event.at("summary").at("value")[0].contains("tensor")) {
+            EXPECT_TRUE(values->empty()); // the version, or a tensor, which is passed over
+            continue;
+        }
+        ASSERT_EQ(values->size(), 1u);
+        const auto& got = values->front();
+        const auto& want = event.at("summary").at("value")[0];
+        EXPECT_EQ(got.wallTime, event.at("wallTime").get<double>());
+        EXPECT_EQ(got.step, std::stoll(event.value("step", std::string("0"))));
+        EXPECT_EQ(got.tag, want.at("tag").get<std::string>());
+        if (want.contains("image")) {
+            const auto& image = std::get<TensorBoardImage>(got.value);
+            EXPECT_EQ((std::vector<int>{image.height, image.width, image.channels}),
+                      (std::vector<int>{want.at("image").at("height"), want.at("image").at("width"), want.at("image").at("colorspace")}));
+        }
+    }
+    EXPECT_EQ(at, bytes.size());
+}
+
 TEST_F(TensorBoardGolden, BrokenFilesGiveWhatStandsBeforeTheDamage)
 {
     ASSERT_FALSE(m_list.at("broken").empty());
