@@ -10,7 +10,6 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
-#include <charconv>
 #include <cstdlib>
 #include <optional>
 
@@ -25,19 +24,6 @@ std::string variable(const char* name)
 {
     const char* value = std::getenv(name);
     return value ? value : "";
-}
-
-Result<int> number(const char* name, int least, int fallback)
-{
-    const auto text = variable(name);
-    if (text.empty())
-        return fallback;
-    int value = 0;
-    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (problem != std::errc{} || end != text.data() + text.size() || value < least)
-        return Error{ErrorCode::Usage,
-                     fmt::format("The environment variable {} is \"{}\"; it must be a whole number of at least {}.", name, text, least)};
-    return value;
 }
 
 class Alone final : public ProcessGroup {
@@ -60,20 +46,22 @@ public:
 
 class Joined final : public ProcessGroup {
 public:
-    Joined(const RankEnvironment& environment, at::Device device) : m_rank(environment.rank), m_world(environment.world)
+    Joined(const runs::Ranks& ranks, at::Device device) : m_rank(ranks.rank), m_world(ranks.worldSize)
     {
+        // torchrun serves the store itself; every rank is then a client.
+        const bool agentHoldsStore = variable("TORCHELASTIC_USE_AGENT_STORE") == "True";
         c10d::TCPStoreOptions options;
-        options.port = environment.masterPort;
-        options.isServer = environment.rank == 0 && !environment.agentHoldsStore;
-        options.numWorkers = static_cast<std::size_t>(environment.world);
+        options.port = static_cast<std::uint16_t>(ranks.masterPort);
+        options.isServer = ranks.rank == 0 && !agentHoldsStore;
+        options.numWorkers = static_cast<std::size_t>(ranks.worldSize);
         options.waitWorkers = false;
         options.multiTenant = options.isServer;
         options.timeout = kJoinTimeout;
         options.useLibUV = variable("USE_LIBUV") != "0";
-        m_store = c10::make_intrusive<c10d::TCPStore>(environment.masterAddress, options);
-        m_gloo = makeGloo(environment);
+        m_store = c10::make_intrusive<c10d::TCPStore>(ranks.masterAddress, options);
+        m_gloo = makeGloo(ranks);
         if (device.is_cuda())
-            m_nccl = makeNccl(environment, device);
+            m_nccl = makeNccl(device);
     }
 
     int rank() const override { return m_rank; }
@@ -123,17 +111,17 @@ public:
     }
 
 private:
-    c10::intrusive_ptr<c10d::Backend> makeGloo(const RankEnvironment& environment)
+    c10::intrusive_ptr<c10d::Backend> makeGloo(const runs::Ranks& ranks)
     {
         auto options = c10d::ProcessGroupGloo::Options::create(kCollectiveTimeout);
-        const bool local = environment.masterAddress == "127.0.0.1" || environment.masterAddress == "localhost";
+        const bool local = ranks.masterAddress == "127.0.0.1" || ranks.masterAddress == "localhost";
         options->devices.push_back(local ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
                                          : c10d::ProcessGroupGloo::createDefaultDevice());
         return c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", m_store), m_rank, m_world,
                                                            options);
     }
 
-    c10::intrusive_ptr<c10d::Backend> makeNccl(const RankEnvironment&, at::Device device)
+    c10::intrusive_ptr<c10d::Backend> makeNccl(at::Device device)
     {
         const c10::cuda::CUDAGuard guard(device);
         auto options = c10d::ProcessGroupNCCL::Options::create(/*is_high_priority_stream=*/true);
@@ -154,45 +142,23 @@ private:
 
 } // namespace
 
-Result<RankEnvironment> rankFromEnvironment()
-{
-    RankEnvironment e;
-    const auto world = number("WORLD_SIZE", 1, 1), rank = number("RANK", 0, 0), local = number("LOCAL_RANK", 0, 0),
-               port = number("MASTER_PORT", 1, 29500);
-    for (const auto* value : {&world, &rank, &local, &port})
-        if (!*value)
-            return value->error();
-    if (*rank >= *world)
-        return Error{ErrorCode::Usage, fmt::format("RANK is {} but WORLD_SIZE is {}: ranks count from 0.", *rank, *world)};
-    if (*port > 65535)
-        return Error{ErrorCode::Usage, fmt::format("MASTER_PORT is {}; the largest port is 65535.", *port)};
-    e.rank = *rank;
-    e.world = *world;
-    e.localRank = *local;
-    e.masterPort = static_cast<std::uint16_t>(*port);
-    if (const auto address = variable("MASTER_ADDR"); !address.empty())
-        e.masterAddress = address;
-    e.agentHoldsStore = variable("TORCHELASTIC_USE_AGENT_STORE") == "True";
-    return e;
-}
-
 std::shared_ptr<ProcessGroup> ProcessGroup::alone()
 {
     return std::make_shared<Alone>();
 }
 
-Result<std::shared_ptr<ProcessGroup>> ProcessGroup::join(const RankEnvironment& environment, at::Device device)
+Result<std::shared_ptr<ProcessGroup>> ProcessGroup::join(const runs::Ranks& ranks, at::Device device)
 {
-    if (environment.world == 1)
+    if (ranks.worldSize == 1)
         return alone();
     try {
-        return std::shared_ptr<ProcessGroup>(std::make_shared<Joined>(environment, device));
+        return std::shared_ptr<ProcessGroup>(std::make_shared<Joined>(ranks, device));
     } catch (const std::exception& problem) {
         return Error{
             ErrorCode::Lost,
             fmt::format(
                 "Rank {} could not join the other {} ranks at {}:{}. Check that all were started and that the address can be reached.",
-                environment.rank, environment.world - 1, environment.masterAddress, environment.masterPort),
+                ranks.rank, ranks.worldSize - 1, ranks.masterAddress, ranks.masterPort),
             problem.what()};
     }
 }

@@ -2,28 +2,16 @@
 #pragma once
 
 #include "core/base/result.h"
+#include "core/runs/worker_link.h"
 
 #include <ATen/core/Tensor.h>
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
 #include <vector>
 
 namespace espalier::parallel {
-
-/// Where a worker stands among its peers: the variables that torchrun, Slurm scripts and our supervisor set.
-struct RankEnvironment {
-    int rank = 0, world = 1, localRank = 0;
-    std::string masterAddress = "127.0.0.1";
-    std::uint16_t masterPort = 29500;
-    bool agentHoldsStore = false; // TORCHELASTIC_USE_AGENT_STORE: the launcher serves the store, all ranks are clients
-};
-
-/// Reads RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT; none set means one rank.
-Result<RankEnvironment> rankFromEnvironment();
 
 /// The ranks of one run. All ranks make the same calls in the same order. With one rank every call returns at once and no
 /// back end is started. Tensors on a GPU go by NCCL, tensors on the CPU by Gloo. Use from one thread (autograd's hooks included).
@@ -31,7 +19,8 @@ class ProcessGroup {
 public:
     using Waiter = std::function<void()>; // blocks (CPU) or makes the current stream wait (GPU)
 
-    static Result<std::shared_ptr<ProcessGroup>> join(const RankEnvironment& environment, at::Device device);
+    /// Fails within a minute, naming the address, when the others cannot be reached.
+    static Result<std::shared_ptr<ProcessGroup>> join(const runs::Ranks& ranks, at::Device device);
     /// One rank, no peers.
     static std::shared_ptr<ProcessGroup> alone();
     virtual ~ProcessGroup() = default;

@@ -1,59 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/parallel/gradient_reducer.h"
+#include "tests/support/ranks.h"
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include <csignal>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 namespace espalier::parallel {
 namespace {
 
-std::uint16_t freePort()
-{
-    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    ::bind(fd, reinterpret_cast<sockaddr*>(&address), length);
-    ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
-    ::close(fd);
-    return ntohs(address.sin_port);
-}
-
-/// Runs `body(group)` on `world` ranks as processes; a rank fails by returning a sentence.
-void onRanks(int world, const std::function<std::string(std::shared_ptr<ProcessGroup>)>& body)
-{
-    const auto port = freePort();
-    std::vector<pid_t> children;
-    for (int rank = 0; rank < world; ++rank) {
-        const pid_t child = ::fork();
-        if (child == 0) {
-            at::set_num_threads(1);
-            ::alarm(60);
-            auto group = ProcessGroup::join({rank, world, rank, "127.0.0.1", port, false}, at::kCPU);
-            std::string problem = group ? "" : group.error().message + " " + group.error().detail;
-            if (group)
-                problem = body(*group);
-            if (!problem.empty())
-                std::fprintf(stderr, "rank %d: %s\n", rank, problem.c_str());
-            if (group)
-                (*group)->leave();
-            ::_exit(problem.empty() ? 0 : 1);
-        }
-        children.push_back(child);
-    }
-    for (const pid_t child : children) {
-        int status = 0;
-        ASSERT_EQ(::waitpid(child, &status, 0), child);
-        EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    }
-}
+using tests::onRanks;
 
 struct Net {
     at::Tensor w1 = fill({32, 8}, 1), w2 = fill({16, 32}, 2), w3 = fill({1, 16}, 3), unused = fill({3}, 4);
@@ -160,16 +115,6 @@ TEST(ProcessGroup, GathersInRankOrderAndFindsTheMaximum)
         group->startMaximum(word)();
         return word.template item<std::int64_t>() == 14 ? "" : "wrong maximum";
     });
-}
-
-TEST(ProcessGroup, NamesTheVariableThatIsWrong)
-{
-    ::setenv("WORLD_SIZE", "two", 1);
-    const auto wrong = rankFromEnvironment();
-    ::unsetenv("WORLD_SIZE");
-    ASSERT_FALSE(wrong);
-    EXPECT_NE(wrong.error().message.find("WORLD_SIZE"), std::string::npos);
-    EXPECT_EQ(wrong.error().code, ErrorCode::Usage);
 }
 
 } // namespace espalier::parallel
