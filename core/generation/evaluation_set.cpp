@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/generation/evaluation_set.h"
+
+#include "core/base/files.h"
+#include "core/data/order.h"
+#include "core/formats/image_decode.h"
+#include "core/formats/npz.h"
+#include "core/generation/grid.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace espalier::generation {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::int64_t kNearestBatch = 1000;
+
+Error cancelled()
+{
+    return {ErrorCode::Cancelled, "The evaluation was stopped before its numbers were there."};
+}
+
+/// Loads <folder>/00000.png … up to the first that is missing or of another size.
+std::int64_t loadKept(const fs::path& folder, at::Tensor& images)
+{
+    const auto bytes = images.size(1) * images.size(2) * images.size(3);
+    for (std::int64_t i = 0; i < images.size(0); ++i) {
+        const auto file = folder / fmt::format("{:05d}.png", i);
+        if (!fs::exists(file))
+            return i;
+        const auto decoded = formats::decodeImageFile(file);
+        if (!decoded || decoded->height != images.size(1) || decoded->width != images.size(2))
+            return i;
+        std::copy(decoded->rgb.begin(), decoded->rgb.end(), images.data_ptr<std::uint8_t>() + i * bytes);
+    }
+    return images.size(0);
+}
+
+/// Images may be gone on with only when they come from the same weights and sampler.
+Result<Done> claimFolder(const fs::path& folder, const Json& recipe)
+{
+    const auto file = folder / "recipe.json";
+    if (!fs::exists(file))
+        return writeFileAtomically(file, recipe.dump(2) + "\n");
+    const auto text = readFile(file, 1 << 20);
+    if (!text)
+        return text.error();
+    if (Json::parse(*text, nullptr, false) != recipe)
+        return Error{ErrorCode::Usage,
+                     fmt::format("{} holds images that were drawn in another way. Choose another folder, or remove it.", folder.string())};
+    return Done{};
+}
+
+} // namespace
+
+Result<at::Tensor> realImages(const data::Dataset& dataset, std::int64_t skip, std::int64_t count, std::stop_token stop)
+{
+    const data::Permutation order(0, Stream::Subset, 0, dataset.size());
+    const auto n = std::clamp<std::int64_t>(dataset.size() - skip, 0, count);
+    auto images = at::empty({n, dataset.side(), dataset.side(), 3}, at::kByte);
+    std::int64_t kept = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+        if (stop.stop_requested())
+            return cancelled();
+        std::int32_t label = 0;
+        if (dataset.read(order(skip + i),
+                         {images.data_ptr<std::uint8_t>() + kept * static_cast<std::int64_t>(dataset.imageBytes()), dataset.imageBytes()},
+                         label))
+            ++kept;
+    }
+    return images.narrow(0, 0, kept);
+}
+
+Result<at::Tensor> drawEvaluationSet(Generator& generator, std::int64_t count, std::int64_t batch, const fs::path& folder,
+                                     const Json& recipe, bool npz, const Progress& progress, std::stop_token stop)
+{
+    std::error_code problem;
+    fs::create_directories(folder, problem);
+    if (problem)
+        return ioError("make the folder", folder, problem.value());
+    if (auto same = claimFolder(folder, recipe); !same)
+        return same.error();
+    const auto image = generator.image();
+    auto all = at::empty({count, image.height, image.width, image.channels}, at::kByte);
+    for (auto from = loadKept(folder, all); from < count; from += batch) {
+        const auto n = std::min(batch, count - from);
+        const auto share = [&](double done) {
+            if (progress)
+                progress((static_cast<double>(from) + done * static_cast<double>(n)) / static_cast<double>(count));
+        };
+        auto drawn = generator.draw(from, n, n, share, stop);
+        if (!drawn)
+            return drawn.error();
+        if (auto written = writeSingles(folder, *drawn, from); !written)
+            return written.error();
+        all.narrow(0, from, n).copy_(*drawn);
+    }
+    if (npz) {
+        auto file = formats::NpzWriter::create(folder / "samples.npz");
+        if (!file)
+            return file.error();
+        const auto begun = file->beginImages("arr_0", static_cast<int>(image.height), static_cast<int>(image.width), 3, count);
+        const auto put = begun ? file->appendImages({all.data_ptr<std::uint8_t>(), static_cast<std::size_t>(all.numel())}) : begun;
+        const auto ended = put ? file->endImages() : put;
+        if (!ended)
+            return ended.error();
+        if (auto done = file->finish(); !done)
+            return done.error();
+    }
+    return all;
+}
+
+Result<SetJudge> SetJudge::make(std::shared_ptr<const data::Dataset> train, std::shared_ptr<const data::Dataset> test, std::int64_t count,
+                                at::Device device, const evaluation::RandomDistance::Tick& tick, std::stop_token stop)
+{
+    count = std::min(count, test ? std::min(train->size(), test->size()) : train->size() / 2);
+    if (count < 2)
+        return Error{ErrorCode::Usage,
+                     fmt::format("{} has too few images to measure a distance: at least four are needed.", train->description())};
+    auto real = realImages(*train, 0, count, stop);
+    if (!real)
+        return real.error();
+    auto other = test ? realImages(*test, 0, count, stop) : realImages(*train, count, count, stop);
+    if (!other)
+        return other.error();
+    SetJudge judge(train, evaluation::RandomDistance(*real, device, tick), count);
+    judge.m_floor = judge.m_distance(*other, tick).value;
+    judge.m_ceiling = judge.m_distance(evaluation::RandomDistance::noise(count, train->side(), train->side()), tick).value;
+    return judge;
+}
+
+Result<SetScore> SetJudge::judge(const at::Tensor& images, std::int64_t nearestOf, const evaluation::RandomDistance::Tick& tick,
+                                 std::stop_token stop) const
+{
+    SetScore score{m_distance(images, tick), m_floor, m_ceiling, images.size(0), std::nullopt};
+    if (nearestOf <= 0)
+        return score;
+    evaluation::NearestSearch search(images);
+    const auto of = std::min(nearestOf, m_train->size());
+    const auto bytes = static_cast<std::int64_t>(m_train->imageBytes());
+    auto batch = at::empty({kNearestBatch, m_train->side(), m_train->side(), 3}, at::kByte);
+    for (std::int64_t from = 0; from < of; from += kNearestBatch) {
+        const auto n = std::min(kNearestBatch, of - from);
+        for (std::int64_t i = 0; i < n; ++i) {
+            std::int32_t label = 0;
+            const std::span into{batch.data_ptr<std::uint8_t>() + i * bytes, m_train->imageBytes()};
+            if (!m_train->read(from + i, into, label))
+                std::fill(into.begin(), into.end(), std::uint8_t{0});
+        }
+        search.add(batch.narrow(0, 0, n), from);
+        if (stop.stop_requested())
+            return cancelled();
+        if (tick)
+            tick();
+    }
+    score.nearest = search.result();
+    return score;
+}
+
+runs::Evaluated evaluatedEvent(const SetScore& score, const Generator& generator, const std::string& weights, std::int64_t step, int stage,
+                               double seconds)
+{
+    const auto size = score.images % 1000 == 0 ? fmt::format("{}k", score.images / 1000) : fmt::format("{}", score.images);
+    auto recipe = generator.recipe();
+    const auto shown = weights.starts_with("ema") ? "EMA" + weights.substr(3) : weights;
+    recipe["name"] = fmt::format("FD-{}, {}, {}, seed {}", size, shown, generator.samplerName(), recipe["seed"].get<std::uint64_t>());
+    recipe["features"] = evaluation::RandomFeatures::kVersion;
+    recipe["feature_seeds"] = evaluation::RandomFeatures::kSeeds.size();
+    recipe["images"] = score.images;
+    recipe["weights"] = weights;
+    runs::Evaluated event{.step = step,
+                          .stage = stage,
+                          .weights = weights,
+                          .metric = "fd",
+                          .value = score.fd.value,
+                          .spread = score.fd.spread,
+                          .floor = score.floor,
+                          .ceiling = score.ceiling,
+                          .recipe = recipe,
+                          .extra = Json::object(),
+                          .seconds = seconds};
+    if (score.nearest) {
+        event.extra["nearest_median"] = score.nearest->median;
+        event.extra["nearest_least"] = score.nearest->least;
+        event.extra["nearest_least_sample"] = score.nearest->leastSample;
+        event.extra["nearest_least_training"] = score.nearest->leastTraining;
+        event.extra["copied_share"] = score.nearest->share;
+    }
+    return event;
+}
+
+} // namespace espalier::generation

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/generation/generator.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace espalier::generation {
+
+Generator::Generator(std::shared_ptr<models::Model> model, const config::DiffusionConfig& diffusion, const config::SamplerConfig& sampler,
+                     std::uint64_t seed)
+    : m_model(std::move(model)), m_config(sampler), m_seed(seed), m_sampler(diffusion::makeSampler(diffusion::Process(diffusion), sampler))
+{
+    m_model->eval();
+}
+
+Result<at::Tensor> Generator::draw(std::int64_t first, std::int64_t count, std::int64_t batch, const Progress& progress,
+                                   std::stop_token stop)
+{
+    const c10::InferenceMode inference;
+    const auto image = m_model->image();
+    auto all = at::empty({count, image.height, image.width, image.channels}, at::kByte);
+    const diffusion::Network network = [this](const at::Tensor& x, const at::Tensor& t) { return m_model->forward({x, t, {}}, {}, {}); };
+    const auto steps = m_sampler->steps();
+    for (std::int64_t from = 0; from < count; from += batch) {
+        const auto n = std::min(batch, count - from);
+        const auto slots = at::arange(first + from, first + from + n, at::TensorOptions(device()).dtype(at::kLong));
+        auto x = diffusion::Sampler::start(m_seed, slots, image); // [n, 3, h, w]
+        for (auto step = steps; step-- > 0;) {
+            if (stop.stop_requested())
+                return Error{ErrorCode::Cancelled, "Drawing was stopped before all images were there."};
+            x = m_sampler->advance(step, network, x, m_seed, slots).next;
+            if (progress)
+                progress((static_cast<double>(from) + static_cast<double>(n * (steps - step)) / static_cast<double>(steps)) /
+                         static_cast<double>(count));
+        }
+        all.narrow(0, from, n).copy_(quantised(x));
+    }
+    return all;
+}
+
+std::string Generator::samplerName() const
+{
+    const bool ddim = m_config.kind == config::SamplerKind::Ddim;
+    return fmt::format("{}-{}", ddim ? "DDIM" : "DDPM", ddim ? m_config.steps : m_sampler->steps());
+}
+
+Json Generator::recipe() const
+{
+    Json recipe{{"sampler", samplerName()}, {"seed", m_seed}};
+    if (m_config.kind == config::SamplerKind::Ddim) {
+        recipe["eta"] = m_config.eta;
+        recipe["skip"] = m_config.skip == config::SkipSchedule::Linear ? "linear" : "quadratic";
+    }
+    recipe["rounding"] = "127.5 x + 127.5, ties to even";
+    return recipe;
+}
+
+at::Tensor quantised(const at::Tensor& images)
+{
+    return (images * 127.5 + 127.5).round().clamp(0, 255).to(at::kByte).permute({0, 2, 3, 1}).contiguous();
+}
+
+} // namespace espalier::generation

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/base/json.h"
+#include "core/base/result.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+
+namespace espalier::generation {
+
+/// Layout of a grid: cells of equal size, `padding` pixels around and between them.
+struct GridLayout {
+    std::int64_t columns = 1;
+    std::int64_t padding = 2;
+};
+/// floor(sqrt(count)) columns, as the DDPM baseline lays out its previews.
+GridLayout gridLayout(std::int64_t count);
+
+/// images: uint8 [n, h, w, 3] on the CPU; gives uint8 [H, W, 3] with a neutral ground.
+at::Tensor composeGrid(const at::Tensor& images, const GridLayout& layout);
+
+/// Writes a grid atomically as PNG, its recipe and layout in text chunks "espalier.recipe" and "espalier.grid" (JSON).
+Result<Done> writeGrid(const std::filesystem::path& file, const at::Tensor& images, const GridLayout& layout, const Json& recipe);
+/// Writes one PNG per image: <folder>/00000.png … named by `first` + i. Files that are there already are left alone.
+Result<Done> writeSingles(const std::filesystem::path& folder, const at::Tensor& images, std::int64_t first);
+
+} // namespace espalier::generation

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/generation/generator.h"
+#include "core/generation/weights.h"
+#include "core/runs/run_writer.h"
+
+namespace espalier::generation {
+
+/// Sample grids of a training: the same seeds every time, averaged weights, raw ones, or both.
+class Previews {
+public:
+    Previews(const config::RunConfig& config, at::Device device, runs::RunWriter& writer)
+        : m_config(config), m_writer(writer), m_model(config, device)
+    {
+    }
+
+    /// Draws the grids of the settings into samples/stage-NN/step-N/ and says so in the events.
+    Result<Done> draw(const tensors::TrainState& state, int stage, const config::SamplesConfig& samples, const Progress& progress,
+                      std::stop_token stop);
+
+    /// Draws with weights of this training and any sampler; valid until the next call of this object.
+    Result<Generator> generator(const tensors::TrainState& state, const std::string& weights, const config::SamplerConfig& sampler,
+                                std::uint64_t seed);
+
+private:
+    const config::RunConfig m_config;
+    runs::RunWriter& m_writer;
+    DrawingModel m_model;
+};
+
+/// How many images one forward pass of a sampler takes.
+std::int64_t drawingBatch(at::Device device);
+
+} // namespace espalier::generation
