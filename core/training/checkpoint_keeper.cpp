@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/training/checkpoint_keeper.h"
+
+#include "core/runs/retention.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace espalier::training {
+namespace fs = std::filesystem;
+
+CheckpointKeeper::CheckpointKeeper(runs::RunWriter& writer, config::CheckpointConfig config, Json about)
+    : m_writer(writer), m_config(config), m_about(std::move(about))
+{
+}
+
+CheckpointKeeper::~CheckpointKeeper()
+{
+    if (m_thread.joinable())
+        m_thread.join();
+}
+
+Result<Done> CheckpointKeeper::save(const tensors::TrainState& state, const Json& clock, std::string because)
+{
+    if (auto earlier = finish(); !earlier)
+        return earlier;
+    try {
+        auto copy = tensors::snapshot(state, m_about, clock);
+        m_thread = std::thread([this, copy = std::move(copy), step = state.counters.step, because = std::move(because)]() mutable {
+            write(std::move(copy), step, std::move(because));
+        });
+    } catch (const std::exception& problem) {
+        return Error{ErrorCode::Memory,
+                     "There was no memory left to copy the state for a checkpoint. Lower the batch size or free some memory.",
+                     problem.what()};
+    }
+    return Done{};
+}
+
+void CheckpointKeeper::write(tensors::Snapshot snapshot, std::int64_t step, std::string because)
+{
+    try {
+        const auto folder = m_writer.folder().checkpointFolder(step);
+        const auto written = tensors::writeCheckpoint(snapshot, folder);
+        if (!written) {
+            const std::lock_guard lock(m_mutex);
+            m_error = written.error();
+            return;
+        }
+        std::uint64_t bytes = 0;
+        for (const auto& file : fs::directory_iterator(folder))
+            bytes += file.file_size();
+        m_writer.write(runs::CheckpointWritten{
+            .step = step, .folder = m_writer.folder().relative(folder), .bytes = bytes, .because = std::move(because)});
+        removeOld();
+    } catch (const std::exception& problem) {
+        const std::lock_guard lock(m_mutex);
+        m_error = Error{ErrorCode::Io, fmt::format("The checkpoint of step {} could not be written.", step), problem.what()};
+    }
+}
+
+void CheckpointKeeper::removeOld()
+{
+    auto stored = runs::storedCheckpoints(m_writer.folder());
+    {
+        const std::lock_guard lock(m_mutex);
+        for (auto& checkpoint : stored)
+            if (const auto metric = m_metrics.find(checkpoint.step); metric != m_metrics.end())
+                checkpoint.metric = metric->second;
+    }
+    for (const auto step : runs::checkpointsToRemove(m_config, stored)) {
+        const auto folder = m_writer.folder().checkpointFolder(step);
+        // Renamed first: a kill in the middle must not leave half a checkpoint under a checkpoint's name.
+        const auto doomed = folder.parent_path() / ("." + folder.filename().string() + ".gone");
+        std::error_code problem;
+        fs::rename(folder, doomed, problem);
+        if (!problem)
+            fs::remove_all(doomed, problem);
+        m_writer.write(runs::CheckpointRemoved{.step = step, .folder = m_writer.folder().relative(folder), .because = "retention"});
+    }
+}
+
+Result<Done> CheckpointKeeper::finish()
+{
+    if (m_thread.joinable())
+        m_thread.join();
+    const std::lock_guard lock(m_mutex);
+    if (m_error)
+        return *std::exchange(m_error, std::nullopt);
+    return Done{};
+}
+
+void CheckpointKeeper::measured(std::int64_t step, double metric)
+{
+    const std::lock_guard lock(m_mutex);
+    m_metrics[step] = metric;
+}
+
+std::string CheckpointKeeper::newest() const
+{
+    const auto stored = runs::storedCheckpoints(m_writer.folder());
+    return stored.empty() ? "" : m_writer.folder().relative(m_writer.folder().checkpointFolder(stored.back().step));
+}
+
+std::optional<fs::path> newestValidCheckpoint(const runs::RunFolder& folder, const Log& log)
+{
+    auto stored = runs::storedCheckpoints(folder);
+    std::sort(stored.begin(), stored.end(), [](const auto& a, const auto& b) { return a.step > b.step; });
+    for (const auto& checkpoint : stored) {
+        const auto path = folder.checkpointFolder(checkpoint.step);
+        const auto valid = tensors::verifyCheckpoint(path);
+        if (valid)
+            return path;
+        log(LogLevel::Warning, fmt::format("Passed over the checkpoint of step {}: {}", checkpoint.step, valid.error().message));
+    }
+    return std::nullopt;
+}
+
+} // namespace espalier::training

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/training/stage_loop.h"
+
+#include "core/base/text.h"
+#include "core/config/config.h"
+#include "core/training/learning_rate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace espalier::training {
+namespace {
+
+constexpr std::int64_t bit(Order order)
+{
+    return static_cast<std::int64_t>(order);
+}
+
+bool has(std::int64_t orders, Order order)
+{
+    return (orders & bit(order)) != 0;
+}
+
+bool due(std::int64_t every, std::int64_t step)
+{
+    return every > 0 && step > 0 && step % every == 0;
+}
+
+Order orderOf(runs::WishKind kind)
+{
+    switch (kind) {
+    case runs::WishKind::Checkpoint:
+        return Order::Checkpoint;
+    case runs::WishKind::Sample:
+        return Order::Sample;
+    case runs::WishKind::Evaluate:
+        return Order::Evaluate;
+    case runs::WishKind::Pause:
+        return Order::Pause;
+    case runs::WishKind::Stop:
+        break;
+    }
+    return Order::Stop;
+}
+
+/// Steps after which a falling learning rate reaches its end; 0 when only time limits the stage.
+std::int64_t decayEnd(const StageLimits& limits, std::int64_t globalBatch)
+{
+    std::int64_t end = limits.steps;
+    if (limits.images > 0) {
+        const auto steps = (limits.images + globalBatch - 1) / globalBatch;
+        end = end > 0 ? std::min(end, steps) : steps;
+    }
+    return end;
+}
+
+} // namespace
+
+StageLoop::StageLoop(Parts parts, const config::RunConfig& config, int stage, StageLimits limits)
+    : m_parts(std::move(parts)), m_config(config), m_stage(stage), m_limits(limits),
+      m_decayEnd(decayEnd(limits, m_parts.share.globalBatch)), m_control(m_parts.group), m_imagesAtReport(m_parts.state.counters.images)
+{
+}
+
+Result<runs::EndedHow> StageLoop::run(std::stop_token now)
+{
+    m_savedStep = m_parts.state.counters.step;
+    m_parts.clock.turnTo(Activity::Training);
+    m_secondsAtReport = m_parts.clock.seconds(Activity::Training);
+    for (;;) {
+        const auto orders = m_control.exchange(ordersToGive());
+        if (auto done = doWhatIsDue(orders, now); !done)
+            return done.error();
+        if (has(orders, Order::Stop) || has(orders, Order::Pause)) {
+            const bool pause = !has(orders, Order::Stop);
+            if (auto saved = save(pause ? "pause" : "stop"); !saved)
+                return saved.error();
+            answer(pause ? runs::WishKind::Pause : runs::WishKind::Stop, Done{},
+                   pause ? "Saved and left the device." : "Saved and stopped.");
+            return pause ? runs::EndedHow::Paused : runs::EndedHow::Stopped;
+        }
+        if (lengthReached() || has(orders, Order::EndOfTime)) {
+            if (auto saved = save("finish"); !saved)
+                return saved.error();
+            for (const auto kind : {runs::WishKind::Checkpoint, runs::WishKind::Sample, runs::WishKind::Evaluate, runs::WishKind::Pause,
+                                    runs::WishKind::Stop})
+                answer(kind, Error{ErrorCode::Usage, "The run has just finished."}, "");
+            return runs::EndedHow::Finished;
+        }
+        if (auto trained = trainOneStep(now); !trained)
+            return trained.error();
+        if (auto reported = reportIfDue(); !reported)
+            return reported.error();
+    }
+}
+
+Result<Done> StageLoop::trainOneStep(std::stop_token now)
+{
+    auto& counters = m_parts.state.counters;
+    m_parts.step.begin(learningRateAt(m_config.training, counters.step, m_decayEnd));
+    for (std::int64_t micro = 0; micro < m_parts.share.accumulation; ++micro) {
+        m_parts.step.freeOldestBatch();
+        auto batch = m_parts.loader.next(now);
+        if (!batch)
+            return batch.error();
+        m_parts.step.accumulate(**batch);
+        if (micro + 1 == m_parts.share.accumulation) {
+            auto cursor = (*batch)->cursor;
+            cursor.advance(m_parts.share.globalBatch, m_parts.datasetSize);
+            counters.epoch = cursor.epoch;
+            counters.position = cursor.position;
+        }
+    }
+    m_parts.step.finish();
+    heartbeat("training");
+    return Done{};
+}
+
+Result<Done> StageLoop::reportIfDue()
+{
+    auto& counters = m_parts.state.counters;
+    if (counters.step % m_config.training.reportEvery != 0)
+        return Done{};
+    const auto report = m_parts.step.report().take();
+    counters.badSteps += report.badSteps;
+    if (counters.badSteps > m_config.training.badSteps)
+        return giveUp(report);
+    if (!m_parts.scribe)
+        return Done{};
+    auto& writer = m_parts.scribe->writer;
+    if (report.badSteps > 0)
+        writer.write(runs::Warned{
+            .message =
+                fmt::format("{} of the last {} steps had a loss or gradient that was not finite and were skipped, the first at step {}.",
+                            report.badSteps, report.badSteps + report.goodSteps, report.firstBadStep),
+            .step = counters.step});
+    const double seconds = m_parts.clock.seconds(Activity::Training);
+    const double elapsed = seconds - m_secondsAtReport;
+    writer.scalar("loss", counters.step, report.loss);
+    writer.scalar("gradient_norm", counters.step, report.gradientNorm);
+    writer.scalar("learning_rate", counters.step, learningRateAt(m_config.training, counters.step - 1, m_decayEnd));
+    if (elapsed > 0)
+        writer.scalar("throughput", counters.step, static_cast<double>(counters.images - m_imagesAtReport) / elapsed, "images/s");
+    writer.scalar("clock/training_seconds", counters.step, seconds, "s");
+    writer.scalar("clock/images", counters.step, static_cast<double>(counters.images), "images");
+    m_imagesAtReport = counters.images;
+    m_secondsAtReport = seconds;
+    if (auto error = writer.firstError())
+        return *error;
+    return Done{};
+}
+
+/// Too many steps were not finite: says where it began and how to draw that batch again.
+Result<Done> StageLoop::giveUp(const Report& report)
+{
+    const auto& counters = m_parts.state.counters;
+    const auto last = m_parts.scribe ? m_parts.scribe->checkpoints.newest() : "";
+    return Error{ErrorCode::NotFinite,
+                 fmt::format("Training ended at step {}: {} steps had a loss or gradient that was not finite, more than training.bad_steps "
+                             "allows ({}). {} Try a lower "
+                             "learning rate, a longer warm-up or fp32.",
+                             counters.step, counters.badSteps, m_config.training.badSteps,
+                             last.empty() ? "No checkpoint was written yet." : fmt::format("The last good checkpoint is {}.", last)),
+                 fmt::format("first bad step {}; seed {}, global batch {}, {} images in the set: slot s of step k is the image at position "
+                             "(k mod {}) * {} + s of epoch k div {}",
+                             report.firstBadStep, m_config.seed, m_parts.share.globalBatch, m_parts.datasetSize,
+                             m_parts.datasetSize / m_parts.share.globalBatch, m_parts.share.globalBatch,
+                             m_parts.datasetSize / m_parts.share.globalBatch)};
+}
+
+// Rank 0 speaks for wishes and time; any rank may be told to end by a signal.
+std::int64_t StageLoop::ordersToGive()
+{
+    std::int64_t orders = 0;
+    for (auto& wish : m_parts.link.takeWishes()) {
+        orders |= bit(orderOf(wish.kind));
+        if (m_parts.scribe && (wish.kind == runs::WishKind::Pause || wish.kind == runs::WishKind::Stop))
+            m_parts.scribe->writer.state(wish.kind == runs::WishKind::Pause ? runs::RunState::Pausing : runs::RunState::Stopping);
+        m_wishes.push_back(std::move(wish));
+    }
+    if (m_parts.link.stopRequested() && (orders & (bit(Order::Pause) | bit(Order::Stop))) == 0)
+        orders |= bit(Order::Stop);
+    if (m_parts.scribe && m_limits.seconds > 0 && m_parts.clock.seconds(Activity::Training) >= m_limits.seconds)
+        orders |= bit(Order::EndOfTime);
+    return orders;
+}
+
+bool StageLoop::lengthReached() const
+{
+    const auto& counters = m_parts.state.counters;
+    return (m_limits.steps > 0 && counters.step >= m_limits.steps) || (m_limits.images > 0 && counters.images >= m_limits.images);
+}
+
+Result<Done> StageLoop::doWhatIsDue(std::int64_t orders, std::stop_token now)
+{
+    const auto step = m_parts.state.counters.step;
+    const bool ending = lengthReached() || has(orders, Order::EndOfTime);
+    const bool fresh = step > m_savedStep; // not what was just resumed from
+    if (has(orders, Order::Sample) || (fresh && (due(m_config.samples.every, step) || (ending && m_config.samples.every > 0)))) {
+        const auto wish = std::find_if(m_wishes.begin(), m_wishes.end(), [](const auto& w) { return w.kind == runs::WishKind::Sample; });
+        const auto drawn = drawSamples(wish == m_wishes.end() ? nullptr : &*wish, now);
+        answer(runs::WishKind::Sample, drawn, fmt::format("Drew samples of step {}.", step));
+        if (!drawn && drawn.error().code != ErrorCode::Cancelled && drawn.error().code != ErrorCode::Usage)
+            return drawn;
+    }
+    if (has(orders, Order::Evaluate) || (fresh && (due(m_config.evaluation.every, step) || (ending && m_config.evaluation.every > 0)))) {
+        const auto wish = std::find_if(m_wishes.begin(), m_wishes.end(), [](const auto& w) { return w.kind == runs::WishKind::Evaluate; });
+        const auto evaluated = evaluate(wish == m_wishes.end() ? nullptr : &*wish, now);
+        answer(runs::WishKind::Evaluate, evaluated, fmt::format("Evaluated step {}.", step));
+        if (!evaluated && evaluated.error().code != ErrorCode::Cancelled && evaluated.error().code != ErrorCode::Usage)
+            return evaluated;
+    }
+    // Last, so that a checkpoint of a step says that its pictures and numbers are there.
+    if (has(orders, Order::Checkpoint) || (fresh && due(m_config.checkpoints.every, step) && !ending)) {
+        const auto saved = save(has(orders, Order::Checkpoint) ? "wish" : "interval");
+        answer(runs::WishKind::Checkpoint, saved, fmt::format("Saved step {}.", step));
+        if (!saved)
+            return saved;
+    }
+    return Done{};
+}
+
+Result<Done> StageLoop::save(const std::string& because)
+{
+    auto& counters = m_parts.state.counters;
+    const ClockScope time(m_parts.clock, Activity::Saving);
+    // NaN never reaches weights: what a bad step did is known before anything is written.
+    if (counters.badSteps + m_parts.step.report().badSteps() > m_config.training.badSteps) {
+        const auto report = m_parts.step.report().take();
+        counters.badSteps += report.badSteps;
+        return giveUp(report);
+    }
+    if (!m_parts.scribe)
+        return Done{};
+    const bool leaving = because != "interval" && because != "wish";
+    const auto& folder = m_parts.scribe->writer.folder();
+    if (counters.step == m_savedStep && m_parts.scribe->checkpoints.newest() == folder.relative(folder.checkpointFolder(counters.step)))
+        return leaving ? m_parts.scribe->checkpoints.finish() : Result<Done>(Done{});
+    heartbeat("saving");
+    auto& writer = m_parts.scribe->writer;
+    if (leaving)
+        writer.state(runs::RunState::Saving);
+    auto saved = m_parts.scribe->checkpoints.save(m_parts.state, m_parts.clock.toJson(), because);
+    if (saved && leaving)
+        saved = m_parts.scribe->checkpoints.finish();
+    m_savedStep = counters.step;
+    return saved;
+}
+
+Result<Done> StageLoop::drawSamples(const runs::Wish* wish, std::stop_token now)
+{
+    if (!m_parts.scribe)
+        return Done{};
+    auto samples = m_config.samples;
+    if (wish) {
+        // A wish speaks the language of the settings: {"count": 16, "sampler": {"steps": 20}}.
+        auto whole = config::write(m_config);
+        whole["samples"] = config::merge(whole["samples"], wish->options);
+        auto read = config::read(whole);
+        if (!read)
+            return read.error();
+        samples = read->samples;
+    }
+    const ClockScope time(m_parts.clock, Activity::Sampling);
+    auto& writer = m_parts.scribe->writer;
+    writer.state(runs::RunState::Sampling);
+    const auto drawn = m_parts.scribe->previews.draw(m_parts.state, m_stage, samples, [this](double) { heartbeat("sampling"); }, now);
+    writer.state(runs::RunState::Training);
+    return drawn;
+}
+
+Result<Done> StageLoop::evaluate(const runs::Wish* wish, std::stop_token now)
+{
+    if (!m_parts.scribe)
+        return Done{};
+    auto evaluation = m_config.evaluation;
+    if (wish) {
+        auto whole = config::write(m_config);
+        whole["evaluation"] = config::merge(whole["evaluation"], wish->options);
+        auto read = config::read(whole);
+        if (!read)
+            return read.error();
+        evaluation = read->evaluation;
+    }
+    const ClockScope time(m_parts.clock, Activity::Evaluating);
+    auto& scribe = *m_parts.scribe;
+    scribe.writer.state(runs::RunState::Evaluating);
+    const auto began = std::chrono::steady_clock::now();
+    const auto measure = [&]() -> Result<Done> {
+        auto judge = scribe.judge(now);
+        if (!judge)
+            return judge.error();
+        auto generator = scribe.previews.generator(m_parts.state, "ema", evaluation.sampler, static_cast<std::uint64_t>(evaluation.seed));
+        if (!generator)
+            return generator.error();
+        const auto tick = [this] { heartbeat("evaluating"); };
+        const auto count = std::min(evaluation.images, (*judge)->count());
+        auto images = generator->draw(0, count, generation::drawingBatch(m_parts.device), [&](double) { tick(); }, now);
+        if (!images)
+            return images.error();
+        auto score = (*judge)->judge(*images, wish ? m_parts.datasetSize : 0, tick, now);
+        if (!score)
+            return score.error();
+        const auto evaluated = generation::evaluatedEvent(*score, *generator, "ema", m_parts.state.counters.step, m_stage,
+                                                          std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+        scribe.writer.write(evaluated);
+        scribe.writer.scalar("fd", m_parts.state.counters.step, score->fd.value);
+        scribe.checkpoints.measured(m_parts.state.counters.step, score->fd.value);
+        return Done{};
+    };
+    const auto measured = measure();
+    scribe.writer.state(runs::RunState::Training);
+    return measured;
+}
+
+void StageLoop::answer(runs::WishKind kind, const Result<Done>& outcome, const std::string& said)
+{
+    if (!m_parts.scribe)
+        return;
+    std::erase_if(m_wishes, [&](const runs::Wish& wish) {
+        if (wish.kind != kind)
+            return false;
+        m_parts.scribe->writer.write(runs::WishAnswered{.id = wish.id,
+                                                        .wish = std::string(runs::wishText(kind)),
+                                                        .answer = outcome ? said : outcome.error().message,
+                                                        .granted = static_cast<bool>(outcome),
+                                                        .step = m_parts.state.counters.step});
+        return true;
+    });
+}
+
+void StageLoop::heartbeat(std::string_view doing)
+{
+    m_parts.link.heartbeat(m_parts.state.counters.step, doing);
+}
+
+} // namespace espalier::training

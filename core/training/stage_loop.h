@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/config/run_config.h"
+#include "core/data/loader.h"
+#include "core/generation/evaluation_set.h"
+#include "core/generation/previews.h"
+#include "core/runs/run_writer.h"
+#include "core/runs/worker_link.h"
+#include "core/tensors/state.h"
+#include "core/training/checkpoint_keeper.h"
+#include "core/training/clock.h"
+#include "core/training/control_word.h"
+#include "core/training/train_step.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace espalier::training {
+
+/// When a stage ends: at the first limit reached. 0: no such limit.
+struct StageLimits {
+    std::int64_t steps = 0, images = 0;
+    double seconds = 0.0; // of training time
+};
+
+/// What only rank 0 has: the pen, the checkpoints, the pictures and the numbers.
+struct Scribe {
+    runs::RunWriter& writer;
+    CheckpointKeeper& checkpoints;
+    generation::Previews& previews;
+    std::function<Result<generation::SetJudge*>(std::stop_token)> judge; // made when first asked for
+};
+
+/// Trains one stage to its end, or until it is asked to pause or stop: step after step, with reports, checkpoints, sample grids and
+/// evaluations at their intervals and on wishes. All ranks run it in step with each other.
+class StageLoop {
+public:
+    struct Parts {
+        TrainStep& step;
+        data::Loader& loader;
+        tensors::TrainState& state;
+        data::Share share;
+        std::shared_ptr<parallel::ProcessGroup> group;
+        runs::WorkerLink& link;
+        Clock& clock;
+        at::Device device;
+        std::int64_t datasetSize;
+        Scribe* scribe; // null except on rank 0
+    };
+    StageLoop(Parts parts, const config::RunConfig& config, int stage, StageLimits limits);
+
+    Result<runs::EndedHow> run(std::stop_token now);
+
+private:
+    Result<Done> trainOneStep(std::stop_token now);
+    Result<Done> reportIfDue();
+    Result<Done> doWhatIsDue(std::int64_t orders, std::stop_token now);
+    Result<Done> save(const std::string& because);
+    Result<Done> drawSamples(const runs::Wish* wish, std::stop_token now);
+    Result<Done> evaluate(const runs::Wish* wish, std::stop_token now);
+    std::int64_t ordersToGive();
+    bool lengthReached() const;
+    Result<Done> giveUp(const Report& report);
+    void answer(runs::WishKind kind, const Result<Done>& outcome, const std::string& said);
+    void heartbeat(std::string_view doing);
+
+    Parts m_parts;
+    const config::RunConfig m_config;
+    const int m_stage;
+    const StageLimits m_limits;
+    const std::int64_t m_decayEnd;
+    ControlWord m_control;
+    std::vector<runs::Wish> m_wishes; // granted when their order comes back; rank 0
+    std::int64_t m_savedStep = -1;
+    std::int64_t m_imagesAtReport = 0;
+    double m_secondsAtReport = 0.0;
+};
+
+} // namespace espalier::training

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/training/train_step.h"
+
+#include "core/training/ema.h"
+#include "core/training/precision.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <torch/torch.h>
+
+namespace espalier::training {
+namespace {
+
+std::vector<at::Tensor> values(const tensors::TrainState& state)
+{
+    std::vector<at::Tensor> parameters;
+    for (const auto& slot : state.slots)
+        parameters.push_back(slot.value);
+    return parameters;
+}
+
+} // namespace
+
+TrainStep::TrainStep(Parts parts, const config::RunConfig& config)
+    : m_model(parts.model), m_objective(parts.objective), m_state(parts.state), m_share(parts.share), m_device(parts.device),
+      m_training(config.training), m_seed(static_cast<std::uint64_t>(config.seed)), m_reducer(parts.group, values(parts.state)),
+      m_world(parts.group->world()), m_optimizer(config.training), m_report(parts.device)
+{
+    const auto image = m_model.image();
+    const auto b = m_share.microBatch;
+    const auto on = at::TensorOptions(m_device);
+    m_bytes = at::empty({b, image.height, image.width, image.channels}, on.dtype(at::kByte));
+    m_images = at::empty({b, image.channels, image.height, image.width}, on.dtype(at::kFloat),
+                         m_training.channelsLast ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
+    m_labels = at::empty({b}, on.dtype(at::kLong));
+    m_stepNumber = at::zeros({}, on.dtype(at::kLong));
+    m_slotBase = at::arange(b, on.dtype(at::kLong));
+    m_slots = at::empty({b}, on.dtype(at::kLong));
+    m_learningRate = at::zeros({}, on.dtype(at::kFloat));
+    m_found = at::zeros({}, on.dtype(at::kFloat));
+    m_loss = at::zeros({1}, on.dtype(at::kFloat));
+    if (!m_device.is_cpu())
+        for (int i = 0; i < parts.batchesHeld; ++i)
+            m_uploads.emplace_back(m_device.type());
+}
+
+void TrainStep::freeOldestBatch()
+{
+    if (!m_uploads.empty())
+        m_uploads[m_upload % m_uploads.size()].synchronize();
+}
+
+void TrainStep::begin(double learningRate)
+{
+    m_stepNumber.fill_(m_state.counters.step);
+    m_learningRate.fill_(learningRate);
+    m_loss.zero_();
+    for (auto& slot : m_state.slots)
+        slot.value.mutable_grad() = at::Tensor(); // backward then hands over its own tensors instead of adding to zeros
+}
+
+void TrainStep::upload(const data::HostBatch& batch)
+{
+    const at::NoGradGuard noGrad;
+    m_bytes.copy_(at::from_blob(batch.images.data(), m_bytes.sizes(), at::kByte), /*non_blocking=*/true);
+    m_labels.copy_(at::from_blob(batch.labels.data(), m_labels.sizes(), at::kInt), /*non_blocking=*/true);
+    if (!m_uploads.empty())
+        m_uploads[m_upload++ % m_uploads.size()].record(c10::impl::VirtualGuardImpl(m_device.type()).getStream(m_device));
+    // [0, 255] to [0, 1], then to [-1, 1], rounding as the published transforms do
+    m_images.copy_(m_bytes.permute({0, 3, 1, 2}));
+    m_images.div_(255.0).sub_(0.5).div_(0.5);
+    at::add_out(m_slots, m_slotBase, batch.firstSlot);
+}
+
+void TrainStep::accumulate(const data::HostBatch& batch)
+{
+    upload(batch);
+    const bool last = batch.micro + 1 == m_share.accumulation;
+    if (last)
+        m_reducer.arm();
+    at::Tensor loss;
+    {
+        const PrecisionScope precision(m_training.precision, m_device.type());
+        loss = m_objective(m_model, {m_images, {}, m_labels}, {}, {m_seed, m_stepNumber, m_slots}).loss;
+    }
+    if (m_share.accumulation > 1)
+        loss = loss / static_cast<double>(m_share.accumulation);
+    m_loss.add_(loss.detach());
+    loss.backward();
+}
+
+at::Tensor TrainStep::gradientNorm() const
+{
+    std::vector<at::Tensor> gradients;
+    gradients.reserve(m_state.slots.size());
+    for (const auto& slot : m_state.slots)
+        if (slot.value.grad().defined())
+            gradients.push_back(slot.value.grad());
+    return at::stack(at::_foreach_norm(gradients, 2)).norm();
+}
+
+// 1 in m_found makes the fused optimizer skip the step; equal on all ranks, because the loss and the gradients are sums over them.
+at::Tensor TrainStep::guard(const at::Tensor& loss, const at::Tensor& norm)
+{
+    const auto good = at::isfinite(loss).logical_and(at::isfinite(norm)).to(at::kFloat);
+    m_found.copy_(1.0 - good);
+    return good;
+}
+
+void TrainStep::finish()
+{
+    m_reducer.finish(m_loss);
+    const at::NoGradGuard noGrad;
+    const auto loss = m_loss[0] / static_cast<double>(m_world);
+    const auto norm = gradientNorm();
+    const auto good = guard(loss, norm);
+    std::optional<at::Tensor> scale;
+    if (m_training.gradNorm > 0) {
+        scale = ((norm + 1e-6) / m_training.gradNorm).clamp_min(1.0);
+        // On the CPU looking is free, and dividing by 1 is a pass over all gradients for nothing.
+        if (m_device.is_cpu() && scale->item<float>() == 1.0f)
+            scale.reset();
+    }
+    m_optimizer.step(m_state.slots, m_learningRate, scale, m_found);
+    updateEma(m_state.slots, m_state.emaDecays, m_training.ema.ramp, m_state.counters.step, good);
+    m_report.add(loss, norm, good, m_stepNumber);
+    ++m_state.counters.step;
+    m_state.counters.images += m_share.globalBatch;
+}
+
+} // namespace espalier::training

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/config/run_config.h"
+#include "core/data/loader.h"
+#include "core/models/objective.h"
+#include "core/parallel/gradient_reducer.h"
+#include "core/tensors/state.h"
+#include "core/training/optimizer.h"
+#include "core/training/report_sums.h"
+
+#include <c10/core/Event.h>
+
+#include <memory>
+#include <vector>
+
+namespace espalier::training {
+
+/// One optimizer step on one rank: micro-batches forward and backward, gradients averaged over ranks, clipped, guarded, applied, averaged
+/// into the EMAs. Nothing here waits for the device, reads a number back, or depends on values of the data; inputs, learning rate, step and
+/// EMA weight are device tensors, so the body can be captured as a CUDA graph.
+class TrainStep {
+public:
+    struct Parts {
+        models::Model& model;
+        models::Objective& objective;
+        tensors::TrainState& state;
+        std::shared_ptr<parallel::ProcessGroup> group;
+        data::Share share;
+        at::Device device;
+        int batchesHeld = 1; // batches of the loader that stay untouched: uploads may still read so many
+    };
+    TrainStep(Parts parts, const config::RunConfig& config);
+
+    /// Call before a batch is taken from the loader: returns once the device has read the one whose memory comes back.
+    void freeOldestBatch();
+    /// Begins optimizer step state.counters.step at this learning rate.
+    void begin(double learningRate);
+    /// Forward and backward of one micro-batch; the last of a step also starts the all-reduce.
+    void accumulate(const data::HostBatch& batch);
+    /// Reduces, clips, guards, steps, averages. Adds to the report and to the counters of steps and images.
+    void finish();
+
+    ReportSums& report() { return m_report; }
+
+private:
+    void upload(const data::HostBatch& batch);
+    at::Tensor gradientNorm() const;
+    at::Tensor guard(const at::Tensor& loss, const at::Tensor& norm);
+
+    models::Model& m_model;
+    models::Objective& m_objective;
+    tensors::TrainState& m_state;
+    data::Share m_share;
+    at::Device m_device;
+    const config::TrainingConfig m_training;
+    const std::uint64_t m_seed;
+    parallel::GradientReducer m_reducer;
+    const int m_world;
+    std::vector<c10::Event> m_uploads; // of the batches held, on a GPU
+    std::size_t m_upload = 0;
+    Optimizer m_optimizer;
+    ReportSums m_report;
+    at::Tensor m_bytes, m_images, m_labels;       // static inputs: uint8 [b, s, s, 3], float [b, 3, s, s], int64 [b]
+    at::Tensor m_stepNumber, m_slots, m_slotBase; // int64 [], [b], [b]
+    at::Tensor m_learningRate, m_found;           // float []
+    at::Tensor m_loss;                            // float [1]: sum over the micro-batches of this step
+};
+
+} // namespace espalier::training

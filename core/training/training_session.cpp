@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/training/training_session.h"
+
+#include "core/config/batch.h"
+#include "core/config/config.h"
+#include "core/diffusion/objective.h"
+#include "core/models/initialise.h"
+#include "core/models/registry.h"
+#include "core/training/tensorboard_mirror.h"
+
+#include <ATen/ATen.h>
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+namespace espalier::training {
+namespace fs = std::filesystem;
+namespace {
+
+/// Batches whose memory a GPU may still be reading.
+constexpr int kBatchesHeld = 2;
+
+/// Sets that are not told otherwise lie beside the library of runs.
+fs::path dataFolder()
+{
+    return runs::libraryFolder().parent_path() / "data";
+}
+
+data::BufferFactory buffersFor(at::Device device)
+{
+    if (!device.is_cuda())
+        return {};
+    return [](std::size_t bytes) -> std::shared_ptr<std::byte> {
+        auto pinned = std::make_shared<at::Tensor>(
+            at::empty({static_cast<std::int64_t>(bytes)}, at::TensorOptions().dtype(at::kByte).pinned_memory(true)));
+        return {pinned, reinterpret_cast<std::byte*>(pinned->data_ptr())};
+    };
+}
+
+} // namespace
+
+TrainingSession::~TrainingSession() = default;
+
+Result<std::unique_ptr<TrainingSession>> TrainingSession::open(Request request, runs::WorkerLink& link, const Log& log)
+{
+    auto session = std::unique_ptr<TrainingSession>(new TrainingSession(std::move(request), link));
+    for (const auto step : {&TrainingSession::shareBatch, &TrainingSession::buildModel})
+        if (auto done = (session.get()->*step)(); !done)
+            return done.error();
+    if (auto opened = session->openData(log); !opened)
+        return opened.error();
+    if (!session->m_request.onlySteps) {
+        if (auto resumed = session->resume(log); !resumed)
+            return resumed.error();
+        if (auto opened = session->openWriter(); !opened)
+            return opened.error();
+    }
+    if (auto started = session->startLoader(log); !started)
+        return started.error();
+    return session;
+}
+
+Result<Done> TrainingSession::shareBatch()
+{
+    const auto split = config::deriveBatch(m_request.config.training, m_request.group->world());
+    if (!split)
+        return split.error();
+    m_share = {split->globalBatch(), split->microBatch, split->accumulation, m_request.group->rank(), m_request.group->world()};
+    return Done{};
+}
+
+Result<Done> TrainingSession::openData(const Log& log)
+{
+    auto train = data::open(m_request.config.data, data::Split::Train, dataFolder(), log);
+    if (!train)
+        return train.error();
+    m_train = *train;
+    if (m_train->size() < m_share.globalBatch)
+        return Error{ErrorCode::Usage,
+                     fmt::format("{} has {} images, fewer than one batch of training.batch_size = {}. Lower the batch size or add images.",
+                                 m_train->description(), m_train->size(), m_share.globalBatch)};
+    // A set may come without a test split: distances then use other training images.
+    if (auto test = data::open(m_request.config.data, data::Split::Test, dataFolder(), {}); test)
+        m_test = *test;
+    return Done{};
+}
+
+Result<Done> TrainingSession::buildModel()
+{
+    const auto& config = m_request.config;
+    auto model = models::make(config.model, {3, config.data.side, config.data.side}, m_request.device, config.training.channelsLast);
+    if (!model)
+        return model.error();
+    m_model = *model;
+    m_model->train();
+    models::initialise(*m_model, static_cast<std::uint64_t>(config.seed));
+    m_objective = std::make_unique<diffusion::DiffusionObjective>(config.diffusion);
+
+    m_state.emaDecays = config.training.ema.decays;
+    m_state.madeOn = tensors::Fingerprint::here(m_request.device, m_request.group->world(),
+                                                config.training.channelsLast ? "channels_last" : "contiguous");
+    for (const auto& parameter : m_model->named_parameters()) {
+        tensors::Slot slot{.name = parameter.key(), .value = parameter.value()};
+        const auto value = slot.value.detach();
+        for (std::size_t i = 0; i < m_state.emaDecays.size(); ++i)
+            slot.ema.push_back(value.clone());
+        slot.m = at::zeros_like(value);
+        if (config.training.optimizer != config::OptimizerKind::Sgd)
+            slot.v = at::zeros_like(value);
+        slot.step = at::zeros({}, value.options());
+        m_state.slots.push_back(std::move(slot));
+    }
+    tensors::assertPaired(m_state);
+    m_step = std::make_unique<TrainStep>(
+        TrainStep::Parts{*m_model, *m_objective, m_state, m_request.group, m_share, m_request.device, kBatchesHeld}, config);
+    m_state.parts = {m_objective.get(), &m_step->report()};
+    return Done{};
+}
+
+Result<Done> TrainingSession::resume(const Log& log)
+{
+    // Rank 0 chooses, so that all ranks go on from the same step.
+    auto chosen = at::full({1}, -1, at::kLong);
+    if (m_request.group->rank() == 0)
+        if (const auto folder = newestValidCheckpoint(m_request.folder, log))
+            chosen[0] = runs::stepOfName(folder->filename().string());
+    m_request.group->broadcast(chosen, 0);
+    const auto step = chosen[0].item<std::int64_t>();
+    if (step < 0)
+        return Done{};
+    auto manifest = tensors::loadCheckpoint(m_request.folder.checkpointFolder(step), m_state);
+    if (!manifest)
+        return manifest.error();
+    m_clock.restore(manifest->clock);
+    if (const auto difference = manifest->madeOn.difference(m_state.madeOn); !difference.empty())
+        log(LogLevel::Warning,
+            fmt::format("Resumed on another machine or build ({}): the run goes on, equal to rounding but not bit for bit.", difference));
+    const auto data = manifest->about.value("data", "");
+    if (!data.empty() && data != m_train->fingerprint())
+        log(LogLevel::Warning, "The images are not those that this run was trained on so far. It goes on with the present ones.");
+    return Done{};
+}
+
+Result<Done> TrainingSession::openWriter()
+{
+    if (m_request.group->rank() != 0)
+        return Done{};
+    auto mirror = tensorBoardMirror(m_request.folder.tensorboardFolder());
+    auto writer = runs::RunWriter::open(m_request.folder, m_state.counters.step, std::move(mirror));
+    if (!writer)
+        return writer.error();
+    m_writer = std::move(*writer);
+    const auto identity = runs::readIdentity(m_request.folder);
+    const Json about{{"run_id", identity ? identity->runId : ""},
+                     {"stage", 0},
+                     {"data", m_train->fingerprint()},
+                     {"class_names", m_train->classNames()},
+                     {"config", config::write(m_request.config)}};
+    m_checkpoints = std::make_unique<CheckpointKeeper>(*m_writer, m_request.config.checkpoints, about);
+    m_previews = std::make_unique<generation::Previews>(m_request.config, m_request.device, *m_writer);
+    m_scribe.emplace(Scribe{*m_writer, *m_checkpoints, *m_previews, [this](std::stop_token now) { return judge(now); }});
+    const auto limit = limits();
+    m_writer->write(runs::Started{.attempt = m_writer->attempt(),
+                                  .fromStep = m_state.counters.step,
+                                  .ranks = m_request.group->world(),
+                                  .devices = m_request.config.devices,
+                                  .ofSteps = limit.steps,
+                                  .ofImages = limit.images,
+                                  .ofSeconds = limit.seconds});
+    m_writer->log(LogLevel::Info, fmt::format("{}; batch {} = {} ranks x {} images x {} accumulations", m_train->description(),
+                                              m_share.globalBatch, m_share.world, m_share.microBatch, m_share.accumulation));
+    return Done{};
+}
+
+Result<Done> TrainingSession::startLoader(const Log& log)
+{
+    const auto& config = m_request.config;
+    data::LoaderOptions options;
+    options.seed = static_cast<std::uint64_t>(config.seed);
+    options.flip = config.data.flip;
+    options.workers = static_cast<int>(config.data.workers);
+    options.prefetch = static_cast<int>(config.data.prefetch);
+    options.held = kBatchesHeld;
+    options.buffers = buffersFor(m_request.device);
+    options.log = log;
+    auto loader = data::Loader::start(m_train, m_share, {m_state.counters.epoch, m_state.counters.position}, std::move(options));
+    if (!loader)
+        return loader.error();
+    m_loader = std::move(*loader);
+    return Done{};
+}
+
+StageLimits TrainingSession::limits() const
+{
+    if (m_request.onlySteps)
+        return {*m_request.onlySteps, 0, 0.0};
+    const auto& training = m_request.config.training;
+    StageLimits limits{training.steps, training.images, training.seconds};
+    if (training.epochs > 0) {
+        const auto images = training.epochs * data::stepsPerEpoch(m_share.globalBatch, m_train->size()) * m_share.globalBatch;
+        limits.images = limits.images > 0 ? std::min(limits.images, images) : images;
+    }
+    return limits;
+}
+
+Result<generation::SetJudge*> TrainingSession::judge(std::stop_token now)
+{
+    if (m_request.config.evaluation.metric == config::MetricKind::Fid)
+        return Error{ErrorCode::Usage,
+                     "FID needs the Inception network, which this version does not have yet. Set evaluation.metric to fd."};
+    if (!m_judge) {
+        auto made = generation::SetJudge::make(
+            m_train, m_test, m_request.config.evaluation.images, m_request.device,
+            [this] { m_link.heartbeat(m_state.counters.step, "evaluating"); }, now);
+        if (!made)
+            return made.error();
+        m_judge.emplace(std::move(*made));
+    }
+    return &*m_judge;
+}
+
+Result<runs::EndedHow> TrainingSession::run(std::stop_token now)
+{
+    if (m_writer) {
+        m_writer->write(runs::StageStarted{.index = 0, .id = "stage-00", .fromStep = 0});
+        m_writer->state(runs::RunState::Training);
+    }
+    StageLoop loop({*m_step, *m_loader, m_state, m_share, m_request.group, m_link, m_clock, m_request.device, m_train->size(),
+                    m_scribe ? &*m_scribe : nullptr},
+                   m_request.config, 0, limits());
+    auto ended = loop.run(now);
+    if (!m_writer)
+        return ended;
+    if (auto finished = m_checkpoints->finish(); !finished && ended)
+        ended = finished.error();
+    if (!ended && ended.error().code != ErrorCode::Cancelled)
+        m_writer->write(runs::Failed{.message = ended.error().message,
+                                     .detail = ended.error().detail,
+                                     .step = m_state.counters.step,
+                                     .checkpoint = m_checkpoints->newest(),
+                                     .rank = 0,
+                                     .code = std::string(runs::errorCodeText(ended.error().code))});
+    if (auto flushed = m_writer->flush(); !flushed && ended)
+        return flushed.error();
+    return ended;
+}
+
+} // namespace espalier::training

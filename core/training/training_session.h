@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/config/run_config.h"
+#include "core/data/dataset.h"
+#include "core/models/objective.h"
+#include "core/runs/run_folder.h"
+#include "core/runs/worker_link.h"
+#include "core/tensors/state.h"
+#include "core/training/stage_loop.h"
+
+#include <memory>
+#include <optional>
+
+namespace espalier::training {
+
+/// One rank's training of one run, from its folder to its end: opens the data, builds the network, goes on from the newest valid checkpoint
+/// and trains the stages of the plan.
+class TrainingSession {
+public:
+    struct Request {
+        runs::RunFolder folder;
+        config::RunConfig config;
+        at::Device device = at::kCPU;
+        std::shared_ptr<parallel::ProcessGroup> group;
+        std::optional<std::int64_t> onlySteps; // a rehearsal: so many steps, nothing is written
+    };
+    /// Fails with a sentence when data, model, batch or checkpoint do not fit. All ranks must call it.
+    static Result<std::unique_ptr<TrainingSession>> open(Request request, runs::WorkerLink& link, const Log& log);
+    ~TrainingSession();
+
+    /// Trains to the end, a pause or a stop. A failure was written to the events before it comes back.
+    Result<runs::EndedHow> run(std::stop_token now);
+
+    const tensors::TrainState& state() const { return m_state; }
+
+private:
+    TrainingSession(Request request, runs::WorkerLink& link) : m_request(std::move(request)), m_link(link) {}
+    Result<Done> openData(const Log& log);
+    Result<Done> buildModel();
+    Result<Done> shareBatch();
+    Result<Done> resume(const Log& log);
+    Result<Done> openWriter();
+    Result<Done> startLoader(const Log& log);
+    Result<generation::SetJudge*> judge(std::stop_token now);
+    StageLimits limits() const;
+
+    Request m_request;
+    runs::WorkerLink& m_link;
+    std::shared_ptr<const data::Dataset> m_train, m_test;
+    data::Share m_share;
+    std::shared_ptr<models::Model> m_model;
+    std::unique_ptr<models::Objective> m_objective;
+    tensors::TrainState m_state;
+    Clock m_clock;
+    std::unique_ptr<TrainStep> m_step;
+    std::unique_ptr<data::Loader> m_loader;
+    std::unique_ptr<runs::RunWriter> m_writer; // rank 0
+    std::unique_ptr<CheckpointKeeper> m_checkpoints;
+    std::unique_ptr<generation::Previews> m_previews;
+    std::optional<generation::SetJudge> m_judge;
+    std::optional<Scribe> m_scribe;
+};
+
+} // namespace espalier::training

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A run small enough for tests: a few milliseconds a step.
+
+#include "core/config/config.h"
+#include "core/runs/run_folder.h"
+#include "core/training/training_session.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <unistd.h>
+
+namespace espalier::training {
+
+inline config::RunConfig tinyConfig(std::int64_t steps)
+{
+    config::RunConfig config;
+    config.seed = 7;
+    config.devices = "cpu";
+    config.data.side = 16;
+    config.data.gardenTrain = 40; // two epochs and a half in ten steps
+    config.data.gardenTest = 40;
+    config.data.workers = 1;
+    config.model =
+        config::UNetConfig{.hidChannels = 32, .chMultipliers = {1, 2}, .numResBlocks = 1, .applyAttn = {false, true}, .dropRate = 0.1};
+    config.diffusion.timesteps = 100;
+    config.training.steps = steps;
+    config.training.batchSize = 6;
+    config.training.warmupSteps = 4;
+    config.training.ema.decays = {0.9, 0.99};
+    config.training.reportEvery = 3; // a report interval that a save cuts through
+    config.training.threads = 1;
+    config.checkpoints.every = 0;
+    config.samples.every = 0;
+    config.samples.sampler.steps = 4;
+    config.evaluation.every = 0;
+    config.evaluation.images = 16;
+    config.evaluation.sampler.steps = 4;
+    return config;
+}
+
+/// A folder under the system's temporary one that goes with the test.
+class TinyRun : public testing::Test {
+protected:
+    void SetUp() override
+    {
+        at::set_num_threads(1);
+        m_root = std::filesystem::temp_directory_path() / ("espalier-training-" + std::to_string(::getpid()));
+        std::filesystem::remove_all(m_root);
+        std::filesystem::create_directories(m_root);
+    }
+    void TearDown() override { std::filesystem::remove_all(m_root); }
+
+    runs::RunFolder makeRun(const std::string& name, const config::RunConfig& config)
+    {
+        auto folder = runs::createRunFolder(m_root / name, config::document(config));
+        EXPECT_TRUE(folder) << folder.error().message;
+        return *folder;
+    }
+
+    /// Trains one attempt on this rank and gives how it ended.
+    static Result<runs::EndedHow> train(const runs::RunFolder& folder, const config::RunConfig& config,
+                                        std::shared_ptr<parallel::ProcessGroup> group = parallel::ProcessGroup::alone(),
+                                        runs::WorkerLink* link = nullptr)
+    {
+        runs::WorkerLink own;
+        const Log quiet = [](LogLevel, std::string_view) {};
+        auto session = TrainingSession::open({folder, config, at::kCPU, std::move(group), std::nullopt}, link ? *link : own, quiet);
+        if (!session)
+            return session.error();
+        return (*session)->run({});
+    }
+
+    static tensors::Manifest manifestOf(const runs::RunFolder& folder, std::int64_t step)
+    {
+        auto manifest = tensors::readManifest(folder.checkpointFolder(step));
+        EXPECT_TRUE(manifest) << manifest.error().message;
+        return manifest ? *manifest : tensors::Manifest{};
+    }
+
+    /// All shards of two checkpoints have equal bytes.
+    static void expectEqualShards(const runs::RunFolder& a, const runs::RunFolder& b, std::int64_t step)
+    {
+        const auto left = manifestOf(a, step), right = manifestOf(b, step);
+        ASSERT_EQ(left.files.size(), right.files.size());
+        ASSERT_FALSE(left.files.empty());
+        for (std::size_t i = 0; i < left.files.size(); ++i) {
+            EXPECT_EQ(left.files[i].name, right.files[i].name);
+            EXPECT_EQ(left.files[i].sha256, right.files[i].sha256) << left.files[i].name;
+        }
+        EXPECT_EQ(left.counters, right.counters);
+    }
+
+    std::filesystem::path m_root;
+};
+
+} // namespace espalier::training
