@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The jobs of the worker: one file each. A request is JSON, so that the command line and the window ask in the same words.
+
+#include "core/base/json.h"
+#include "core/base/log.h"
+#include "core/base/result.h"
+#include "core/config/run_config.h"
+#include "core/runs/worker_link.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <stop_token>
+#include <string>
+
+namespace espalier::worker {
+
+struct JobContext {
+    runs::WorkerLink& link;
+    Log log;
+    std::stop_token now; // a second signal: leave without saving
+};
+
+/// {"run": folder}: trains it to its end, a pause or a stop.
+Result<Json> trainJob(const Json& request, JobContext& context);
+/// {"config": whole configuration}: builds every stage and takes one step; writes nothing.
+Result<Json> rehearseJob(const Json& request, JobContext& context);
+/// {"checkpoint", "weights", "num", "sampler", "seed", "out", "npz", "device"}: images from weights.
+Result<Json> sampleJob(const Json& request, JobContext& context);
+/// {"checkpoint" | "images", "reference", "weights", "num", "sampler", "seed", "out", "device"}: numbers for weights or images.
+Result<Json> evaluateJob(const Json& request, JobContext& context);
+/// {"checkpoint", "weights", "out"}: weights alone as safetensors under their published names.
+Result<Json> exportJob(const Json& request, JobContext& context);
+/// {"model", "batch", "steps", "warmup", "device", "precision"}: the time of a training step.
+Result<Json> benchJob(const Json& request, JobContext& context);
+
+// ── What several jobs need ──
+
+/// The device of a rank: "auto" takes a GPU when there is one; a GPU that is not there is an error that names it.
+Result<at::Device> deviceFor(const std::string& devices, int localRank);
+/// CPU threads of this worker, and what only the first worker of a process may set.
+void setThreads(std::int64_t threads, int localWorkers);
+
+/// Weights to draw with and the configuration that they were made with.
+struct Checkpoint {
+    std::filesystem::path folder; // of a run's checkpoint, or a lone safetensors file
+    config::RunConfig config;
+    std::int64_t step = -1; // -1: unknown
+    std::string identity;   // SHA-256 of what the weights lie in
+};
+/// "checkpoint" of a request: a run folder (its newest checkpoint), a checkpoint folder, or a safetensors file with "config" beside it in
+/// the request.
+Result<Checkpoint> findCheckpoint(const Json& request);
+
+/// Fields of requests, with a sentence that names the field when its type is wrong.
+Result<std::string> textOf(const Json& request, const char* field, std::string fallback);
+Result<std::int64_t> numberOf(const Json& request, const char* field, std::int64_t fallback, std::int64_t least, std::int64_t most);
+/// "sampler" of a request laid over `base`.
+Result<config::SamplerConfig> samplerOf(const Json& request, const config::RunConfig& base);
+
+} // namespace espalier::worker

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/worker/job.h"
+
+#include "core/base/files.h"
+
+#include <c10/util/Exception.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <string>
+#include <thread>
+#include <unistd.h>
+
+namespace espalier::worker {
+namespace {
+
+/// SIGINT and SIGTERM of a worker run by hand: the first asks to stop cleanly, the second leaves at once. Under a supervisor the group gets
+/// no Ctrl-C, and its SIGTERM means the same as the second.
+class Signals {
+public:
+    explicit Signals(runs::WorkerLink& link)
+    {
+        sigemptyset(&m_set);
+        sigaddset(&m_set, SIGINT);
+        sigaddset(&m_set, SIGTERM);
+        pthread_sigmask(SIG_BLOCK, &m_set, nullptr); // inherited by every thread made later
+        m_thread = std::jthread([this, &link](std::stop_token done) {
+            for (int seen = 0; !done.stop_requested();) {
+                const timespec tick{0, 500'000'000};
+                const int signal = ::sigtimedwait(&m_set, nullptr, &tick);
+                if (signal <= 0)
+                    continue;
+                link.requestStop();
+                if (++seen > 1)
+                    ::_exit(1);
+            }
+        });
+    }
+
+private:
+    sigset_t m_set{};
+    std::jthread m_thread;
+};
+
+void logToStandardError(LogLevel level, std::string_view message)
+{
+    static constexpr const char* kNames[] = {"debug", "info", "warning", "error"};
+    std::fprintf(stderr, "%s: %.*s\n", kNames[static_cast<int>(level)], static_cast<int>(message.size()), message.data());
+}
+
+Error outOfMemory(const std::exception& problem)
+{
+    return {ErrorCode::Memory,
+            "The device ran out of memory. Halve training.micro_batch: the global batch stays the same, with twice the accumulation.",
+            problem.what()};
+}
+
+/// The seam where exceptions of LibTorch become errors.
+Result<Json> run(const std::string& job, const Json& request, JobContext& context)
+{
+    static const std::map<std::string, std::function<Result<Json>(const Json&, JobContext&)>> kJobs{
+        {"train", trainJob},       {"rehearse", rehearseJob}, {"sample", sampleJob},
+        {"evaluate", evaluateJob}, {"export", exportJob},     {"bench", benchJob}};
+    const auto found = kJobs.find(job);
+    if (found == kJobs.end())
+        return Error{ErrorCode::Usage, "espalier-worker has no job \"" + job + "\". It is started by espalier-cli."};
+    try {
+        return found->second(request, context);
+    } catch (const c10::OutOfMemoryError& problem) {
+        return outOfMemory(problem);
+    } catch (const std::bad_alloc& problem) {
+        return outOfMemory(problem);
+    } catch (const std::exception& problem) {
+        if (std::strstr(problem.what(), "can't allocate memory"))
+            return outOfMemory(problem);
+        return Error{ErrorCode::Internal, "The worker met an error that nobody expected; the log holds its text.", problem.what()};
+    }
+}
+
+Result<Json> readRequest(int argc, char** argv)
+{
+    Json request = Json::object();
+    for (int i = 2; i + 1 < argc; i += 2) {
+        const std::string name = argv[i], value = argv[i + 1];
+        if (name == "--run") {
+            request["run"] = value;
+        } else if (name == "--request") {
+            const auto text = readFile(value, 64 << 20);
+            if (!text)
+                return text.error();
+            request = Json::parse(*text, nullptr, false);
+            if (!request.is_object())
+                return Error{ErrorCode::Usage, value + " is no JSON object."};
+        } else {
+            return Error{ErrorCode::Usage, "Unknown argument " + name + ": espalier-worker <job> --run FOLDER | --request FILE."};
+        }
+    }
+    return request;
+}
+
+} // namespace
+} // namespace espalier::worker
+
+int main(int argc, char** argv)
+{
+    using namespace espalier;
+    using namespace espalier::worker;
+    runs::WorkerLink link; // first thing: no orphan outlives its supervisor
+    const Signals signals(link);
+    if (argc < 2) {
+        std::fputs("espalier-worker trains, samples and evaluates for espalier-cli; start that instead.\n", stderr);
+        return 2;
+    }
+    std::stop_source now;
+    JobContext context{link, logToStandardError, now.get_token()};
+    const auto request = readRequest(argc, argv);
+    const auto result = request ? run(argv[1], *request, context) : Result<Json>(request.error());
+    if (result) {
+        link.result(*result);
+        if (!link.supervised())
+            std::printf("%s\n", result->dump(2).c_str());
+        return 0;
+    }
+    link.failed(result.error());
+    std::fprintf(stderr, "%s\n%s\n", result.error().message.c_str(), result.error().detail.c_str());
+    return exitCode(result.error());
+}

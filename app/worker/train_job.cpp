@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/worker/job.h"
+
+#include "core/base/files.h"
+#include "core/config/batch.h"
+#include "core/config/config.h"
+#include "core/parallel/process_group.h"
+#include "core/training/training_session.h"
+
+#include <ATen/Context.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <unistd.h>
+
+namespace espalier::worker {
+namespace {
+
+Result<config::RunConfig> readConfig(const runs::RunFolder& folder)
+{
+    const auto text = readFile(folder.configFile(), 16 << 20);
+    if (!text)
+        return text.error();
+    const auto document = Json::parse(*text, nullptr, false);
+    if (document.is_discarded())
+        return Error{ErrorCode::Format,
+                     fmt::format("{} is not JSON. Restore it from a copy, or start a new run.", folder.configFile().string())};
+    return config::readDocument(document);
+}
+
+void beDeterministic(const config::RunConfig& config)
+{
+    if (!config.training.deterministic)
+        return;
+    ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0); // before the first CUDA call
+    at::globalContext().setDeterministicAlgorithms(true, false);
+    at::globalContext().setDeterministicCuDNN(true);
+    at::globalContext().setBenchmarkCuDNN(false);
+    at::globalContext().setDeterministicFillUninitializedMemory(false);
+}
+
+} // namespace
+
+Result<Json> trainJob(const Json& request, JobContext& context)
+{
+    const auto run = textOf(request, "run", "");
+    if (!run)
+        return run.error();
+    // Inside the folder: one that is moved is followed, one that is deleted fails at the next write.
+    if (::chdir(run->c_str()) != 0)
+        return ioError("enter the run folder", *run, errno);
+    const runs::RunFolder folder(".");
+    const auto config = readConfig(folder);
+    if (!config)
+        return config.error();
+    beDeterministic(*config);
+    const auto ranks = runs::ranksFromEnvironment();
+    if (!ranks)
+        return ranks.error();
+    const auto device = deviceFor(config->devices, ranks->localRank);
+    if (!device)
+        return device.error();
+    setThreads(config->training.threads, device->is_cpu() ? ranks->worldSize : 1);
+    const auto group = parallel::ProcessGroup::join(*ranks, *device);
+    if (!group)
+        return group.error();
+    auto session = training::TrainingSession::open({folder, *config, *device, *group, std::nullopt}, context.link, context.log);
+    if (!session)
+        return session.error();
+    context.link.started(Json{{"step", (*session)->state().counters.step}});
+    const auto ended = (*session)->run(context.now);
+    if (!ended)
+        return ended.error();
+    const auto step = (*session)->state().counters.step;
+    session->reset(); // the pen is down before the supervisor takes it up
+    (*group)->leave();
+    context.link.end(*ended, step);
+    return Json{{"ended", std::string(runs::endText(*ended))}, {"step", step}};
+}
+
+Result<Json> rehearseJob(const Json& request, JobContext& context)
+{
+    const auto config = config::read(request.value("config", Json::object()));
+    if (!config)
+        return config.error();
+    const auto device = deviceFor(config->devices, 0);
+    if (!device)
+        return device.error();
+    setThreads(config->training.threads, 1);
+    auto whole = *config;
+    const auto world = numberOf(request, "world", 1, 1, 1 << 20);
+    if (!world)
+        return world.error();
+    const auto split = config::deriveBatch(whole.training, static_cast<int>(*world));
+    if (!split)
+        return split.error();
+    // One device rehearses one micro-batch of what all of them will do.
+    whole.training.batchSize = whole.training.microBatch = split->microBatch;
+    whole.training.accumulation = 1;
+    auto session = training::TrainingSession::open({{}, whole, *device, parallel::ProcessGroup::alone(), 1}, context.link, context.log);
+    if (!session)
+        return session.error();
+    const auto ended = (*session)->run(context.now);
+    if (!ended)
+        return ended.error();
+    std::int64_t parameters = 0;
+    for (const auto& slot : (*session)->state().slots)
+        parameters += slot.value.numel();
+    return Json{{"parameters", parameters}, {"tensors", (*session)->state().slots.size()}, {"steps", (*session)->state().counters.step}};
+}
+
+} // namespace espalier::worker
