@@ -4,6 +4,7 @@
 #include "widgets/theme.h"
 
 #include <QAbstractButton>
+#include <QApplication>
 #include <QDateTime>
 #include <QEvent>
 #include <QIcon>
@@ -43,7 +44,8 @@ private:
             renew();
         return false;
     }
-    void renew() { m_button->setIcon(themedIcon(m_name, m_button->palette())); }
+    // The button's own palette has what the style sheet made of it, such as a transparent ground.
+    void renew() { m_button->setIcon(themedIcon(m_name, QApplication::palette())); }
 
     QAbstractButton* m_button;
     QString m_name;

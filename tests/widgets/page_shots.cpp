@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Draws the pages with invented data into pictures to look at: page_shots FOLDER [PAGE].
 
+#include "tests/widgets/page_fixtures.h"
 #include "widgets/configuration_form.h"
 #include "widgets/configuration_page.h"
+#include "widgets/samples_page.h"
 #include "widgets/theme.h"
 
 #include <QApplication>
 #include <QDir>
-#include <QFile>
-#include <QLineEdit>
+#include <QTemporaryDir>
 #include <QTest>
-#include <QTimer>
 
 #include <functional>
 #include <memory>
-#include <utility>
 #include <vector>
 
 using namespace espalier;
@@ -54,9 +53,66 @@ std::unique_ptr<QWidget> oldRun()
     return page;
 }
 
+const QTemporaryDir& sampleFolder()
+{
+    static const QTemporaryDir folder;
+    return folder;
+}
+
+const std::vector<runs::SampleEntry>& samples()
+{
+    static const auto all = fixtures::writeSamples(sampleFolder().path(), 40);
+    return all;
+}
+
+ImageProvider& provider()
+{
+    static ImageProvider all;
+    return all;
+}
+
+std::unique_ptr<SamplesPage> samplesPage()
+{
+    auto page = std::make_unique<SamplesPage>(&provider());
+    page->setSamples(sampleFolder().path(), samples());
+    return page;
+}
+
+std::unique_ptr<QWidget> sampleGrids()
+{
+    auto page = samplesPage();
+    page->showStep(12000);
+    return page;
+}
+
+std::unique_ptr<QWidget> samplePair()
+{
+    auto page = samplesPage();
+    page->showStep(5000);
+    page->setComparing(true);
+    page->showStep(20000);
+    return page;
+}
+
+std::unique_ptr<QWidget> sampleCell()
+{
+    auto page = samplesPage();
+    page->followCell(7);
+    return page;
+}
+
+std::unique_ptr<QWidget> noSamples()
+{
+    auto page = std::make_unique<SamplesPage>(&provider());
+    page->setExpectation(QStringLiteral("The first grid comes at step 500."), {});
+    return page;
+}
+
 const std::vector<Page>& pages()
 {
-    static const std::vector<Page> all{{"configuration-new", newRun}, {"configuration-wrong", wrongRun}, {"configuration-run", oldRun}};
+    static const std::vector<Page> all{{"configuration-new", newRun}, {"configuration-wrong", wrongRun}, {"configuration-run", oldRun},
+                                       {"samples-grid", sampleGrids}, {"samples-pair", samplePair},      {"samples-cell", sampleCell},
+                                       {"samples-empty", noSamples}};
     return all;
 }
 

@@ -1,0 +1,661 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/samples_page.h"
+
+#include "core/base/text.h"
+#include "widgets/card.h"
+#include "widgets/filmstrip.h"
+#include "widgets/page_parts.h"
+#include "widgets/setting_text.h"
+#include "widgets/theme.h"
+
+#include <QComboBox>
+#include <QFileDialog>
+#include <QGridLayout>
+#include <QKeyEvent>
+#include <QLabel>
+#include <QMenu>
+#include <QPushButton>
+#include <QScrollArea>
+#include <QSignalBlocker>
+#include <QSlider>
+#include <QStackedWidget>
+#include <QToolButton>
+#include <QVBoxLayout>
+
+#include <algorithm>
+#include <set>
+
+namespace espalier::widgets {
+
+namespace {
+
+constexpr int kThumbnail = 64, kCellSide = 96, kSettingsWidth = 224;
+
+bool isAveraged(const std::string& weights)
+{
+    return weights.rfind("ema", 0) == 0;
+}
+
+/// "ema:0.9999" -> "EMA 0.9999".
+QString weightsText(const std::string& weights)
+{
+    if (!isAveraged(weights))
+        return weights.empty() ? QObject::tr("Unknown") : QObject::tr("Raw");
+    return weights.size() > 4 ? QStringLiteral("EMA ") + QString::fromStdString(weights.substr(4)) : QStringLiteral("EMA");
+}
+
+struct Line {
+    QString title, text;
+};
+
+void addRecipe(std::vector<Line>& lines, const Json& recipe, const QString& before)
+{
+    for (const auto& [key, value] : recipe.items()) {
+        if (value.is_object())
+            addRecipe(lines, value, before + settingTitle(key) + QStringLiteral(" · "));
+        else if (!value.is_null())
+            lines.push_back({before + settingTitle(key), valueText(value)});
+    }
+}
+
+/// Everything that a grid rests on.
+std::vector<Line> linesOf(const runs::SampleEntry& entry)
+{
+    const runs::SamplesDrawn& drawn = entry.drawn;
+    std::vector<Line> lines{{QObject::tr("Step"), groupedText(drawn.step)},
+                            {QObject::tr("Stage"), QString::number(drawn.stage + 1)},
+                            {QObject::tr("Weights"), weightsText(drawn.weights)},
+                            {QObject::tr("Images"), groupedText(drawn.count)}};
+    if (drawn.recipe.is_object())
+        addRecipe(lines, drawn.recipe, {});
+    if (drawn.seconds > 0.0)
+        lines.push_back({QObject::tr("Took"), QString::fromStdString(durationText(std::chrono::duration<double>(drawn.seconds)))});
+    if (entry.time > 0.0)
+        lines.push_back({QObject::tr("Drawn"), whenText(entry.time, 0.0)});
+    return lines;
+}
+
+} // namespace
+
+SamplesPage::SamplesPage(ImageProvider* provider, QWidget* parent) : QWidget(parent), m_provider(provider)
+{
+    setObjectName(QStringLiteral("samplesPage"));
+    setAccessibleName(tr("Samples"));
+    setFocusPolicy(Qt::StrongFocus);
+    buildLayout();
+    connectSignals();
+    setExpectation({}, {});
+    refilter();
+}
+
+void SamplesPage::buildLayout()
+{
+    m_card = new Card(tr("Samples"), this);
+    m_card->header()->addWidget(buildHeader());
+    m_views = new QStackedWidget(m_card);
+    auto* grids = new QWidget(m_views);
+    auto* pair = new QHBoxLayout(grids);
+    pair->setContentsMargins(0, 0, 0, 0);
+    pair->setSpacing(metric::kCardGap);
+    m_viewA = new GridView(grids);
+    m_viewA->setObjectName(QStringLiteral("gridA"));
+    m_viewA->setAccessibleName(tr("Grid that is compared with"));
+    m_viewA->hide();
+    m_viewB = new GridView(grids);
+    m_viewB->setObjectName(QStringLiteral("grid"));
+    pair->addWidget(m_viewA, 1);
+    pair->addWidget(m_viewB, 1);
+    m_cells = new Filmstrip(m_provider, Filmstrip::Flow::Wrapped, kCellSide, m_views);
+    m_cells->setObjectName(QStringLiteral("cellStrip"));
+    m_cells->setAccessibleName(tr("One cell through time"));
+    m_views->addWidget(grids);
+    m_views->addWidget(m_cells);
+    m_card->body()->addWidget(m_views, 1);
+    m_note = dimLabel(QString(), m_card);
+    m_note->setObjectName(QStringLiteral("samplesNote"));
+    m_note->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    m_note->hide();
+    m_card->body()->addWidget(m_note);
+
+    m_settingsCard = new Card(tr("Settings"), this);
+    m_settingsCard->setFixedWidth(kSettingsWidth);
+    auto* area = new QScrollArea(m_settingsCard);
+    area->setObjectName(QStringLiteral("gridSettings"));
+    makePlain(area);
+    auto* lines = new QWidget(area);
+    auto* column = new QVBoxLayout(lines);
+    column->setContentsMargins(0, 0, 0, 0);
+    m_settings = new QGridLayout;
+    m_settings->setHorizontalSpacing(metric::kGap);
+    m_settings->setVerticalSpacing(metric::kGrid);
+    m_settings->setColumnStretch(1, 1);
+    column->addLayout(m_settings);
+    column->addStretch(1);
+    area->setWidget(lines);
+    m_settingsCard->body()->addWidget(area, 1);
+
+    auto* above = new QHBoxLayout;
+    above->setSpacing(metric::kCardGap);
+    above->addWidget(m_card, 1);
+    above->addWidget(m_settingsCard);
+    auto* content = new QWidget(this);
+    auto* page = new QVBoxLayout(content);
+    page->setContentsMargins(0, 0, 0, 0);
+    page->setSpacing(metric::kCardGap);
+    page->addLayout(above, 1);
+    page->addWidget(buildTransport());
+
+    m_empty = new EmptyNote(tr("No samples yet"), QString(), this);
+    m_empty->setObjectName(QStringLiteral("samplesEmpty"));
+    m_stack = new QStackedWidget(this);
+    m_stack->addWidget(m_empty);
+    m_stack->addWidget(content);
+    auto* whole = new QVBoxLayout(this);
+    whole->setContentsMargins(0, 0, 0, 0);
+    whole->addWidget(m_stack);
+}
+
+QWidget* SamplesPage::buildHeader()
+{
+    auto* header = new QWidget(m_card);
+    auto* row = new QHBoxLayout(header);
+    row->setContentsMargins(0, 0, 0, 0);
+    row->setSpacing(metric::kGap);
+    m_back = pushButton(QStringLiteral("backToGrid"), tr("Back to the grid"), header);
+    m_back->setToolTip(tr("Back to the whole grid (Esc)"));
+    m_weights = new QComboBox(header);
+    m_weights->setObjectName(QStringLiteral("weightsFilter"));
+    m_weights->setAccessibleName(tr("Weights"));
+    m_weights->setToolTip(tr("Which weights drew the grids"));
+    m_stages = new QComboBox(header);
+    m_stages->setObjectName(QStringLiteral("stageFilter"));
+    m_stages->setAccessibleName(tr("Stage"));
+    m_compare = pushButton(QStringLiteral("compareSteps"), tr("A | B"), header);
+    m_compare->setCheckable(true);
+    m_compare->setAccessibleName(tr("Compare two steps side by side"));
+    m_compare->setToolTip(tr("Keep this grid as A and look at another beside it; both zoom together"));
+    m_fit = headerButton(QStringLiteral("fitGrid"), tr("Fit"), QString(), header);
+    m_fit->setToolTip(tr("Show the whole grid (0). The wheel zooms, dragging moves."));
+    m_export = headerButton(QStringLiteral("exportSamples"), tr("Export"), QStringLiteral("export"), header);
+    m_export->setPopupMode(QToolButton::InstantPopup);
+    m_exportMenu = new QMenu(m_export);
+    m_exportMenu->setToolTipsVisible(true);
+    const std::pair<const char*, QString> entries[] = {{"grid", tr("This grid as PNG …")},
+                                                       {"strip", tr("This cell through time as one PNG …")},
+                                                       {"cells", tr("This cell through time, a PNG for each step …")},
+                                                       {"all", tr("All grids shown into a folder …")}};
+    for (const auto& [what, title] : entries) {
+        QAction* action = m_exportMenu->addAction(title);
+        action->setObjectName(QStringLiteral("export.") + QLatin1String(what));
+        connect(action, &QAction::triggered, this, [this, name = QString::fromLatin1(what)] { askAndExport(name); });
+    }
+    m_export->setMenu(m_exportMenu);
+    for (QWidget* widget : std::initializer_list<QWidget*>{m_back, m_weights, m_stages, m_compare, m_fit, m_export})
+        row->addWidget(widget);
+    return header;
+}
+
+QWidget* SamplesPage::buildTransport()
+{
+    auto* card = new Card(QString(), this);
+    auto* row = new QHBoxLayout;
+    row->setSpacing(metric::kGap);
+    m_playButton = headerButton(QStringLiteral("playSamples"), QString(), QStringLiteral("start"), card);
+    m_playButton->setAccessibleName(tr("Play"));
+    m_playButton->setToolTip(tr("Play through the steps (Space)"));
+    m_playButton->setToolButtonStyle(Qt::ToolButtonIconOnly);
+    m_slider = new QSlider(Qt::Horizontal, card);
+    m_slider->setObjectName(QStringLiteral("stepSlider"));
+    m_slider->setAccessibleName(tr("Step"));
+    m_slider->setToolTip(tr("← → one grid, Home and End first and last"));
+    m_slider->setPageStep(10);
+    m_place = new QLabel(card);
+    m_place->setObjectName(QStringLiteral("stepPlace"));
+    m_place->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
+    m_place->setMinimumWidth(120);
+    row->addWidget(m_playButton);
+    row->addWidget(m_slider, 1);
+    row->addWidget(m_place);
+    m_film = new Filmstrip(m_provider, Filmstrip::Flow::Row, kThumbnail, card);
+    m_film->setObjectName(QStringLiteral("filmstrip"));
+    m_film->setAccessibleName(tr("Grids over the steps"));
+    card->body()->addWidget(m_film);
+    card->body()->addLayout(row);
+    return card;
+}
+
+void SamplesPage::connectSignals()
+{
+    connect(m_empty, &EmptyNote::actionRequested, this, &SamplesPage::sampleRequested);
+    connect(m_slider, &QSlider::valueChanged, this, &SamplesPage::setCurrent);
+    connect(m_film, &Filmstrip::chosen, this, &SamplesPage::setCurrent);
+    connect(m_film, &Filmstrip::pinRequested, this, [this](int index) {
+        m_pinned = index;
+        setComparing(true);
+    });
+    connect(m_cells, &Filmstrip::chosen, this, [this](int index) {
+        setCurrent(index);
+        m_viewB->setSelectedCell(m_cell);
+        followCell(-1);
+    });
+    connect(m_playButton, &QToolButton::clicked, this, &SamplesPage::togglePlay);
+    connect(m_compare, &QPushButton::toggled, this, &SamplesPage::setComparing);
+    connect(m_back, &QPushButton::clicked, this, [this] { followCell(-1); });
+    connect(m_fit, &QToolButton::clicked, this, [this] {
+        m_viewA->setView({});
+        m_viewB->setView({});
+    });
+    const auto filtered = [this] {
+        m_filtersTouched = true;
+        refilter();
+    };
+    connect(m_weights, &QComboBox::activated, this, filtered);
+    connect(m_stages, &QComboBox::activated, this, filtered);
+    connect(m_viewA, &GridView::viewChanged, m_viewB, &GridView::setView);
+    connect(m_viewB, &GridView::viewChanged, m_viewA, &GridView::setView);
+    for (GridView* view : {m_viewA, m_viewB}) {
+        connect(view, &GridView::cellClicked, this, &SamplesPage::followCell);
+        connect(view, &GridView::dragStarted, this, [this, view] {
+            const int index = view == m_viewA ? m_pinned : m_current;
+            if (index < 0)
+                return;
+            const LoadedImage* shown = m_provider->peek(source(index));
+            dragFiles(view, {source(index).path}, shown ? shown->image : QImage());
+        });
+    }
+    connect(m_provider, &ImageProvider::ready, this, [this](const ImageSource& ready, ImageCut cut) {
+        if (cut == ImageCut{} && m_current >= 0 && (ready == source(m_current) || (m_pinned >= 0 && ready == source(m_pinned))))
+            refreshPicture();
+    });
+    connect(m_provider, &ImageProvider::exported, this, [this](bool ok, const QString& sentence) {
+        setFlag(m_note, "role", ok ? "dim" : "error");
+        m_note->setText(sentence);
+        m_note->show();
+        QTimer::singleShot(ok ? 6000 : 20000, m_note, [note = m_note, sentence] {
+            if (note->text() == sentence)
+                note->hide();
+        });
+    });
+    m_play.setInterval(200);
+    connect(&m_play, &QTimer::timeout, this, [this] {
+        if (m_current + 1 >= shownCount())
+            return togglePlay();
+        // Wait for a grid that is still being read instead of stumbling over it.
+        if (m_cell >= 0 || m_provider->get(source(m_current + 1)))
+            setCurrent(m_current + 1);
+    });
+}
+
+void SamplesPage::setExpectation(const QString& sentence, const QString& whyNotSample)
+{
+    m_whyNotSample = whyNotSample;
+    m_empty->setText(
+        tr("No samples yet"),
+        (sentence.isEmpty() ? tr("Grids of samples appear here as the run draws them, so that you can watch them sharpen.") : sentence) +
+            (whyNotSample.isEmpty() ? QString() : QStringLiteral("\n") + whyNotSample));
+    m_empty->setAction(whyNotSample.isEmpty() ? tr("Sample now") : QString());
+}
+
+void SamplesPage::setSamples(const QString& runFolder, const std::vector<runs::SampleEntry>& samples)
+{
+    const bool another = std::exchange(m_folder, runFolder) != runFolder;
+    const bool atEnd = another || m_current < 0 || m_current + 1 == shownCount();
+    const std::int64_t step = currentStep();
+    const std::int64_t pinnedStep = m_pinned >= 0 ? entry(m_pinned).drawn.step : -1;
+    m_all = samples;
+    if (another) {
+        m_play.stop();
+        m_filtersTouched = false;
+        m_cell = m_pinned = -1;
+        m_viewA->setView({});
+        m_viewB->setView({});
+        m_viewB->setSelectedCell(-1);
+        const QSignalBlocker block(m_compare);
+        m_compare->setChecked(false);
+    }
+    m_current = -1;
+    m_pinned = -1;
+    refreshFilters();
+    refilter();
+    if (shownCount() == 0)
+        return;
+    if (!atEnd || m_play.isActive())
+        showStep(step);
+    else
+        setCurrent(shownCount() - 1);
+    if (pinnedStep >= 0 && m_compare->isChecked()) {
+        for (int i = 0; i < shownCount() && m_pinned < 0; ++i)
+            if (entry(i).drawn.step == pinnedStep)
+                m_pinned = i;
+        refreshMode();
+    }
+}
+
+void SamplesPage::refreshFilters()
+{
+    std::set<std::string> weights;
+    std::set<int> stages;
+    for (const runs::SampleEntry& sample : m_all) {
+        weights.insert(sample.drawn.weights);
+        stages.insert(sample.drawn.stage);
+    }
+    const QVariant chosenWeights = m_weights->currentData(), chosenStage = m_stages->currentData();
+    const bool wanted = m_filtersTouched;
+    m_weights->clear();
+    for (const std::string& name : weights) // "ema" sorts before "raw"
+        m_weights->addItem(weightsText(name), QString::fromStdString(name));
+    if (weights.size() > 1)
+        m_weights->addItem(tr("All weights"), QStringLiteral("*"));
+    m_weights->setCurrentIndex(wanted ? std::max(0, m_weights->findData(chosenWeights)) : 0);
+    m_weights->setVisible(weights.size() > 1);
+    m_stages->clear();
+    m_stages->addItem(tr("All stages"), -1);
+    for (int stage : stages)
+        m_stages->addItem(tr("Stage %1").arg(stage + 1), stage);
+    m_stages->setCurrentIndex(wanted ? std::max(0, m_stages->findData(chosenStage)) : 0);
+    m_stages->setVisible(stages.size() > 1);
+}
+
+void SamplesPage::refilter()
+{
+    const std::int64_t step = currentStep();
+    const std::string weights = m_weights->currentData().toString().toStdString();
+    const int stage = m_stages->count() > 0 ? m_stages->currentData().toInt() : -1;
+    m_shown.clear();
+    for (int i = 0; i < static_cast<int>(m_all.size()); ++i)
+        if ((weights.empty() || weights == "*" || m_all[i].drawn.weights == weights) && (stage < 0 || m_all[i].drawn.stage == stage))
+            m_shown.push_back(i);
+    std::stable_sort(m_shown.begin(), m_shown.end(), [this](int a, int b) { return m_all[a].drawn.step < m_all[b].drawn.step; });
+    std::vector<Frame> frames;
+    for (int i = 0; i < shownCount(); ++i) {
+        const runs::SamplesDrawn& drawn = entry(i).drawn;
+        frames.push_back({source(i), stepText(i), tr("Step %1 · %2").arg(stepText(i), weightsText(drawn.weights)), drawn.stage});
+    }
+    m_film->setFrames(frames);
+    m_cells->setFrames(std::move(frames));
+    m_stack->setCurrentIndex(m_all.empty() ? 0 : 1);
+    {
+        const QSignalBlocker block(m_slider);
+        m_slider->setRange(0, std::max(0, shownCount() - 1));
+    }
+    m_pinned = -1;
+    m_current = -1;
+    if (shownCount() > 0)
+        showStep(step);
+    refreshMode();
+}
+
+void SamplesPage::setStage(int stage)
+{
+    const int index = m_stages->findData(stage);
+    if (index < 0)
+        return;
+    m_filtersTouched = true;
+    m_stages->setCurrentIndex(index);
+    refilter();
+}
+
+void SamplesPage::showStep(std::int64_t step)
+{
+    int best = shownCount() - 1;
+    if (step >= 0)
+        for (best = 0; best + 1 < shownCount() && entry(best + 1).drawn.step <= step;)
+            ++best;
+    setCurrent(best);
+}
+
+std::int64_t SamplesPage::currentStep() const
+{
+    return m_current >= 0 && m_current < shownCount() ? entry(m_current).drawn.step : -1;
+}
+
+ImageSource SamplesPage::source(int shown) const
+{
+    const runs::SampleEntry& sample = entry(shown);
+    return {m_folder + QLatin1Char('/') + QString::fromStdString(sample.drawn.grid), static_cast<qint64>(sample.time * 1000.0),
+            sample.drawn.columns, static_cast<int>(std::min<std::int64_t>(sample.drawn.count, 65535))};
+}
+
+std::vector<ImageSource> SamplesPage::sources() const
+{
+    std::vector<ImageSource> all;
+    for (int i = 0; i < shownCount(); ++i)
+        all.push_back(source(i));
+    return all;
+}
+
+QString SamplesPage::stepText(int shown) const
+{
+    return groupedText(entry(shown).drawn.step);
+}
+
+void SamplesPage::setCurrent(int index)
+{
+    index = std::clamp(index, -1, shownCount() - 1);
+    const bool moved = std::exchange(m_current, index) != index;
+    const QSignalBlocker block(m_slider);
+    m_slider->setValue(std::max(0, index));
+    m_film->setCurrent(index);
+    m_cells->setCurrent(index);
+    if (index < 0)
+        return;
+    m_card->setTitle(m_cell >= 0 ? tr("Cell %1 through time").arg(m_cell + 1) : tr("Samples at %1").arg(stepText(index)));
+    m_place->setText(tr("%1 of %2").arg(groupedText(index + 1), groupedText(shownCount())));
+    refreshPicture();
+    refreshSettings();
+    if (moved)
+        Q_EMIT currentStepChanged(currentStep());
+    prefetch();
+}
+
+void SamplesPage::prefetch()
+{
+    if (!isVisible() || m_cell >= 0)
+        return;
+    for (int ahead : {1, -1, 2})
+        if (const int index = m_current + ahead; index >= 0 && index < shownCount())
+            m_provider->get(source(index));
+}
+
+void SamplesPage::showPicture(GridView* view, int index)
+{
+    if (const LoadedImage* loaded = m_provider->get(source(index))) {
+        if (loaded->image.isNull())
+            view->setProblem(loaded->problem);
+        else
+            view->setPicture(loaded->image, loaded->cells);
+    }
+    if (m_pinned >= 0)
+        view->setCaption(QStringLiteral("%1 · %2 · %3")
+                             .arg(view == m_viewA ? QStringLiteral("A") : QStringLiteral("B"), stepText(index),
+                                  weightsText(entry(index).drawn.weights)));
+    else
+        view->setCaption({});
+}
+
+void SamplesPage::refreshPicture()
+{
+    if (m_current < 0)
+        return;
+    showPicture(m_viewB, m_current);
+    if (m_pinned >= 0)
+        showPicture(m_viewA, m_pinned);
+}
+
+void SamplesPage::refreshSettings()
+{
+    while (QLayoutItem* item = m_settings->takeAt(0)) {
+        delete item->widget();
+        delete item;
+    }
+    if (m_current < 0)
+        return;
+    const std::vector<Line> lines = linesOf(entry(m_current));
+    const std::vector<Line> other = m_pinned >= 0 ? linesOf(entry(m_pinned)) : std::vector<Line>();
+    int row = 0;
+    for (const Line& line : lines) {
+        m_settings->addWidget(dimLabel(line.title, m_settingsCard), row, 0, Qt::AlignTop);
+        QString text = line.text;
+        const auto same = std::find_if(other.begin(), other.end(), [&](const Line& l) { return l.title == line.title; });
+        if (same != other.end() && same->text != text)
+            text = tr("A %1\nB %2").arg(same->text, text);
+        auto* label = new QLabel(text, m_settingsCard);
+        label->setTextFormat(Qt::PlainText);
+        label->setWordWrap(true);
+        label->setTextInteractionFlags(Qt::TextSelectableByMouse);
+        m_settings->addWidget(label, row++, 1, Qt::AlignTop);
+    }
+}
+
+void SamplesPage::refreshMode()
+{
+    const bool following = m_cell >= 0;
+    m_views->setCurrentIndex(following ? 1 : 0);
+    m_cells->setCell(m_cell);
+    m_back->setVisible(following);
+    m_compare->setVisible(!following);
+    m_fit->setVisible(!following);
+    m_viewA->setVisible(m_pinned >= 0);
+    m_film->setPinned(m_pinned);
+    {
+        const QSignalBlocker block(m_compare);
+        m_compare->setChecked(m_pinned >= 0);
+    }
+    const int cell = following ? m_cell : m_viewB->selectedCell();
+    for (QAction* action : m_exportMenu->actions()) {
+        const bool ofCell = action->objectName() == QLatin1String("export.strip") || action->objectName() == QLatin1String("export.cells");
+        action->setEnabled(!ofCell || cell >= 0);
+        action->setToolTip(action->isEnabled() ? QString() : tr("Click a cell of the grid first"));
+    }
+    setCurrent(m_current);
+}
+
+void SamplesPage::setComparing(bool on)
+{
+    if (!on)
+        m_pinned = -1;
+    else if (m_pinned < 0)
+        m_pinned = m_current;
+    refreshMode();
+}
+
+void SamplesPage::followCell(int cell)
+{
+    m_cell = cell;
+    refreshMode();
+    if (cell >= 0)
+        m_cells->setFocus(Qt::OtherFocusReason);
+    else
+        m_viewB->setFocus(Qt::OtherFocusReason);
+}
+
+void SamplesPage::togglePlay()
+{
+    if (m_play.isActive()) {
+        m_play.stop();
+    } else if (shownCount() > 1) {
+        if (m_current + 1 >= shownCount())
+            setCurrent(0);
+        m_play.start();
+    }
+    setThemedIcon(m_playButton, m_play.isActive() ? QStringLiteral("pause") : QStringLiteral("start"));
+    m_playButton->setAccessibleName(m_play.isActive() ? tr("Stop playing") : tr("Play"));
+}
+
+void SamplesPage::keyPressEvent(QKeyEvent* event)
+{
+    if (shownCount() == 0 || (event->modifiers() & ~Qt::KeypadModifier))
+        return QWidget::keyPressEvent(event);
+    switch (event->key()) {
+    case Qt::Key_Left:
+        setCurrent(std::max(0, m_current - 1));
+        break;
+    case Qt::Key_Right:
+        setCurrent(m_current + 1);
+        break;
+    case Qt::Key_Home:
+        setCurrent(0);
+        break;
+    case Qt::Key_End:
+        setCurrent(shownCount() - 1);
+        break;
+    case Qt::Key_Space:
+        togglePlay();
+        break;
+    case Qt::Key_Escape:
+        if (m_cell < 0)
+            return QWidget::keyPressEvent(event);
+        followCell(-1);
+        break;
+    default:
+        QWidget::keyPressEvent(event);
+    }
+}
+
+void SamplesPage::hideEvent(QHideEvent* event)
+{
+    if (m_play.isActive())
+        togglePlay(); // nobody looks
+    QWidget::hideEvent(event);
+}
+
+void SamplesPage::askAndExport(const QString& what)
+{
+    if (m_current < 0)
+        return;
+    const int cell = m_cell >= 0 ? m_cell : m_viewB->selectedCell();
+    if (what == QLatin1String("grid") || what == QLatin1String("strip")) {
+        const QString name = what == QLatin1String("grid") ? QStringLiteral("samples-%1.png").arg(currentStep())
+                                                           : QStringLiteral("cell-%1-through-time.png").arg(cell + 1);
+        const QString file = QFileDialog::getSaveFileName(this, tr("Save as PNG"), name, tr("PNG images (*.png)"));
+        if (file.isEmpty())
+            return;
+        what == QLatin1String("grid") ? exportGridTo(file) : exportCellStripTo(file);
+    } else {
+        const QString folder = QFileDialog::getExistingDirectory(this, tr("Folder for the images"));
+        if (folder.isEmpty())
+            return;
+        what == QLatin1String("cells") ? exportCellsTo(folder) : exportAllTo(folder);
+    }
+}
+
+void SamplesPage::exportGridTo(const QString& file)
+{
+    if (m_current >= 0)
+        m_provider->exportGrid(source(m_current), file);
+}
+
+void SamplesPage::exportCellStripTo(const QString& file)
+{
+    const int cell = m_cell >= 0 ? m_cell : m_viewB->selectedCell();
+    QStringList labels;
+    for (int i = 0; i < shownCount(); ++i)
+        labels << stepText(i);
+    if (cell >= 0)
+        m_provider->exportCellStrip(sources(), labels, cell, file);
+}
+
+void SamplesPage::exportCellsTo(const QString& folder)
+{
+    const int cell = m_cell >= 0 ? m_cell : m_viewB->selectedCell();
+    QStringList names;
+    for (int i = 0; i < shownCount(); ++i)
+        names << QStringLiteral("cell-%1-step-%2-%3.png")
+                     .arg(cell + 1)
+                     .arg(entry(i).drawn.step, 7, 10, QLatin1Char('0'))
+                     .arg(isAveraged(entry(i).drawn.weights) ? QStringLiteral("ema") : QStringLiteral("raw"));
+    if (cell >= 0)
+        m_provider->exportCells(sources(), names, cell, folder);
+}
+
+void SamplesPage::exportAllTo(const QString& folder)
+{
+    QStringList names;
+    for (int i = 0; i < shownCount(); ++i)
+        names << QStringLiteral("samples-step-%1-%2.png")
+                     .arg(entry(i).drawn.step, 7, 10, QLatin1Char('0'))
+                     .arg(isAveraged(entry(i).drawn.weights) ? QStringLiteral("ema") : QStringLiteral("raw"));
+    m_provider->exportGrids(sources(), names, folder);
+}
+
+} // namespace espalier::widgets

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/runs/follower.h"
+#include "widgets/grid_view.h"
+
+#include <QTimer>
+#include <QWidget>
+
+#include <vector>
+
+class QComboBox;
+class QGridLayout;
+class QLabel;
+class QMenu;
+class QPushButton;
+class QSlider;
+class QStackedWidget;
+class QToolButton;
+
+namespace espalier::widgets {
+
+class Card;
+class EmptyNote;
+class Filmstrip;
+
+/// The page "Samples": every grid of a run over its steps. Slider, keys and play move through time; a cell can be followed alone.
+class SamplesPage : public QWidget {
+    Q_OBJECT
+
+public:
+    explicit SamplesPage(ImageProvider* provider, QWidget* parent = nullptr);
+
+    /// All grids of a run; cheap to call again when more have come. Another folder starts anew at the newest grid.
+    void setSamples(const QString& runFolder, const std::vector<runs::SampleEntry>& samples);
+    /// What the empty page says about when the first grid comes, and whether one can be asked for ("" or why not).
+    void setExpectation(const QString& sentence, const QString& whyNotSample);
+    /// Shows only one stage, as a click on its lane asks for; -1: all.
+    void setStage(int stage);
+    /// Shows the grid of a step, or the nearest before it.
+    void showStep(std::int64_t step);
+
+    std::int64_t currentStep() const;
+    int shownCount() const { return static_cast<int>(m_shown.size()); }
+    bool isPlaying() const { return m_play.isActive(); }
+    /// The cell that is followed through time, or -1.
+    int followedCell() const { return m_cell; }
+
+public Q_SLOTS:
+    void togglePlay();
+    void setComparing(bool on);
+    void followCell(int cell);
+    void exportGridTo(const QString& file);
+    void exportCellStripTo(const QString& file);
+    void exportCellsTo(const QString& folder);
+    void exportAllTo(const QString& folder);
+
+Q_SIGNALS:
+    /// The button of the empty page and of the header.
+    void sampleRequested();
+    void currentStepChanged(qint64 step);
+
+protected:
+    void keyPressEvent(QKeyEvent* event) override;
+    void hideEvent(QHideEvent* event) override;
+
+private:
+    void buildLayout();
+    QWidget* buildHeader();
+    QWidget* buildTransport();
+    void connectSignals();
+    void refilter();
+    void refreshFilters();
+    void setCurrent(int index);
+    void refreshPicture();
+    void refreshSettings();
+    void refreshMode();
+    void showPicture(GridView* view, int index);
+    void prefetch();
+    const runs::SampleEntry& entry(int shown) const { return m_all[static_cast<std::size_t>(m_shown[static_cast<std::size_t>(shown)])]; }
+    ImageSource source(int shown) const;
+    std::vector<ImageSource> sources() const;
+    QString stepText(int shown) const;
+    void askAndExport(const QString& what);
+
+    ImageProvider* m_provider;
+    QString m_folder;
+    std::vector<runs::SampleEntry> m_all;
+    std::vector<int> m_shown; // places in m_all, by step
+    int m_current = -1, m_pinned = -1, m_cell = -1;
+    bool m_filtersTouched = false;
+    QTimer m_play;
+    QString m_whyNotSample;
+
+    QStackedWidget* m_stack = nullptr;
+    EmptyNote* m_empty = nullptr;
+    Card* m_card = nullptr;
+    Card* m_settingsCard = nullptr;
+    QStackedWidget* m_views = nullptr;
+    GridView* m_viewA = nullptr;
+    GridView* m_viewB = nullptr;
+    Filmstrip* m_cells = nullptr;
+    Filmstrip* m_film = nullptr;
+    QGridLayout* m_settings = nullptr;
+    QComboBox* m_weights = nullptr;
+    QComboBox* m_stages = nullptr;
+    QPushButton* m_compare = nullptr;
+    QPushButton* m_back = nullptr;
+    QToolButton* m_fit = nullptr;
+    QToolButton* m_export = nullptr;
+    QMenu* m_exportMenu = nullptr;
+    QToolButton* m_playButton = nullptr;
+    QSlider* m_slider = nullptr;
+    QLabel* m_place = nullptr;
+    QLabel* m_note = nullptr;
+};
+
+} // namespace espalier::widgets
