@@ -16,11 +16,15 @@ std::optional<std::string> readSystemFile(const fs::path& file)
     std::ifstream stream(file, std::ios::binary);
     if (!stream)
         return std::nullopt;
-    std::string text(kLimit, '\0');
-    stream.read(text.data(), static_cast<std::streamsize>(kLimit));
+    std::string text;
+    for (char piece[16384]; text.size() < kLimit;) {
+        stream.read(piece, sizeof piece);
+        text.append(piece, static_cast<std::size_t>(stream.gcount()));
+        if (!stream)
+            break;
+    }
     if (stream.bad())
         return std::nullopt;
-    text.resize(static_cast<std::size_t>(stream.gcount()));
     return text;
 }
 

@@ -63,6 +63,7 @@ TEST(UNetNamesGolden, TotalsAreThePublishedOnes)
         const auto shape = shapeOfTotal(json["totals"], name);
         const auto table = parameterTable(shape);
         EXPECT_EQ(parameterCount(shape), total["parameters"]) << name;
+        EXPECT_EQ(total.value("buffers", 0), 0) << name << ": every tensor of a U-Net is a parameter";
         if (total.contains("tensors")) {
             EXPECT_EQ(table.size(), total["tensors"].get<std::size_t>()) << name;
         }
@@ -94,6 +95,9 @@ TEST(UNetNamesGolden, NamesShapesAndInitialisationInThePublishedOrder)
             EXPECT_EQ(table[i].init, init == "ones" ? Init::Ones : init == "zeros" ? Init::Zeros : Init::Xavier) << row[0];
             if (row.size() > 3) {
                 EXPECT_EQ(nineDigits(table[i].bound), nineDigits(row[3].get<double>())) << row[0];
+                const double scale = init == "xavier" ? 1.0 : std::stod(init.substr(init.find('*') + 1)); // "xavier*1e-10"
+                const auto fans = static_cast<double>(table[i].elements() / table[i].shape[1] + table[i].elements() / table[i].shape[0]);
+                EXPECT_NEAR(table[i].bound * table[i].bound * fans / 6.0, scale, 1e-9 * scale) << row[0];
             }
         }
     }
