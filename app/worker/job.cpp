@@ -4,6 +4,7 @@
 #include "core/base/files.h"
 #include "core/config/config.h"
 #include "core/config/devices.h"
+#include "core/machine/cpu.h"
 #include "core/runs/retention.h"
 #include "core/tensors/checkpoint.h"
 
@@ -12,7 +13,6 @@
 #include <torch/cuda.h>
 
 #include <algorithm>
-#include <thread>
 
 namespace espalier::worker {
 namespace fs = std::filesystem;
@@ -37,8 +37,7 @@ Result<at::Device> deviceFor(const std::string& devices, int localRank)
 
 void setThreads(std::int64_t threads, int localWorkers)
 {
-    const auto cores = std::max(1u, std::thread::hardware_concurrency());
-    at::set_num_threads(threads > 0 ? static_cast<int>(threads) : std::max(1, static_cast<int>(cores) / std::max(1, localWorkers)));
+    at::set_num_threads(threads > 0 ? static_cast<int>(threads) : std::max(1, machine::cpu().cores / std::max(1, localWorkers)));
 }
 
 Result<Checkpoint> findCheckpoint(const Json& request)

@@ -3,6 +3,7 @@
 
 #include "core/base/text.h"
 #include "core/config/config.h"
+#include "core/shapes/cost.h"
 #include "core/training/learning_rate.h"
 
 #include <fmt/format.h>
@@ -44,22 +45,13 @@ Order orderOf(runs::WishKind kind)
     return Order::Stop;
 }
 
-/// Steps after which a falling learning rate reaches its end; 0 when only time limits the stage.
-std::int64_t decayEnd(const StageLimits& limits, std::int64_t globalBatch)
-{
-    std::int64_t end = limits.steps;
-    if (limits.images > 0) {
-        const auto steps = (limits.images + globalBatch - 1) / globalBatch;
-        end = end > 0 ? std::min(end, steps) : steps;
-    }
-    return end;
-}
-
 } // namespace
 
-StageLoop::StageLoop(Parts parts, const config::RunConfig& config, int stage, StageLimits limits)
-    : m_parts(std::move(parts)), m_config(config), m_stage(stage), m_limits(limits),
-      m_decayEnd(decayEnd(limits, m_parts.share.globalBatch)), m_control(m_parts.group), m_imagesAtReport(m_parts.state.counters.images)
+StageLoop::StageLoop(Parts parts, const config::RunConfig& config, int index, const plan::Stage& stage)
+    : m_parts(std::move(parts)), m_config(config), m_stage(index), m_length(stage.length),
+      m_decayEnd(plan::stepLimit(stage.length, m_parts.share.globalBatch).value_or(0)),
+      m_flopsPerStep(shapes::trainingFlops(stage.shape) * static_cast<double>(m_parts.share.globalBatch)), m_control(m_parts.group),
+      m_imagesAtReport(m_parts.state.counters.images)
 {
 }
 
@@ -113,6 +105,7 @@ Result<Done> StageLoop::trainOneStep(std::stop_token now)
         }
     }
     m_parts.step.finish();
+    counters.flops += m_flopsPerStep;
     heartbeat("training");
     return Done{};
 }
@@ -144,6 +137,7 @@ Result<Done> StageLoop::reportIfDue()
         writer.scalar("throughput", counters.step, static_cast<double>(counters.images - m_imagesAtReport) / elapsed, "images/s");
     writer.scalar("clock/training_seconds", counters.step, seconds, "s");
     writer.scalar("clock/images", counters.step, static_cast<double>(counters.images), "images");
+    writer.scalar("clock/flops", counters.step, counters.flops, "FLOPs");
     m_imagesAtReport = counters.images;
     m_secondsAtReport = seconds;
     if (auto error = writer.firstError())
@@ -181,15 +175,16 @@ std::int64_t StageLoop::ordersToGive()
     }
     if (m_parts.link.stopRequested() && (orders & (bit(Order::Pause) | bit(Order::Stop))) == 0)
         orders |= bit(Order::Stop);
-    if (m_parts.scribe && m_limits.seconds > 0 && m_parts.clock.seconds(Activity::Training) >= m_limits.seconds)
+    if (m_parts.scribe && m_length.seconds && m_parts.clock.seconds(Activity::Training) >= *m_length.seconds)
         orders |= bit(Order::EndOfTime);
     return orders;
 }
 
+// Time is rank 0's to tell: it comes as an order.
 bool StageLoop::lengthReached() const
 {
     const auto& counters = m_parts.state.counters;
-    return (m_limits.steps > 0 && counters.step >= m_limits.steps) || (m_limits.images > 0 && counters.images >= m_limits.images);
+    return plan::reached(m_length, counters.step, counters.images, 0.0);
 }
 
 Result<Done> StageLoop::doWhatIsDue(std::int64_t orders, std::stop_token now)

@@ -5,6 +5,7 @@
 #include "core/data/loader.h"
 #include "core/generation/evaluation_set.h"
 #include "core/generation/previews.h"
+#include "core/plan/plan.h"
 #include "core/runs/run_writer.h"
 #include "core/runs/worker_link.h"
 #include "core/tensors/state.h"
@@ -19,12 +20,6 @@
 #include <vector>
 
 namespace espalier::training {
-
-/// When a stage ends: at the first limit reached. 0: no such limit.
-struct StageLimits {
-    std::int64_t steps = 0, images = 0;
-    double seconds = 0.0; // of training time
-};
 
 /// What only rank 0 has: the pen, the checkpoints, the pictures and the numbers.
 struct Scribe {
@@ -50,7 +45,7 @@ public:
         std::int64_t datasetSize;
         Scribe* scribe; // null except on rank 0
     };
-    StageLoop(Parts parts, const config::RunConfig& config, int stage, StageLimits limits);
+    StageLoop(Parts parts, const config::RunConfig& config, int index, const plan::Stage& stage);
 
     Result<runs::EndedHow> run(std::stop_token now);
 
@@ -70,8 +65,9 @@ private:
     Parts m_parts;
     const config::RunConfig m_config;
     const int m_stage;
-    const StageLimits m_limits;
-    const std::int64_t m_decayEnd;
+    const plan::Length m_length;
+    const std::int64_t m_decayEnd; // steps; 0: only time ends the stage
+    const double m_flopsPerStep;
     ControlWord m_control;
     std::vector<runs::Wish> m_wishes; // granted when their order comes back; rank 0
     std::int64_t m_savedStep = -1;

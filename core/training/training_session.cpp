@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/training/training_session.h"
 
+#include "core/base/files.h"
 #include "core/config/batch.h"
 #include "core/config/config.h"
 #include "core/diffusion/objective.h"
@@ -48,6 +49,8 @@ Result<std::unique_ptr<TrainingSession>> TrainingSession::open(Request request, 
             return done.error();
     if (auto opened = session->openData(log); !opened)
         return opened.error();
+    if (auto planned = session->makePlan(); !planned)
+        return planned.error();
     if (!session->m_request.onlySteps) {
         if (auto resumed = session->resume(log); !resumed)
             return resumed.error();
@@ -74,10 +77,6 @@ Result<Done> TrainingSession::openData(const Log& log)
     if (!train)
         return train.error();
     m_train = *train;
-    if (m_train->size() < m_share.globalBatch)
-        return Error{ErrorCode::Usage,
-                     fmt::format("{} has {} images, fewer than one batch of training.batch_size = {}. Lower the batch size or add images.",
-                                 m_train->description(), m_train->size(), m_share.globalBatch)};
     // A set may come without a test split: distances then use other training images.
     if (auto test = data::open(m_request.config.data, data::Split::Test, dataFolder(), {}); test)
         m_test = *test;
@@ -158,14 +157,16 @@ Result<Done> TrainingSession::openWriter()
     m_checkpoints = std::make_unique<CheckpointKeeper>(*m_writer, m_request.config.checkpoints, about);
     m_previews = std::make_unique<generation::Previews>(m_request.config, m_request.device, *m_writer);
     m_scribe.emplace(Scribe{*m_writer, *m_checkpoints, *m_previews, [this](std::stop_token now) { return judge(now); }});
-    const auto limit = limits();
+    const auto& length = m_plan.stages.back().length;
     m_writer->write(runs::Started{.attempt = m_writer->attempt(),
                                   .fromStep = m_state.counters.step,
                                   .ranks = m_request.group->world(),
                                   .devices = m_request.config.devices,
-                                  .ofSteps = limit.steps,
-                                  .ofImages = limit.images,
-                                  .ofSeconds = limit.seconds});
+                                  .ofSteps = length.steps.value_or(0),
+                                  .ofImages = length.images.value_or(0),
+                                  .ofSeconds = length.seconds.value_or(0.0)});
+    if (auto written = writePlan(); !written)
+        return written;
     m_writer->log(LogLevel::Info, fmt::format("{}; batch {} = {} ranks x {} images x {} accumulations", m_train->description(),
                                               m_share.globalBatch, m_share.world, m_share.microBatch, m_share.accumulation));
     return Done{};
@@ -189,17 +190,43 @@ Result<Done> TrainingSession::startLoader(const Log& log)
     return Done{};
 }
 
-StageLimits TrainingSession::limits() const
+// The plan follows from configuration and data; what was measured comes from plan.json. A run that was lengthened has a stage to finish
+// again.
+Result<Done> TrainingSession::makePlan()
 {
-    if (m_request.onlySteps)
-        return {*m_request.onlySteps, 0, 0.0};
-    const auto& training = m_request.config.training;
-    StageLimits limits{training.steps, training.images, training.seconds};
-    if (training.epochs > 0) {
-        const auto images = training.epochs * data::stepsPerEpoch(m_share.globalBatch, m_train->size()) * m_share.globalBatch;
-        limits.images = limits.images > 0 ? std::min(limits.images, images) : images;
+    auto config = m_request.config;
+    if (m_request.onlySteps) {
+        config.training.steps = *m_request.onlySteps;
+        config.training.epochs = config.training.images = 0;
+        config.training.seconds = 0.0;
     }
-    return limits;
+    m_strategy = std::make_unique<plan::PlainStrategy>(plan::DataFacts{m_train->size(), 3});
+    auto begun = m_strategy->begin(config);
+    if (!begun)
+        return begun.error();
+    m_plan = std::move(*begun);
+    if (m_request.onlySteps || !fs::exists(m_request.folder.planFile()))
+        return Done{};
+    const auto text = readFile(m_request.folder.planFile(), 16 << 20);
+    if (!text)
+        return text.error();
+    const auto kept = plan::planFromText(*text);
+    if (!kept)
+        return Error{kept.error().code, m_request.folder.planFile().string() + ": " + kept.error().message, kept.error().detail};
+    for (const auto& measurement : kept->ledger) {
+        const auto* stage = plan::findStage(m_plan, measurement.id);
+        const auto& row = measurement.table.empty() ? std::vector<double>{} : measurement.table.front();
+        if (!stage ||
+            (row.size() >= 3 && plan::reached(stage->length, static_cast<std::int64_t>(row[0]), static_cast<std::int64_t>(row[1]), row[2])))
+            m_plan = m_strategy->apply(std::move(m_plan), measurement);
+    }
+    return Done{};
+}
+
+Result<Done> TrainingSession::writePlan() const
+{
+    return m_writer ? writeFileAtomically(m_request.folder.planFile(), plan::toJson(m_plan).dump(2) + "\n", Sync::Yes)
+                    : Result<Done>(Done{});
 }
 
 Result<generation::SetJudge*> TrainingSession::judge(std::stop_token now)
@@ -218,16 +245,36 @@ Result<generation::SetJudge*> TrainingSession::judge(std::stop_token now)
     return &*m_judge;
 }
 
+Result<runs::EndedHow> TrainingSession::trainStages(std::stop_token now)
+{
+    for (;;) {
+        const auto ready = m_strategy->ready(m_plan);
+        if (ready.empty())
+            return runs::EndedHow::Finished;
+        const auto& request = std::get<plan::TrainStage>(ready.front());
+        const auto& stage = *plan::findStage(m_plan, request.stage);
+        const auto index = static_cast<int>(&stage - m_plan.stages.data());
+        if (m_writer) {
+            m_writer->write(runs::StageStarted{.index = index, .id = stage.id, .fromStep = 0});
+            m_writer->state(runs::RunState::Training);
+        }
+        StageLoop loop({*m_step, *m_loader, m_state, m_share, m_request.group, m_link, m_clock, m_request.device, m_train->size(),
+                        m_scribe ? &*m_scribe : nullptr},
+                       m_request.config, index, stage);
+        const auto ended = loop.run(now);
+        if (!ended || *ended != runs::EndedHow::Finished)
+            return ended;
+        const auto& counters = m_state.counters;
+        m_plan = m_strategy->apply(std::move(m_plan), plan::stageFinished(request.stage, counters.step, counters.images,
+                                                                          m_clock.seconds(Activity::Training), counters.flops));
+        if (auto written = writePlan(); !written)
+            return written.error();
+    }
+}
+
 Result<runs::EndedHow> TrainingSession::run(std::stop_token now)
 {
-    if (m_writer) {
-        m_writer->write(runs::StageStarted{.index = 0, .id = "stage-00", .fromStep = 0});
-        m_writer->state(runs::RunState::Training);
-    }
-    StageLoop loop({*m_step, *m_loader, m_state, m_share, m_request.group, m_link, m_clock, m_request.device, m_train->size(),
-                    m_scribe ? &*m_scribe : nullptr},
-                   m_request.config, 0, limits());
-    auto ended = loop.run(now);
+    auto ended = trainStages(now);
     if (!m_writer)
         return ended;
     if (auto finished = m_checkpoints->finish(); !finished && ended)

@@ -4,6 +4,7 @@
 #include "core/config/run_config.h"
 #include "core/data/dataset.h"
 #include "core/models/objective.h"
+#include "core/plan/strategy.h"
 #include "core/runs/run_folder.h"
 #include "core/runs/worker_link.h"
 #include "core/tensors/state.h"
@@ -43,12 +44,16 @@ private:
     Result<Done> openWriter();
     Result<Done> startLoader(const Log& log);
     Result<generation::SetJudge*> judge(std::stop_token now);
-    StageLimits limits() const;
+    Result<Done> makePlan();
+    Result<Done> writePlan() const;
+    Result<runs::EndedHow> trainStages(std::stop_token now);
 
     Request m_request;
     runs::WorkerLink& m_link;
     std::shared_ptr<const data::Dataset> m_train, m_test;
     data::Share m_share;
+    std::unique_ptr<plan::PlanStrategy> m_strategy;
+    plan::Plan m_plan;
     std::shared_ptr<models::Model> m_model;
     std::unique_ptr<models::Objective> m_objective;
     tensors::TrainState m_state;
