@@ -62,7 +62,7 @@ Error outOfMemory(const std::exception& problem)
 Result<Json> run(const std::string& job, const Json& request, JobContext& context)
 {
     static const std::map<std::string, std::function<Result<Json>(const Json&, JobContext&)>> kJobs{
-        {"train", trainJob},       {"rehearse", rehearseJob}, {"sample", sampleJob},
+        {"train", trainJob},       {"dry-run", rehearseJob}, {"sample", sampleJob},
         {"evaluate", evaluateJob}, {"export", exportJob},     {"bench", benchJob}};
     const auto found = kJobs.find(job);
     if (found == kJobs.end())

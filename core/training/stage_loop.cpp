@@ -130,14 +130,14 @@ Result<Done> StageLoop::reportIfDue()
             .step = counters.step});
     const double seconds = m_parts.clock.seconds(Activity::Training);
     const double elapsed = seconds - m_secondsAtReport;
-    writer.scalar("loss", counters.step, report.loss);
-    writer.scalar("gradient_norm", counters.step, report.gradientNorm);
-    writer.scalar("learning_rate", counters.step, learningRateAt(m_config.training, counters.step - 1, m_decayEnd));
+    writer.scalar(runs::tags::kLoss, counters.step, report.loss);
+    writer.scalar(runs::tags::kGradNorm, counters.step, report.gradientNorm);
+    writer.scalar(runs::tags::kLearningRate, counters.step, learningRateAt(m_config.training, counters.step - 1, m_decayEnd));
     if (elapsed > 0)
-        writer.scalar("throughput", counters.step, static_cast<double>(counters.images - m_imagesAtReport) / elapsed, "images/s");
-    writer.scalar("clock/training_seconds", counters.step, seconds, "s");
-    writer.scalar("clock/images", counters.step, static_cast<double>(counters.images), "images");
-    writer.scalar("clock/flops", counters.step, counters.flops, "FLOPs");
+        writer.scalar(runs::tags::kImagesPerSecond, counters.step, static_cast<double>(counters.images - m_imagesAtReport) / elapsed, "images/s");
+    writer.scalar(runs::tags::kTrainingSeconds, counters.step, seconds, "s");
+    writer.scalar(runs::tags::kImages, counters.step, static_cast<double>(counters.images), "images");
+    writer.scalar(runs::tags::kFlops, counters.step, counters.flops, "FLOPs");
     m_imagesAtReport = counters.images;
     m_secondsAtReport = seconds;
     if (auto error = writer.firstError())
@@ -300,7 +300,7 @@ Result<Done> StageLoop::evaluate(const runs::Wish* wish, std::stop_token now)
         const auto evaluated = generation::evaluatedEvent(*score, *generator, "ema", m_parts.state.counters.step, m_stage,
                                                           std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
         scribe.writer.write(evaluated);
-        scribe.writer.scalar("fd", m_parts.state.counters.step, score->fd.value);
+        scribe.writer.scalar(runs::tags::kFd, m_parts.state.counters.step, score->fd.value);
         scribe.checkpoints.measured(m_parts.state.counters.step, score->fd.value);
         return Done{};
     };

@@ -28,7 +28,7 @@ TEST_F(StageLoopRun, LearnsABatchByHeart)
     ASSERT_TRUE(train(folder, config));
     runs::RunFollower follower(folder.root());
     follower.poll();
-    const auto loss = follower.curve("loss");
+    const auto loss = follower.curve(runs::tags::kLoss);
     ASSERT_NE(loss, nullptr);
     ASSERT_GE(loss->size(), 6u);
     EXPECT_NEAR(loss->point(0).value, 0.9, 0.3); // an untrained network has loss 1
