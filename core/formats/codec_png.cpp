@@ -40,15 +40,12 @@ public:
     {
         m_png = png_create_read_struct(PNG_LIBPNG_VER_STRING, nullptr, fail, ignore);
         m_info = m_png ? png_create_info_struct(m_png) : nullptr;
-        if (!m_info)
-            throw std::bad_alloc();
-        png_set_user_limits(m_png, 0x7FFFFFFF, 0x7FFFFFFF); // the caller has its own limit
-        png_set_crc_action(m_png, PNG_CRC_ERROR_QUIT, PNG_CRC_WARN_DISCARD);
-        // Texts and profiles are not looked at; unread, they cannot be bombs.
-        static const png_byte skipped[] = "zTXt\0iTXt\0tEXt\0iCCP\0eXIf\0sPLT";
-        png_set_keep_unknown_chunks(m_png, PNG_HANDLE_CHUNK_NEVER, skipped, 6);
-        png_set_read_fn(m_png, &m_source, pull);
-        png_read_info(m_png, m_info);
+        try {
+            readHeader();
+        } catch (...) { // a constructor that throws has no destructor
+            png_destroy_read_struct(&m_png, &m_info, nullptr);
+            throw;
+        }
     }
     ~Reader() { png_destroy_read_struct(&m_png, &m_info, nullptr); }
     Reader(const Reader&) = delete;
@@ -76,6 +73,19 @@ public:
     }
 
 private:
+    void readHeader()
+    {
+        if (!m_info)
+            throw std::bad_alloc();
+        png_set_user_limits(m_png, 0x7FFFFFFF, 0x7FFFFFFF); // the caller has its own limit
+        png_set_crc_action(m_png, PNG_CRC_ERROR_QUIT, PNG_CRC_WARN_DISCARD);
+        // Texts and profiles are not looked at; unread, they cannot be bombs.
+        static const png_byte skipped[] = "zTXt\0iTXt\0tEXt\0iCCP\0eXIf\0sPLT";
+        png_set_keep_unknown_chunks(m_png, PNG_HANDLE_CHUNK_NEVER, skipped, 6);
+        png_set_read_fn(m_png, &m_source, pull);
+        png_read_info(m_png, m_info);
+    }
+
     Image readRows()
     {
         Image image = Image::ofSize(width(), height());

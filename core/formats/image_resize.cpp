@@ -87,9 +87,10 @@ struct Weights {
     const std::int32_t* of(std::size_t i) const { return values.data() + i * stride; }
 };
 
-Weights weightsFor(int from, double begin, double end, int to, const Kernel& kernel)
+// Edges are floats in Pillow, and so is their difference: it moves the last bit of a weight.
+Weights weightsFor(int from, float begin, float end, int to, const Kernel& kernel)
 {
-    const double scale = (end - begin) / to, filterScale = std::max(scale, 1.0);
+    const double scale = static_cast<double>(end - begin) / to, filterScale = std::max(scale, 1.0);
     const double support = kernel.support * filterScale, shrink = 1.0 / filterScale;
     Weights weights;
     weights.stride = static_cast<std::size_t>(std::ceil(support)) * 2 + 1;
@@ -172,9 +173,9 @@ Image resizeColumns(const Image& source, const Weights& weights, int firstRow)
 Image resizeNearest(const Image& image, int width, int height, const Box& box)
 {
     Image out = Image::ofSize(width, height);
-    const auto places = [](double begin, double end, int to, int from) {
+    const auto places = [](float begin, float end, int to, int from) {
         std::vector<int> at(static_cast<std::size_t>(to));
-        const double scale = (end - begin) / to;
+        const double scale = static_cast<double>(end - begin) / to;
         double place = begin + scale * 0.5; // summed, as Pillow does: the last bits decide ties
         for (int& v : at) {
             v = std::clamp(static_cast<int>(std::floor(place)), 0, from - 1);
@@ -182,7 +183,8 @@ Image resizeNearest(const Image& image, int width, int height, const Box& box)
         }
         return at;
     };
-    const auto columns = places(box.left, box.right, width, image.width), rows = places(box.top, box.bottom, height, image.height);
+    const auto columns = places(static_cast<float>(box.left), static_cast<float>(box.right), width, image.width);
+    const auto rows = places(static_cast<float>(box.top), static_cast<float>(box.bottom), height, image.height);
     for (int y = 0; y < height; ++y) {
         const std::uint8_t* in = image.row(rows[static_cast<std::size_t>(y)]);
         std::uint8_t* to = out.row(y);
@@ -210,12 +212,12 @@ Image resize(const Image& image, int width, int height, ResizeFilter filter, con
     if (filter == ResizeFilter::Nearest)
         return resizeNearest(image, width, height, box);
     const Kernel kernel = kernelOf(filter);
-    const Weights down = weightsFor(image.height, box.top, box.bottom, height, kernel);
+    const Weights down = weightsFor(image.height, static_cast<float>(box.top), static_cast<float>(box.bottom), height, kernel);
     const bool needsRows = width != image.width || box.left != 0 || box.right != width;
     const bool needsColumns = height != image.height || box.top != 0 || box.bottom != height;
     if (!needsRows)
         return resizeColumns(image, down, 0);
-    const Weights across = weightsFor(image.width, box.left, box.right, width, kernel);
+    const Weights across = weightsFor(image.width, static_cast<float>(box.left), static_cast<float>(box.right), width, kernel);
     if (!needsColumns)
         return resizeRows(image, across, 0, image.height);
     // Only rows that the second pass will look at.
