@@ -69,8 +69,7 @@ PlotView::PlotView(TimeAxis* axis, QWidget* parent) : QCustomPlot(parent), m_axi
     setLogarithmic(false);
 
     addLayer(QStringLiteral("marks"), layer(QStringLiteral("main")), QCustomPlot::limBelow);
-    addLayer(QStringLiteral("overlay"), layer(QStringLiteral("legend")), QCustomPlot::limAbove);
-    layer(QStringLiteral("overlay"))->setMode(QCPLayer::lmBuffered);
+    layer(QStringLiteral("overlay"))->setMode(QCPLayer::lmBuffered); // topmost already
     m_marks = new PlotMarks(this, QStringLiteral("marks"));
     m_crosshair = new PlotCrosshair(this, QStringLiteral("overlay"), axis);
     applyColours();

@@ -53,11 +53,8 @@ QStringList configChips(const Json& config, const std::string& devices)
         return chips;
     if (const QString model = textAt(config, {"model", "kind"}); !model.isEmpty())
         chips << modelName(model);
-    if (QString data = textAt(config, {"data", "kind"}).isEmpty() ? textAt(config, {"data", "source"}) : textAt(config, {"data", "kind"});
-        !data.isEmpty()) {
-        QString side = textAt(config, {"data", "size"});
-        if (side.isEmpty())
-            side = textAt(config, {"data", "resolution"});
+    if (const QString data = textAt(config, {"data", "source"}); !data.isEmpty()) {
+        const QString side = textAt(config, {"data", "side"});
         chips << (side.isEmpty() ? datasetName(data) : QStringLiteral("%1 · %2²").arg(datasetName(data), side));
     }
     if (const QString schedule = textAt(config, {"schedule", "kind"}); !schedule.isEmpty())

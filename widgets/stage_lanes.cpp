@@ -149,7 +149,7 @@ void StageLanes::paintEvent(QPaintEvent*)
     const qreal now = pixelOf(m_axis->now());
     if (m_axis->now() > 0 && now >= area.left() && now <= area.right() + 0.5) {
         painter.setPen(QPen(t.text, m_training ? 1.6 : 1.0));
-        painter.drawLine(QPointF(now, area.top() - 6), QPointF(now, area.bottom() + 6));
+        painter.drawLine(QPointF(now, area.top() - 6), QPointF(now, area.bottom() + 4));
     }
     if (m_axis->pointer()) {
         painter.setPen(QPen(t.dim, 1, Qt::DotLine));

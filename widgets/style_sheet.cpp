@@ -31,6 +31,8 @@ QPushButton[flat="true"]:hover { background: %hover%; }
 QPushButton[link="true"] { border: none; border-radius: 0; background: transparent; color: %failure%; padding: 1px 0; text-align: left; }
 QPushButton[link="true"]:hover, QPushButton[link="true"]:focus { text-decoration: underline; }
 QPushButton::menu-indicator { image: none; width: 0; }
+QPushButton[big="true"] { padding: 14px 24px; border-radius: 10px; }
+QPushButton[field="true"] { color: %dim%; text-align: left; padding: 5px 12px; }
 
 QToolButton { background: transparent; color: %text%; border: 1px solid transparent; border-radius: 8px; padding: 4px 10px; }
 QToolButton:hover { background: %hover%; }

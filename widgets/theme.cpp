@@ -148,7 +148,8 @@ const Tokens& tokens(Scheme scheme)
 
 const Tokens& tokens(const QPalette& palette)
 {
-    return tokens(schemeOf(palette));
+    // Style sheets replace Window, Base and Text of single widgets, never this one.
+    return tokens(palette.color(QPalette::Mid).lightness() < 128 ? Scheme::Dark : Scheme::Light);
 }
 
 Scheme schemeOf(const QPalette& palette)

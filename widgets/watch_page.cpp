@@ -301,7 +301,8 @@ PlotQuery WatchPage::query() const
             q.x0 = 0.0;
         }
     }
-    q.pixels = m_curve->plotPixels();
+    const auto [left, right] = plotSpan();
+    q.pixels = std::max(64, static_cast<int>(std::lround((right - left) * devicePixelRatioF())));
     q.tags = {m_tag};
     return q;
 }
@@ -375,9 +376,13 @@ void WatchPage::showTiles(const RunView& run)
     };
     if (run.smoothedLoss) {
         QString note = QStringLiteral("at step ") + number(run.progress.step);
-        if (run.lossPerThousand)
-            note = (*run.lossPerThousand > 0 ? QStringLiteral("+") : QString()) + value(*run.lossPerThousand, 2) +
-                   QStringLiteral(" per 1 000 steps");
+        if (run.lossPerThousand) {
+            const int places = std::abs(*run.smoothedLoss) >= 0.01 ? 4 : 6;
+            const QString change = QString::number(std::abs(*run.lossPerThousand), 'f', places);
+            const bool steady = change.toDouble() == 0.0;
+            note = steady ? QStringLiteral("steady")
+                          : (*run.lossPerThousand > 0 ? QLatin1Char('+') : QChar(0x2212)) + change + QStringLiteral(" per 1 000 steps");
+        }
         m_loss->setValue(value(*run.smoothedLoss), note);
     } else {
         m_loss->setValue({}, QStringLiteral("appears with the first steps"));
@@ -458,10 +463,10 @@ void WatchPage::setNewestGrid(const QImage& image, const std::optional<runs::Sam
 
 std::pair<int, int> WatchPage::plotSpan() const
 {
-    return m_curve->isVisible() || m_curveStack->currentIndex() == 1 ? m_curve->span() : [&] {
-        const int left = m_curveEmpty->mapToGlobal(QPoint(metric::kPlotLeft, 0)).x();
-        return std::pair{left, left + m_curveEmpty->width() - metric::kPlotLeft - metric::kPlotRight};
-    }();
+    // The empty note takes the plot's place before the first point.
+    const QWidget* shown = m_curveStack->currentWidget();
+    const int left = shown->mapToGlobal(QPoint(metric::kPlotLeft, 0)).x();
+    return {left, left + shown->width() - metric::kPlotLeft - metric::kPlotRight};
 }
 
 void WatchPage::showFollow()

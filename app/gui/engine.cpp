@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/gui/engine.h"
+
+#include "app/gui/curve_views.h"
+#include "app/gui/launcher.h"
+#include "core/config/config.h"
+#include "core/runs/lock.h"
+#include "core/runs/run_folder.h"
+
+#include <QFile>
+#include <QImageReader>
+
+#include <algorithm>
+#include <fstream>
+
+namespace espalier::gui {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using widgets::qstr;
+
+namespace {
+constexpr auto kScanEvery = 500ms; // at most so often while files change
+constexpr auto kPollEvery = 60ms;  // the chosen run: a new point is on the screen well within 300 ms
+constexpr auto kMachineEvery = 2s; // while something trains here
+constexpr auto kLaunchPatience = 6s;
+} // namespace
+
+Engine::Engine(fs::path cli, Sink sink) : m_cli(std::move(cli)), m_sink(std::move(sink)) {}
+
+void Engine::post(std::function<void(Engine&)> work)
+{
+    {
+        std::lock_guard lock(m_mutex);
+        m_work.push_back(std::move(work));
+    }
+    m_watcher.wake();
+}
+
+bool Engine::takeWork()
+{
+    std::vector<std::function<void(Engine&)>> work;
+    {
+        std::lock_guard lock(m_mutex);
+        work.swap(m_work);
+    }
+    for (const auto& each : work)
+        each(*this);
+    return !work.empty();
+}
+
+void Engine::run(std::stop_token stop)
+{
+    while (!stop.stop_requested()) {
+        takeWork();
+        const auto now = Clock::now();
+        if (m_library && now - m_scanned >= (m_libraryDirty ? std::chrono::milliseconds(kScanEvery) : patience()))
+            scanLibrary(false);
+        if (m_follower && now - m_polled >= (m_runDirty ? std::chrono::milliseconds(kPollEvery) : patience()))
+            pollRun(false);
+        if (m_plotDue)
+            publishPlot();
+        watchLaunches();
+        if (m_library && now - m_machineRead >= (anyLive() ? std::chrono::milliseconds(kMachineEvery) : 60s))
+            readMachine();
+
+        // Bursts of writes are read together: what changed just after a look waits for the next one.
+        auto longest = patience();
+        const auto until = [&](Clock::time_point last, std::chrono::milliseconds every) {
+            longest = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(last + every - Clock::now()), 1ms, longest);
+        };
+        if (m_library && m_libraryDirty)
+            until(m_scanned, kScanEvery);
+        if (m_follower && m_runDirty)
+            until(m_polled, kPollEvery);
+        if (m_watcher.wait(stop, longest))
+            noteChanges();
+    }
+}
+
+void Engine::noteChanges()
+{
+    m_libraryDirty = true;
+    if (!m_follower)
+        return;
+    const auto root = m_follower->folder().root();
+    for (const auto& folder : m_watcher.changed()) {
+        const auto [at, rest] = std::mismatch(root.begin(), root.end(), folder.begin(), folder.end());
+        if (at != root.end())
+            continue;
+        m_runDirty = true;
+        if (folder == root || folder == root / "scalars")
+            watchFolders(); // folders that we want to hear from may have come
+    }
+}
+
+bool Engine::anyLive() const
+{
+    return std::any_of(m_known.begin(), m_known.end(), [](const auto& run) { return run.second; });
+}
+
+std::chrono::milliseconds Engine::patience() const
+{
+    if (!m_library)
+        return 60s;
+    if (!m_launches.empty())
+        return 400ms;
+    return anyLive() ? 1000ms : 4000ms; // files that tell us wake us at once; this is for disks that do not
+}
+
+void Engine::openLibrary(const fs::path& library)
+{
+    std::error_code error;
+    fs::create_directories(library, error);
+    m_follower.reset();
+    m_view = {};
+    m_known.clear();
+    m_library = std::make_unique<runs::Library>(library);
+    scanLibrary(true);
+    watchFolders();
+    readMachine();
+}
+
+void Engine::scanLibrary(bool first)
+{
+    m_libraryDirty = false;
+    const bool changed = m_library->scan();
+    m_scanned = Clock::now();
+    if (!changed && !first)
+        return;
+    LibraryChanged event{m_library->folder(), {}, {}, first};
+    std::map<fs::path, bool> known;
+    const auto& moved = m_library->changed();
+    for (const auto& run : m_library->runs()) {
+        known[run.folder] = runs::isLive(run.state);
+        if (first || !m_known.contains(run.folder) || std::find(moved.begin(), moved.end(), run.folder) != moved.end())
+            event.changed.push_back(run);
+    }
+    for (const auto& [folder, live] : m_known)
+        if (!known.contains(folder))
+            event.gone.push_back(folder);
+    const bool moves = !event.gone.empty() || known.size() != m_known.size();
+    m_known = std::move(known);
+    m_sink(std::move(event));
+    if (moves)
+        watchFolders();
+}
+
+void Engine::watchFolders()
+{
+    std::set<fs::path> folders{m_library->folder()};
+    for (const auto& [folder, live] : m_known)
+        folders.insert(folder); // its events say when it starts, wherever that happens
+    if (m_follower)
+        folders.merge(runs::watchFolders(m_follower->folder().root()));
+    m_watcher.watch(folders);
+}
+
+void Engine::selectRun(const fs::path& folder)
+{
+    if (m_follower && m_follower->folder().root() == folder)
+        return;
+    m_follower.reset();
+    m_view = {};
+    m_gridShown.clear();
+    m_asked = false;
+    if (folder.empty())
+        return;
+    m_follower = std::make_unique<runs::RunFollower>(folder);
+    pollRun(true);
+    if (m_library)
+        watchFolders();
+}
+
+void Engine::pollRun(bool fresh)
+{
+    m_runDirty = false;
+    const auto changes = m_follower->poll();
+    m_polled = Clock::now();
+    if (!changes.any() && !fresh)
+        return;
+    const auto attempt = m_view.attempt;
+    m_view = viewOf(*m_follower, fresh ? widgets::RunView{} : m_view, changes);
+    RunChanged event{m_view, fresh ? m_follower->events() : changes.events, fresh};
+    m_sink(std::move(event));
+    m_plotDue = m_asked || fresh;
+    if (fresh || changes.samples || changes.superseded)
+        loadGrid();
+    if (!fresh)
+        answerWishes(changes.events);
+    if (m_library && m_view.attempt != attempt)
+        watchFolders(); // the scalars of a new attempt lie in a folder of their own
+}
+
+void Engine::ask(const widgets::PlotQuery& query)
+{
+    m_query = query;
+    m_asked = true;
+    m_plotDue = m_follower != nullptr;
+}
+
+void Engine::publishPlot()
+{
+    m_plotDue = false;
+    if (m_follower)
+        m_sink(PlotAnswered{answer(*m_follower, m_query)});
+}
+
+void Engine::loadGrid()
+{
+    const auto& samples = m_follower->samples();
+    GridArrived event{m_follower->folder().root(), {}, std::nullopt};
+    // Averaged weights when there are any: raw ones of the same step come beside them.
+    for (auto at = samples.rbegin(); at != samples.rend() && !event.entry; ++at) {
+        const auto step = at->drawn.step;
+        for (auto twin = at; twin != samples.rend() && twin->drawn.step == step; ++twin)
+            if (!event.entry || (twin->drawn.weights.starts_with("ema") && !event.entry->drawn.weights.starts_with("ema")))
+                event.entry = *twin;
+    }
+    const std::string grid = event.entry ? event.entry->drawn.grid : std::string();
+    if (event.entry) {
+        const fs::path relative(grid);
+        if (relative.is_absolute() || std::find(relative.begin(), relative.end(), "..") != relative.end())
+            return; // a run folder names only what lies inside it
+        QImageReader reader(qstr((event.folder / relative).string()));
+        reader.setAllocationLimit(256);
+        event.image = reader.read();
+        if (event.image.isNull())
+            event.entry.reset();
+    }
+    if (grid == m_gridShown && !grid.empty())
+        return;
+    m_gridShown = grid;
+    m_sink(std::move(event));
+}
+
+void Engine::answerWishes(const std::vector<runs::Event>& events)
+{
+    for (const auto& event : events)
+        if (const auto answer = runs::WishAnswered::from(event); answer && m_wishes.erase(answer->id) > 0 && !answer->answer.empty())
+            m_sink(Said{qstr(answer->answer), !answer->granted, {}});
+}
+
+void Engine::say(const QString& text)
+{
+    m_sink(Said{text, false, {}});
+}
+
+void Engine::complain(const Error& error)
+{
+    m_sink(Said{qstr(error.message), true, qstr(error.detail)});
+}
+
+void Engine::startNew(const Json& config, const std::string& name, fs::path folder)
+{
+    const auto read = config::read(config);
+    if (!read)
+        return complain(read.error());
+    if (folder.empty()) {
+        const auto library = m_library ? m_library->folder() : runs::libraryFolder();
+        const auto wanted = library / runs::safeName(name);
+        std::error_code error;
+        folder = !name.empty() && !fs::exists(wanted, error) ? wanted : runs::newRunPath(library, name.empty() ? "run" : name);
+    }
+    const auto made = runs::createRunFolder(folder, config::document(*read));
+    if (!made)
+        return complain(made.error());
+    resume(folder);
+}
+
+void Engine::resume(const fs::path& folder)
+{
+    const auto started =
+        launchDetached({m_cli.string(), "train", "--run", folder.string(), "--quiet"}, runs::RunFolder(folder).launchLogFile());
+    if (!started)
+        return complain(started.error());
+    m_launches.push_back({folder, Clock::now(), runs::wallTime()});
+    m_sink(Launched{folder});
+    if (m_library)
+        scanLibrary(false);
+}
+
+void Engine::watchLaunches()
+{
+    std::erase_if(m_launches, [&](const Launch& launch) {
+        const auto summary = runs::summarize(launch.folder);
+        if (runs::isLive(summary.state) || (summary.changed >= launch.wall && runs::isAtRest(summary.state)))
+            return true;
+        if (Clock::now() - launch.at < kLaunchPatience || runs::isLocked(runs::RunFolder(launch.folder)))
+            return Clock::now() - launch.at > 60s;
+        const auto log = tailOf(runs::RunFolder(launch.folder).launchLogFile(), 3);
+        m_sink(Said{QStringLiteral("%1 did not start. ").arg(qstr(summary.name)) +
+                        (log.empty() ? QStringLiteral("Its launch.log is empty.") : qstr(log)),
+                    true, qstr(runs::RunFolder(launch.folder).launchLogFile().string())});
+        return true;
+    });
+}
+
+void Engine::wish(const fs::path& folder, runs::WishKind kind, Json options)
+{
+    const auto sent = runs::sendWish(runs::RunFolder(folder), kind, std::move(options));
+    if (!sent)
+        return complain(sent.error());
+    m_wishes.insert(*sent);
+}
+
+void Engine::job(const fs::path& folder, std::vector<std::string> arguments, const QString& said)
+{
+    arguments.insert(arguments.begin(), m_cli.string());
+    const auto started = launchDetached(arguments, runs::RunFolder(folder).launchLogFile());
+    if (!started)
+        return complain(started.error());
+    say(said);
+}
+
+Result<Done> Engine::mayMove(const fs::path& folder) const
+{
+    if (runs::isLocked(runs::RunFolder(folder)))
+        return Error{ErrorCode::Busy, "This run is in use by " + runs::lockHolder(runs::RunFolder(folder)) + ". Stop it first.",
+                     folder.string()};
+    return Done{};
+}
+
+void Engine::rename(const fs::path& folder, const std::string& name)
+{
+    if (const auto may = mayMove(folder); !may)
+        return complain(may.error());
+    const auto target = folder.parent_path() / runs::safeName(name);
+    std::error_code error;
+    if (target == folder)
+        return;
+    if (fs::exists(target, error))
+        return complain({ErrorCode::Usage, "There is a run called “" + target.filename().string() + "” already. Choose another name.", {}});
+    fs::rename(folder, target, error);
+    if (error)
+        return complain({ErrorCode::Io, "Could not rename the run: " + error.message() + ".", folder.string()});
+    scanLibrary(false);
+    m_sink(Launched{target}); // shown under its new name
+}
+
+void Engine::archive(const fs::path& folder)
+{
+    if (const auto may = mayMove(folder); !may)
+        return complain(may.error());
+    const auto target = folder.parent_path() / "archive" / folder.filename();
+    std::error_code error;
+    fs::create_directories(target.parent_path(), error);
+    if (fs::exists(target, error))
+        return complain({ErrorCode::Usage, "The archive holds a run of this name already. Rename this one first.", {}});
+    fs::rename(folder, target, error);
+    if (error)
+        return complain({ErrorCode::Io, "Could not move the run into the archive: " + error.message() + ".", folder.string()});
+    scanLibrary(false);
+    say(QStringLiteral("Moved to %1.").arg(qstr(target.string())));
+}
+
+void Engine::trash(const fs::path& folder)
+{
+    if (const auto may = mayMove(folder); !may)
+        return complain(may.error());
+    if (m_follower && m_follower->folder().root() == folder)
+        m_follower.reset();
+    if (!QFile::moveToTrash(qstr(folder.string())))
+        return complain(
+            {ErrorCode::Io, "Could not move the run to the trash: this disk has none. Delete the folder by hand: " + folder.string(), {}});
+    scanLibrary(false);
+    say(QStringLiteral("%1 is in the trash.").arg(qstr(folder.filename().string())));
+}
+
+void Engine::saveCsv(const std::string& tag, const fs::path& file)
+{
+    if (!m_follower)
+        return;
+    const auto beside = fs::path(file.string() + ".part");
+    std::ofstream out(beside, std::ios::trunc);
+    out.precision(17);
+    std::size_t rows = 0;
+    if (tag == "evaluations") {
+        out << "step,metric,value,spread,floor,ceiling,recipe\n";
+        for (const auto& [e, time] : m_follower->evaluations()) {
+            const auto optional = [&](const std::optional<double>& v) {
+                if (v)
+                    out << *v;
+                out << ',';
+            };
+            out << e.step << ',' << e.metric << ',' << e.value << ',';
+            optional(e.spread);
+            optional(e.floor);
+            optional(e.ceiling);
+            std::string recipe = e.recipe.is_object() && e.recipe.contains("name") && e.recipe["name"].is_string()
+                                     ? e.recipe["name"].get<std::string>()
+                                     : e.weights;
+            std::replace(recipe.begin(), recipe.end(), '"', '\'');
+            out << '"' << recipe << "\"\n";
+            ++rows;
+        }
+    } else if (const auto* curve = m_follower->curve(tag)) {
+        out << "step,wall_time,value\n";
+        for (; rows < curve->size(); ++rows) {
+            const auto point = curve->point(rows);
+            out << point.step << ',' << point.time << ',' << point.value << '\n';
+        }
+    }
+    out.close();
+    std::error_code error;
+    if (out)
+        fs::rename(beside, file, error);
+    if (!out || error) {
+        fs::remove(beside, error);
+        return complain(
+            {ErrorCode::Io, "Could not write " + file.string() + ": is the disk full, or the folder not yours to write to?", {}});
+    }
+    say(QStringLiteral("Saved %1 rows to %2.").arg(static_cast<qulonglong>(rows)).arg(qstr(file.string())));
+}
+
+void Engine::readMachine()
+{
+    m_machineRead = Clock::now();
+    MachineChanged event;
+    std::error_code error;
+    if (const auto space = fs::space(m_library->folder(), error); !error)
+        event.machine.diskFree = space.available;
+    std::ifstream stat("/proc/stat");
+    std::string word;
+    std::uint64_t value = 0, all = 0, idle = 0;
+    stat >> word;
+    for (int i = 0; i < 8 && stat >> value; ++i) {
+        all += value;
+        if (i == 3 || i == 4)
+            idle += value;
+    }
+    const auto busy = all - idle;
+    event.machine.devices = QStringLiteral("CPU");
+    if (m_all > 0 && all > m_all)
+        event.machine.devices =
+            QStringLiteral("CPU %1 %").arg(qRound(100.0 * static_cast<double>(busy - m_busy) / static_cast<double>(all - m_all)));
+    m_busy = busy;
+    m_all = all;
+    const auto rounded = event.machine.diskFree / 1'000'000'000;
+    if (event.machine.devices == m_machineText && rounded == m_diskText)
+        return;
+    m_machineText = event.machine.devices;
+    m_diskText = rounded;
+    m_sink(std::move(event));
+}
+
+} // namespace espalier::gui

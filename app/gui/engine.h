@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/runs/control.h"
+#include "core/runs/watcher.h"
+#include "widgets/run_values.h"
+#include "widgets/status_strip.h"
+
+#include <QImage>
+#include <QStringList>
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace espalier::gui {
+
+// What the engine thread says. Values only.
+struct LibraryChanged {
+    std::filesystem::path library;
+    std::vector<runs::RunSummary> changed;
+    std::vector<std::filesystem::path> gone;
+    bool first = false; // the library was opened: this is everything
+};
+struct RunChanged {
+    widgets::RunView view;
+    std::vector<runs::Event> events; // new ones; all of them when `fresh`
+    bool fresh = false;
+};
+struct PlotAnswered {
+    widgets::PlotData data;
+};
+struct GridArrived {
+    std::filesystem::path folder;
+    QImage image;
+    std::optional<runs::SampleEntry> entry;
+};
+struct MachineChanged {
+    widgets::MachineView machine;
+};
+struct Launched {
+    std::filesystem::path folder;
+};
+/// A sentence for the person; trouble opens a dialog, everything else is a line in the status bar.
+struct Said {
+    QString text;
+    bool trouble = false;
+    QString detail;
+};
+using EngineEvent = std::variant<LibraryChanged, RunChanged, PlotAnswered, GridArrived, MachineChanged, Launched, Said>;
+
+/// The work of the engine thread: follows the library and the chosen run, answers plots, launches runs and delivers wishes.
+/// run() and everything marked so belong to the engine thread; post() may be called by any.
+class Engine {
+public:
+    using Sink = std::function<void(EngineEvent)>;
+    /// `cli` is the program that trains; `sink` is called on the engine thread.
+    Engine(std::filesystem::path cli, Sink sink);
+
+    /// Any thread: has the engine thread do something soon.
+    void post(std::function<void(Engine&)> work);
+    /// Engine thread: works until stop is asked for.
+    void run(std::stop_token stop);
+
+    // Engine thread, through post().
+    void openLibrary(const std::filesystem::path& library);
+    void selectRun(const std::filesystem::path& folder);
+    void ask(const widgets::PlotQuery& query);
+    void startNew(const Json& config, const std::string& name, std::filesystem::path folder);
+    void resume(const std::filesystem::path& folder);
+    void wish(const std::filesystem::path& folder, runs::WishKind kind, Json options);
+    void job(const std::filesystem::path& folder, std::vector<std::string> arguments, const QString& said);
+    void rename(const std::filesystem::path& folder, const std::string& name);
+    void archive(const std::filesystem::path& folder);
+    void trash(const std::filesystem::path& folder);
+    void saveCsv(const std::string& tag, const std::filesystem::path& file);
+
+private:
+    using Clock = std::chrono::steady_clock;
+    struct Launch {
+        std::filesystem::path folder;
+        Clock::time_point at;
+        double wall;
+    };
+
+    bool takeWork();
+    void noteChanges();
+    void scanLibrary(bool first);
+    void pollRun(bool fresh);
+    void publishPlot();
+    void loadGrid();
+    void answerWishes(const std::vector<runs::Event>& events);
+    void watchLaunches();
+    void readMachine();
+    void watchFolders();
+    std::chrono::milliseconds patience() const;
+    bool anyLive() const;
+    Result<Done> mayMove(const std::filesystem::path& folder) const;
+    void say(const QString& text);
+    void complain(const Error& error);
+
+    const std::filesystem::path m_cli;
+    const Sink m_sink;
+    runs::FolderWatcher m_watcher;
+    std::mutex m_mutex; // m_work
+    std::vector<std::function<void(Engine&)>> m_work;
+
+    std::unique_ptr<runs::Library> m_library;
+    std::map<std::filesystem::path, bool> m_known; // folder -> live
+    std::unique_ptr<runs::RunFollower> m_follower;
+    widgets::RunView m_view;
+    widgets::PlotQuery m_query;
+    bool m_asked = false, m_plotDue = false, m_libraryDirty = false, m_runDirty = false;
+    std::string m_gridShown;
+    std::set<std::string> m_wishes; // ids that are ours and unanswered
+    std::vector<Launch> m_launches;
+    Clock::time_point m_scanned{}, m_polled{}, m_machineRead{};
+    std::uint64_t m_busy = 0, m_all = 0; // of /proc/stat
+    QString m_machineText;
+    std::uint64_t m_diskText = 0;
+};
+
+} // namespace espalier::gui

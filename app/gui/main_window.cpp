@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/gui/main_window.h"
+
+#include "app/gui/run_controller.h"
+#include "app/gui/run_page.h"
+#include "app/gui/tool_bar.h"
+#include "core/config/config.h"
+#include "core/config/presets.h"
+#include "core/runs/run_folder.h"
+#include "widgets/card.h"
+#include "widgets/command_palette.h"
+#include "widgets/configuration_form.h"
+#include "widgets/configuration_page.h"
+#include "widgets/format.h"
+#include "widgets/help_sheet.h"
+#include "widgets/library_panel.h"
+#include "widgets/state_look.h"
+#include "widgets/status_strip.h"
+#include "widgets/theme.h"
+#include "widgets/watch_page.h"
+
+#include <QApplication>
+#include <QCheckBox>
+#include <QCloseEvent>
+#include <QDesktopServices>
+#include <QDockWidget>
+#include <QFileDialog>
+#include <QInputDialog>
+#include <QLabel>
+#include <QMenu>
+#include <QMessageBox>
+#include <QPushButton>
+#include <QSettings>
+#include <QShortcut>
+#include <QStackedWidget>
+#include <QStatusBar>
+#include <QUrl>
+#include <QVBoxLayout>
+
+namespace espalier::gui {
+
+using namespace widgets;
+
+MainWindow::MainWindow(RunController* controller, std::filesystem::path library, QWidget* parent)
+    : QMainWindow(parent), m_controller(controller), m_libraryFolder(std::move(library)), m_model(new LibraryModel(this)),
+      m_panel(new LibraryPanel(m_model, this)), m_dock(new QDockWidget(QStringLiteral("Library"), this)), m_tools(new ToolBar(this)),
+      m_stack(new QStackedWidget(this)), m_page(new RunPage(this)), m_status(new StatusStrip(this))
+{
+    setObjectName(QStringLiteral("mainWindow"));
+    setWindowTitle(QStringLiteral("Espalier"));
+    buildLayout();
+    connectParts();
+    connectController();
+    makeShortcuts();
+    restoreLayout();
+    refreshTools();
+    m_controller->openLibrary(m_libraryFolder);
+}
+
+void MainWindow::buildLayout()
+{
+    addToolBar(Qt::TopToolBarArea, m_tools);
+    setContextMenuPolicy(Qt::NoContextMenu);
+
+    m_dock->setObjectName(QStringLiteral("libraryDock"));
+    m_dock->setTitleBarWidget(new QWidget(m_dock));
+    m_dock->setFeatures(QDockWidget::NoDockWidgetFeatures);
+    m_dock->setWidget(m_panel);
+    m_panel->setAutoFillBackground(true);
+    auto colours = m_panel->palette();
+    colours.setColor(QPalette::Window, tokens(palette()).panel);
+    addDockWidget(Qt::LeftDockWidgetArea, m_dock);
+    resizeDocks({m_dock}, {272}, Qt::Horizontal);
+
+    m_none = new EmptyNote(QStringLiteral("Choose a run"), QStringLiteral("Its curves, samples and checkpoints appear here."), m_stack);
+    m_stack->setObjectName(QStringLiteral("centre"));
+    m_stack->addWidget(new QWidget(m_stack)); // while the library is read, which takes a moment
+    m_stack->addWidget(buildFirst());
+    m_stack->addWidget(m_none);
+    m_stack->addWidget(m_page);
+    setCentralWidget(m_stack);
+
+    statusBar()->setSizeGripEnabled(false);
+    statusBar()->addWidget(m_status, 1);
+    resize(1280, 800);
+}
+
+QWidget* MainWindow::buildFirst()
+{
+    auto* page = new QWidget(m_stack);
+    page->setObjectName(QStringLiteral("firstPage"));
+    auto* column = new QVBoxLayout(page);
+    column->setSpacing(12);
+    column->addStretch(2);
+    auto* title = new QLabel(QStringLiteral("Train your first image model"), page);
+    title->setFont(typeFont(Type::Title));
+    title->setAlignment(Qt::AlignCenter);
+    auto* text = new QLabel(QStringLiteral("The demo draws its own small pictures and trains a diffusion model on them, here on the CPU.\n"
+                                           "Watch the loss fall and samples take shape. Nothing is downloaded."),
+                            page);
+    text->setAlignment(Qt::AlignCenter);
+    text->setProperty("role", "dim");
+    auto* demo = new QPushButton(QStringLiteral("Run the two-minute demo"), page);
+    demo->setObjectName(QStringLiteral("firstDemo"));
+    demo->setAccessibleName(demo->text());
+    demo->setProperty("primary", true);
+    demo->setFont(typeFont(Type::Heading));
+    demo->setProperty("big", true);
+    demo->setMinimumWidth(320);
+    demo->setDefault(true);
+    auto* open = new QPushButton(QStringLiteral("Open a folder of runs…"), page);
+    open->setObjectName(QStringLiteral("firstOpen"));
+    open->setAccessibleName(QStringLiteral("Open a folder of runs"));
+    open->setMinimumWidth(320);
+    column->addWidget(title);
+    column->addWidget(text);
+    column->addSpacing(10);
+    column->addWidget(demo, 0, Qt::AlignHCenter);
+    column->addWidget(open, 0, Qt::AlignHCenter);
+    column->addStretch(3);
+    connect(demo, &QPushButton::clicked, this, &MainWindow::runDemo);
+    connect(open, &QPushButton::clicked, this, &MainWindow::chooseLibrary);
+    return page;
+}
+
+void MainWindow::connectController()
+{
+    connect(m_controller, &RunController::libraryChanged, this, &MainWindow::takeLibrary);
+    connect(m_controller, &RunController::runChanged, this, &MainWindow::takeRun);
+    connect(m_controller, &RunController::plotAnswered, m_page, &RunPage::setPlotData);
+    connect(m_controller, &RunController::gridArrived, m_page, &RunPage::setGrid);
+    connect(m_controller, &RunController::machineChanged, m_status, &StatusStrip::setMachine);
+    connect(m_controller, &RunController::said, this, &MainWindow::tell);
+    connect(m_controller, &RunController::launched, this, [this](const QString& folder) { openRun(folder.toStdString()); });
+}
+
+void MainWindow::connectParts()
+{
+    connect(m_panel, &LibraryPanel::selectedRun, this, [this](const QString& folder) { openRun(folder.toStdString()); });
+    connect(m_panel, &LibraryPanel::openFolderRequested, this,
+            [](const QString& folder) { QDesktopServices::openUrl(QUrl::fromLocalFile(folder)); });
+    connect(m_panel, &LibraryPanel::duplicateRequested, this, [this](const QString& folder) {
+        const std::filesystem::path path = folder.toStdString();
+        if (m_page->run().folder == path && m_page->run().config.is_object())
+            return duplicate(m_page->run().config, qstr(m_page->run().name));
+        m_duplicating = path.string(); // its configuration comes with the run
+        openRun(path);
+    });
+    connect(m_panel, &LibraryPanel::renameRequested, this, &MainWindow::askRename);
+    connect(m_panel, &LibraryPanel::archiveRequested, this, &MainWindow::askArchive);
+    connect(m_panel, &LibraryPanel::trashRequested, this, &MainWindow::askTrash);
+    connect(m_panel, &LibraryPanel::chooseLibraryRequested, this, &MainWindow::chooseLibrary);
+
+    connect(m_tools, &ToolBar::newRequested, this, &MainWindow::newRun);
+    connect(m_tools, &ToolBar::actionRequested, this, &MainWindow::act);
+    connect(m_tools, &ToolBar::searchRequested, this, &MainWindow::search);
+    connect(m_tools->exportMenu(), &QMenu::aboutToShow, this, &MainWindow::fillExportMenu);
+
+    connect(m_page, &RunPage::queryChanged, m_controller, &RunController::ask);
+    connect(m_page, &RunPage::csvRequested, m_controller, &RunController::saveCsv);
+    connect(m_page, &RunPage::actionRequested, this, &MainWindow::act);
+    connect(m_page, &RunPage::newRunRequested, this, [this](const Json& config, const QString& name, const QString& folder) {
+        m_controller->startNew(config, name, folder);
+        m_status->showMessage(QStringLiteral("Starting %1…").arg(name));
+    });
+    connect(m_page, &RunPage::duplicateRequested, this, &MainWindow::duplicate);
+    connect(m_page, &RunPage::startPossible, this, [this](const QString& whyNot) { m_tools->setForm(whyNot); });
+    connect(m_page, &RunPage::message, m_status, &StatusStrip::showMessage);
+}
+
+void MainWindow::makeShortcuts()
+{
+    const auto on = [this](const QKeySequence& keys, auto&& work) {
+        auto* shortcut = new QShortcut(keys, this);
+        connect(shortcut, &QShortcut::activated, this, std::forward<decltype(work)>(work));
+    };
+    on(QKeySequence(Qt::CTRL | Qt::Key_N), [this] { newRun({}); });
+    on(QKeySequence(Qt::CTRL | Qt::Key_K), [this] { search(); });
+    on(QKeySequence(Qt::CTRL | Qt::Key_F), [this] { m_panel->focusFilter(); });
+    on(QKeySequence(Qt::CTRL | Qt::Key_O), [this] { chooseLibrary(); });
+    on(QKeySequence(Qt::CTRL | Qt::Key_Q), [this] { close(); });
+    on(QKeySequence(Qt::Key_F1), [this] { help(); });
+    on(QKeySequence(Qt::Key_Escape), [this] { leaveForm(); });
+    for (int i = 0; i < 6; ++i) // typing into a field comes first: Qt asks the focus widget before a shortcut
+        on(QKeySequence(Qt::Key_1 + i), [this, i] { m_page->showPage(static_cast<RunPage::Page>(i)); });
+}
+
+void MainWindow::restoreLayout()
+{
+    QSettings settings;
+    if (m_libraryFolder.empty())
+        m_libraryFolder = settings.value(QStringLiteral("library")).toString().toStdString();
+    if (m_libraryFolder.empty())
+        m_libraryFolder = runs::libraryFolder();
+    restoreGeometry(settings.value(QStringLiteral("window/geometry")).toByteArray());
+    restoreState(settings.value(QStringLiteral("window/state")).toByteArray());
+    m_panel->setOrder(static_cast<LibraryFilter::Order>(std::clamp(settings.value(QStringLiteral("library/order"), 0).toInt(), 0, 4)));
+    m_chosen = settings.value(QStringLiteral("library/run")).toString().toStdString();
+    const auto layout = Json::parse(settings.value(QStringLiteral("window/pages")).toString().toStdString(), nullptr, false);
+    m_page->restoreLayout(layout);
+}
+
+void MainWindow::saveLayout() const
+{
+    QSettings settings;
+    settings.setValue(QStringLiteral("library"), qstr(m_libraryFolder.string()));
+    settings.setValue(QStringLiteral("window/geometry"), saveGeometry());
+    settings.setValue(QStringLiteral("window/state"), saveState());
+    settings.setValue(QStringLiteral("library/order"), static_cast<int>(m_panel->order()));
+    settings.setValue(QStringLiteral("library/run"), qstr(m_chosen.string()));
+    settings.setValue(QStringLiteral("window/pages"), qstr(m_page->layoutState().dump()));
+}
+
+void MainWindow::takeLibrary(const LibraryChanged& change)
+{
+    if (change.first)
+        m_model->clear();
+    m_libraryFolder = change.library;
+    m_model->apply(change.changed, change.gone);
+    if (change.first || !change.gone.empty() || change.changed.size() > 1)
+        m_page->setLibrary(m_libraryFolder, m_model->runs());
+    const bool lost = !m_chosen.empty() && m_model->find(m_chosen) == nullptr;
+    if (change.first || (lost && !change.gone.empty())) {
+        auto wanted = m_chosen;
+        if (m_model->find(wanted) == nullptr) { // the newest run is the likeliest
+            wanted.clear();
+            const auto& all = m_model->runs();
+            const auto newest = std::max_element(all.begin(), all.end(), [](const auto& a, const auto& b) {
+                return std::tuple(runs::isLive(a.state), a.changed) < std::tuple(runs::isLive(b.state), b.changed);
+            });
+            if (newest != all.end())
+                wanted = newest->folder;
+        }
+        if (!m_page->editing()) {
+            if (wanted.empty()) {
+                m_chosen.clear();
+                m_stack->setCurrentIndex(1);
+                refreshTools();
+            } else {
+                openRun(wanted);
+            }
+        }
+    } else {
+        m_panel->select(m_chosen);
+        if (m_stack->currentIndex() == 1 && !m_model->runs().empty() && !m_page->editing())
+            openRun(m_model->runs().front().folder); // the first run appeared
+    }
+    if (!std::exchange(m_shown, true))
+        Q_EMIT libraryShown();
+}
+
+void MainWindow::openRun(const std::filesystem::path& folder)
+{
+    m_chosen = folder;
+    if (m_page->editing())
+        m_page->leaveForm();
+    m_stack->setCurrentWidget(m_page);
+    m_panel->select(folder);
+    m_controller->selectRun(folder);
+    if (m_page->run().folder == folder)
+        refreshTools();
+    else
+        m_controller->ask(m_page->watch()->query());
+}
+
+void MainWindow::takeRun(const RunChanged& change)
+{
+    if (change.view.folder != m_chosen)
+        return;
+    m_page->setRun(change);
+    if (change.fresh)
+        m_controller->ask(m_page->watch()->query());
+    m_status->setRun(change.view);
+    setWindowTitle(qstr(change.view.name) + QStringLiteral(" – Espalier"));
+    if (m_duplicating == change.view.folder.string()) {
+        m_duplicating.clear();
+        duplicate(change.view.config, qstr(change.view.name));
+    }
+    refreshTools();
+}
+
+void MainWindow::refreshTools()
+{
+    if (m_page->editing())
+        m_tools->setForm(m_page->whyNotStart());
+    else if (m_page->run().valid() && m_page->run().folder == m_chosen)
+        m_tools->setRun(m_page->run().state, !m_page->run().checkpoints->empty());
+    else
+        m_tools->setRun(std::nullopt, false);
+}
+
+void MainWindow::newRun(const QString& presetId)
+{
+    m_stack->setCurrentWidget(m_page);
+    m_page->editNew(Json::object(), presetId, {});
+    refreshTools();
+}
+
+void MainWindow::duplicate(const Json& config, const QString& name)
+{
+    m_stack->setCurrentWidget(m_page);
+    m_page->editNew(config, {}, name);
+    refreshTools();
+}
+
+void MainWindow::runDemo()
+{
+    const auto preset = config::findPreset("demo");
+    if (!preset)
+        return tell(qstr(preset.error().message), true, {});
+    m_controller->startNew(preset->overlay, QStringLiteral("demo"), {});
+    m_status->showMessage(QStringLiteral("Starting the demo…"));
+}
+
+void MainWindow::leaveForm()
+{
+    if (!m_page->editing())
+        return;
+    m_page->leaveForm();
+    if (!m_page->run().valid())
+        m_stack->setCurrentIndex(m_model->runs().empty() ? 1 : 2);
+    refreshTools();
+}
+
+void MainWindow::act(runs::Action action)
+{
+    if (m_page->editing()) {
+        if (action == runs::Action::Start)
+            m_page->startForm();
+        return;
+    }
+    const auto& run = m_page->run();
+    const auto folder = run.folder;
+    if (folder.empty())
+        return;
+    const bool live = runs::isLive(run.state);
+    switch (action) {
+    case runs::Action::Start:
+        m_status->showMessage(QStringLiteral("Starting %1…").arg(qstr(run.name)));
+        return m_controller->resume(folder);
+    case runs::Action::Pause:
+        m_status->showMessage(QStringLiteral("Asked %1 to pause. It saves first.").arg(qstr(run.name)));
+        return m_controller->requestWish(folder, runs::WishKind::Pause);
+    case runs::Action::Stop:
+        m_status->showMessage(QStringLiteral("Asked %1 to stop. It saves first.").arg(qstr(run.name)));
+        return m_controller->requestWish(folder, runs::WishKind::Stop);
+    case runs::Action::Checkpoint:
+        m_status->showMessage(QStringLiteral("Asked for a checkpoint."));
+        return m_controller->requestWish(folder, runs::WishKind::Checkpoint);
+    case runs::Action::Sample:
+        if (live) {
+            m_status->showMessage(QStringLiteral("Asked for samples."));
+            return m_controller->requestWish(folder, runs::WishKind::Sample);
+        }
+        return m_controller->startJob(folder, {QStringLiteral("sample"), QStringLiteral("--checkpoint"), qstr(folder.string())},
+                                      QStringLiteral("Drawing samples from the newest checkpoint…"));
+    case runs::Action::Evaluate:
+        if (live) {
+            m_status->showMessage(QStringLiteral("Asked for an evaluation."));
+            return m_controller->requestWish(folder, runs::WishKind::Evaluate);
+        }
+        return m_controller->startJob(folder, {QStringLiteral("evaluate"), QStringLiteral("--checkpoint"), qstr(folder.string())},
+                                      QStringLiteral("Evaluating the newest checkpoint…"));
+    case runs::Action::Export:
+        return m_page->showPage(RunPage::Checkpoints);
+    }
+}
+
+void MainWindow::fillExportMenu()
+{
+    auto* menu = m_tools->exportMenu();
+    menu->clear();
+    menu->addAction(QStringLiteral("Checkpoint for other programs…"), this, [this] { m_page->showPage(RunPage::Checkpoints); });
+    menu->addAction(QStringLiteral("Sample grids…"), this, [this] { m_page->showPage(RunPage::Samples); });
+    menu->addSeparator();
+    const auto csv = [this](const QString& tag, const QString& stem) {
+        const QString file = QFileDialog::getSaveFileName(this, QStringLiteral("Save numbers"), stem + QStringLiteral(".csv"),
+                                                          QStringLiteral("CSV (*.csv)"));
+        if (!file.isEmpty())
+            m_controller->saveCsv(tag, file);
+    };
+    menu->addAction(QStringLiteral("Loss as CSV…"), this, [csv] { csv(qstr(runs::tags::kLoss), QStringLiteral("loss")); });
+    menu->addAction(QStringLiteral("Evaluations as CSV…"), this,
+                    [csv] { csv(QStringLiteral("evaluations"), QStringLiteral("evaluations")); });
+}
+
+void MainWindow::chooseLibrary()
+{
+    const QString folder = QFileDialog::getExistingDirectory(this, QStringLiteral("Open a folder of runs"), qstr(m_libraryFolder.string()));
+    if (folder.isEmpty())
+        return;
+    m_libraryFolder = folder.toStdString();
+    m_chosen.clear();
+    m_controller->openLibrary(m_libraryFolder);
+}
+
+void MainWindow::askRename(const QString& folder)
+{
+    const QString before = QFileInfo(folder).fileName();
+    bool ok = false;
+    const QString name =
+        QInputDialog::getText(this, QStringLiteral("Rename run"), QStringLiteral("New name"), QLineEdit::Normal, before, &ok);
+    if (ok && !name.trimmed().isEmpty() && name != before)
+        m_controller->rename(folder.toStdString(), name.trimmed());
+}
+
+void MainWindow::askArchive(const QString& folder)
+{
+    QMessageBox box(QMessageBox::Question, QStringLiteral("Archive run"),
+                    QStringLiteral("Move “%1” into the folder “archive” of the library? It leaves this list and keeps all its files.")
+                        .arg(QFileInfo(folder).fileName()),
+                    QMessageBox::Cancel, this);
+    auto* yes = box.addButton(QStringLiteral("Archive"), QMessageBox::AcceptRole);
+    box.exec();
+    if (box.clickedButton() == yes)
+        m_controller->archive(folder.toStdString());
+}
+
+void MainWindow::askTrash(const QString& folder)
+{
+    QMessageBox box(QMessageBox::Warning, QStringLiteral("Delete run"),
+                    QStringLiteral("Move “%1” with its checkpoints, samples and curves to the trash?").arg(QFileInfo(folder).fileName()),
+                    QMessageBox::Cancel, this);
+    auto* yes = box.addButton(QStringLiteral("Move to trash"), QMessageBox::DestructiveRole);
+    box.setDefaultButton(QMessageBox::Cancel);
+    box.exec();
+    if (box.clickedButton() == yes)
+        m_controller->trash(folder.toStdString());
+}
+
+void MainWindow::search()
+{
+    std::vector<CommandPalette::Entry> entries;
+    const auto actions = {runs::Action::Start,      runs::Action::Pause,  runs::Action::Stop,
+                          runs::Action::Checkpoint, runs::Action::Sample, runs::Action::Evaluate};
+    for (const auto action : actions) {
+        auto* made = m_tools->action(action);
+        entries.push_back({made->text(), QStringLiteral("Action"), made->shortcut().toString(QKeySequence::NativeText),
+                           [this, action] { act(action); }, made->isEnabled()});
+    }
+    for (const auto& preset : config::presets())
+        entries.push_back(
+            {QStringLiteral("New run: ") + qstr(preset.title), QStringLiteral("Action"), {}, [this, id = qstr(preset.id)] { newRun(id); }});
+    entries.push_back(
+        {QStringLiteral("Open a folder of runs…"), QStringLiteral("Action"), QStringLiteral("Ctrl+O"), [this] { chooseLibrary(); }});
+    for (int i = 0; i < 6; ++i) {
+        const auto page = static_cast<RunPage::Page>(i);
+        entries.push_back({RunPage::pageTitle(page), QStringLiteral("Page"), QString::number(i + 1),
+                           [this, page] { m_page->showPage(page); }, !m_page->editing()});
+    }
+    for (const auto& run : m_model->runs())
+        entries.push_back(
+            {qstr(run.name), QStringLiteral("Run"), stateWords(run.state).toLower(), [this, folder = run.folder] { openRun(folder); }});
+    for (const auto& field : config::fields())
+        entries.push_back(
+            {qstr(field.path) + QStringLiteral(" – ") + qstr(field.help), QStringLiteral("Setting"), {}, [this, path = field.path] {
+                 m_page->showPage(RunPage::Configuration);
+                 m_page->configuration()->form()->reveal(path);
+             }});
+    auto* palette = new CommandPalette(std::move(entries), this);
+    palette->setAttribute(Qt::WA_DeleteOnClose);
+    palette->move(mapToGlobal(QPoint((width() - palette->width()) / 2, 56)));
+    palette->show();
+}
+
+void MainWindow::help()
+{
+    if (m_help == nullptr)
+        m_help = new HelpSheet(this);
+    m_help->showPage(m_stack->currentWidget() == m_page ? RunPage::pageId(m_page->page()) : QStringLiteral("library"));
+}
+
+void MainWindow::tell(const QString& text, bool trouble, const QString& detail)
+{
+    if (!trouble)
+        return m_status->showMessage(text);
+    auto* box = new QMessageBox(QMessageBox::Warning, QStringLiteral("Espalier"), text, QMessageBox::Close, this);
+    box->setObjectName(QStringLiteral("trouble"));
+    box->setAttribute(Qt::WA_DeleteOnClose);
+    if (!detail.isEmpty())
+        box->setDetailedText(detail);
+    box->open(); // never stops the window
+}
+
+void MainWindow::closeEvent(QCloseEvent* event)
+{
+    saveLayout();
+    QSettings settings;
+    const QString key = QStringLiteral("hints/runs_go_on");
+    if (m_model->liveCount() > 0 && !settings.value(key, false).toBool()) {
+        QMessageBox box(QMessageBox::Information, QStringLiteral("Espalier"),
+                        QStringLiteral("Runs that are training go on without this window. Open it again at any time to watch them."),
+                        QMessageBox::Ok, this);
+        box.setObjectName(QStringLiteral("runsGoOn"));
+        auto* never = new QCheckBox(QStringLiteral("Don't show this again"), &box);
+        never->setObjectName(QStringLiteral("neverAgain"));
+        box.setCheckBox(never);
+        box.exec();
+        if (never->isChecked())
+            settings.setValue(key, true);
+    }
+    event->accept();
+}
+
+} // namespace espalier::gui

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/gui/run_controller.h"
+
+#include <QCoreApplication>
+#include <QFileInfo>
+#include <QStandardPaths>
+
+#include <algorithm>
+#include <utility>
+
+namespace espalier::gui {
+namespace {
+
+template <class... T>
+struct Overloaded : T... {
+    using T::operator()...;
+};
+
+} // namespace
+
+RunController::RunController(std::filesystem::path cli, QObject* parent)
+    : QObject(parent), m_engine(std::move(cli), [this](EngineEvent event) { publish(std::move(event)); }),
+      m_thread([this](std::stop_token stop) { m_engine.run(stop); })
+{
+}
+
+RunController::~RunController()
+{
+    m_thread.request_stop();
+    m_thread.join();
+}
+
+void RunController::publish(EngineEvent event)
+{
+    {
+        std::lock_guard lock(m_inboxMutex);
+        // Of pictures of the same thing only the newest is worth showing; everything else arrives.
+        if (std::holds_alternative<PlotAnswered>(event) || std::holds_alternative<GridArrived>(event) ||
+            std::holds_alternative<MachineChanged>(event))
+            std::erase_if(m_inbox, [&](const EngineEvent& waiting) { return waiting.index() == event.index(); });
+        m_inbox.push_back(std::move(event));
+        if (std::exchange(m_drainQueued, true))
+            return; // a wake-up is already on its way
+    }
+    QMetaObject::invokeMethod(this, &RunController::drain, Qt::QueuedConnection);
+}
+
+void RunController::drain()
+{
+    std::vector<EngineEvent> events;
+    {
+        std::lock_guard lock(m_inboxMutex);
+        events.swap(m_inbox);
+        m_drainQueued = false;
+    }
+    for (const auto& event : events)
+        std::visit(Overloaded{[this](const LibraryChanged& e) { Q_EMIT libraryChanged(e); },
+                              [this](const RunChanged& e) { Q_EMIT runChanged(e); },
+                              [this](const PlotAnswered& e) { Q_EMIT plotAnswered(e.data); },
+                              [this](const GridArrived& e) { Q_EMIT gridArrived(e); },
+                              [this](const MachineChanged& e) { Q_EMIT machineChanged(e.machine); },
+                              [this](const Launched& e) { Q_EMIT launched(widgets::qstr(e.folder.string())); },
+                              [this](const Said& e) { Q_EMIT said(e.text, e.trouble, e.detail); }},
+                   event);
+}
+
+void RunController::openLibrary(const std::filesystem::path& library)
+{
+    m_engine.post([library](Engine& engine) { engine.openLibrary(library); });
+}
+
+void RunController::selectRun(const std::filesystem::path& folder)
+{
+    m_engine.post([folder](Engine& engine) { engine.selectRun(folder); });
+}
+
+void RunController::ask(const widgets::PlotQuery& query)
+{
+    m_engine.post([query](Engine& engine) { engine.ask(query); });
+}
+
+void RunController::startNew(const Json& config, const QString& name, const QString& folder)
+{
+    m_engine.post(
+        [config, name = name.toStdString(), folder = folder.toStdString()](Engine& engine) { engine.startNew(config, name, folder); });
+}
+
+void RunController::resume(const std::filesystem::path& folder)
+{
+    m_engine.post([folder](Engine& engine) { engine.resume(folder); });
+}
+
+void RunController::requestWish(const std::filesystem::path& folder, runs::WishKind kind, Json options)
+{
+    m_engine.post([folder, kind, options = std::move(options)](Engine& engine) { engine.wish(folder, kind, options); });
+}
+
+void RunController::startJob(const std::filesystem::path& folder, const QStringList& arguments, const QString& said)
+{
+    std::vector<std::string> words;
+    for (const auto& argument : arguments)
+        words.push_back(argument.toStdString());
+    m_engine.post([folder, words = std::move(words), said](Engine& engine) { engine.job(folder, words, said); });
+}
+
+void RunController::rename(const std::filesystem::path& folder, const QString& name)
+{
+    m_engine.post([folder, name = name.toStdString()](Engine& engine) { engine.rename(folder, name); });
+}
+
+void RunController::archive(const std::filesystem::path& folder)
+{
+    m_engine.post([folder](Engine& engine) { engine.archive(folder); });
+}
+
+void RunController::trash(const std::filesystem::path& folder)
+{
+    m_engine.post([folder](Engine& engine) { engine.trash(folder); });
+}
+
+void RunController::saveCsv(const QString& tag, const QString& file)
+{
+    m_engine.post([tag = tag.toStdString(), file = file.toStdString()](Engine& engine) { engine.saveCsv(tag, file); });
+}
+
+std::filesystem::path findCli()
+{
+    const QString name = QStringLiteral("espalier-cli");
+    const QString beside = QCoreApplication::applicationDirPath() + QLatin1Char('/') + name;
+    if (QFileInfo(beside).isExecutable())
+        return beside.toStdString();
+    const QString found = QStandardPaths::findExecutable(name);
+    return (found.isEmpty() ? beside : found).toStdString();
+}
+
+} // namespace espalier::gui

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "app/gui/engine.h"
+
+#include <QObject>
+
+#include <mutex>
+#include <thread>
+
+namespace espalier::gui {
+
+/// The door between the window and the engine thread. All methods belong to the GUI thread and return at once; what comes of them
+/// arrives as signals, in order.
+class RunController : public QObject {
+    Q_OBJECT
+public:
+    explicit RunController(std::filesystem::path cli, QObject* parent = nullptr);
+    ~RunController() override; // asks the thread to stop and joins it; runs go on
+
+    void openLibrary(const std::filesystem::path& library);
+    void selectRun(const std::filesystem::path& folder);
+    void ask(const widgets::PlotQuery& query);
+    void startNew(const Json& config, const QString& name, const QString& folder);
+    void resume(const std::filesystem::path& folder);
+    void requestWish(const std::filesystem::path& folder, runs::WishKind kind, Json options = Json::object());
+    /// `espalier-cli <arguments>` beside the window; its output goes to the run's launch.log.
+    void startJob(const std::filesystem::path& folder, const QStringList& arguments, const QString& said);
+    void rename(const std::filesystem::path& folder, const QString& name);
+    void archive(const std::filesystem::path& folder);
+    void trash(const std::filesystem::path& folder);
+    void saveCsv(const QString& tag, const QString& file);
+
+Q_SIGNALS:
+    void libraryChanged(const espalier::gui::LibraryChanged& change);
+    void runChanged(const espalier::gui::RunChanged& change);
+    void plotAnswered(const espalier::widgets::PlotData& data);
+    void gridArrived(const espalier::gui::GridArrived& grid);
+    void machineChanged(const espalier::widgets::MachineView& machine);
+    void launched(const QString& folder);
+    void said(const QString& text, bool trouble, const QString& detail);
+
+private:
+    void publish(EngineEvent event); // engine thread
+    void drain();                    // GUI thread
+
+    std::mutex m_inboxMutex;
+    std::vector<EngineEvent> m_inbox;
+    bool m_drainQueued = false;
+    Engine m_engine;
+    std::jthread m_thread; // last: joins before the rest goes
+};
+
+/// espalier-cli beside the running program, else the one on PATH.
+std::filesystem::path findCli();
+
+} // namespace espalier::gui

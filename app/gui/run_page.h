@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "app/gui/engine.h"
+
+#include <QWidget>
+
+class QTabWidget;
+
+namespace espalier::widgets {
+class ConfigurationPage;
+class RunHeader;
+class StageLanes;
+class TimeAxis;
+class WatchPage;
+} // namespace espalier::widgets
+
+namespace espalier::gui {
+
+/// Everything right of the library: header, lanes and the pages of one run, or the form of a new one.
+class RunPage : public QWidget {
+    Q_OBJECT
+public:
+    enum Page { Watch, Samples, Evaluation, Checkpoints, Configuration, Log };
+    explicit RunPage(QWidget* parent = nullptr);
+
+    void setRun(const RunChanged& change);
+    void setPlotData(const widgets::PlotData& data);
+    void setGrid(const GridArrived& grid);
+    void setLibrary(const std::filesystem::path& folder, const std::vector<runs::RunSummary>& runs);
+    /// Shows the form of a new run.
+    void editNew(const Json& config, const QString& presetId, const QString& name);
+    /// Back to the chosen run.
+    void leaveForm();
+    bool editing() const { return m_editing; }
+    const widgets::RunView& run() const { return m_view; }
+    QString whyNotStart() const;
+    void startForm();
+
+    void showPage(Page page);
+    Page page() const;
+    static QString pageId(Page page);
+    static QString pageTitle(Page page);
+
+    widgets::WatchPage* watch() const { return m_watch; }
+    widgets::ConfigurationPage* configuration() const { return m_configuration; }
+    Json layoutState() const;
+    void restoreLayout(const Json& state);
+
+Q_SIGNALS:
+    void queryChanged(const espalier::widgets::PlotQuery& query);
+    void csvRequested(const QString& tag, const QString& file);
+    void actionRequested(espalier::runs::Action action);
+    void newRunRequested(const espalier::Json& config, const QString& name, const QString& folder);
+    void duplicateRequested(const espalier::Json& config, const QString& name);
+    void startPossible(const QString& whyNot);
+    void message(const QString& text);
+
+protected:
+    bool eventFilter(QObject* watched, QEvent* event) override;
+
+private:
+    void buildLayout();
+    void connectSignals();
+    void alignLanes();
+    void showLanesWords();
+
+    widgets::TimeAxis* m_axis;
+    widgets::RunHeader* m_header;
+    widgets::StageLanes* m_lanes;
+    QTabWidget* m_tabs;
+    widgets::WatchPage* m_watch;
+    widgets::ConfigurationPage* m_configuration;
+    widgets::RunView m_view;
+    bool m_editing = false;
+    Page m_pageBefore = Watch;
+};
+
+} // namespace espalier::gui

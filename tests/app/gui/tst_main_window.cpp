@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/gui/curve_views.h"
+#include "app/gui/launcher.h"
+#include "app/gui/main_window.h"
+#include "app/gui/run_controller.h"
+#include "app/gui/run_page.h"
+#include "app/gui/tool_bar.h"
+#include "core/runs/events.h"
+#include "core/runs/lock.h"
+#include "tests/widgets/fake_library.h"
+#include "widgets/library_model.h"
+#include "widgets/plot_view.h"
+#include "widgets/theme.h"
+
+#include <QAction>
+#include <QApplication>
+#include <QElapsedTimer>
+#include <QLabel>
+#include <QPushButton>
+#include <QSettings>
+#include <QSignalSpy>
+#include <QStackedWidget>
+#include <QTabWidget>
+#include <QTemporaryDir>
+#include <QTest>
+
+#include <fstream>
+
+using namespace espalier;
+using namespace espalier::gui;
+using runs::RunState;
+
+class TestMainWindow : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void initTestCase();
+    void init() { QSettings().clear(); }
+    void firstStartOffersTheDemo();
+    void showsTheRunsOfTheLibrary();
+    void buttonsFollowTheState_data();
+    void buttonsFollowTheState();
+    void newPointsAppearByThemselves();
+    void runsStartedElsewhereAppear();
+    void closesInEveryState();
+    void launchSaysWhenTheProgramIsMissing();
+    void detachedProgramsOutliveUs();
+    void axesMapStepsThereAndBack();
+
+private:
+    std::filesystem::path fresh();
+    std::unique_ptr<QTemporaryDir> m_folder;
+    int m_count = 0;
+};
+
+void TestMainWindow::initTestCase()
+{
+    QApplication::setOrganizationName(QStringLiteral("espalier-test"));
+    QApplication::setApplicationName(QStringLiteral("tst_main_window"));
+    widgets::applyTheme(*qApp, widgets::Scheme::Light);
+    m_folder = std::make_unique<QTemporaryDir>();
+}
+
+std::filesystem::path TestMainWindow::fresh()
+{
+    const auto folder = std::filesystem::path(m_folder->path().toStdString()) / std::to_string(m_count++);
+    std::filesystem::create_directories(folder);
+    return folder;
+}
+
+void TestMainWindow::firstStartOffersTheDemo()
+{
+    RunController controller("/no/such/program");
+    MainWindow window(&controller, fresh());
+    QSignalSpy shown(&window, &MainWindow::libraryShown);
+    window.show();
+    QVERIFY(shown.wait(3000));
+    auto* demo = window.findChild<QPushButton*>(QStringLiteral("firstDemo"));
+    QVERIFY(demo != nullptr && demo->isVisible());
+    QVERIFY(window.findChild<QPushButton*>(QStringLiteral("firstOpen"))->isVisible());
+    QVERIFY(!window.toolBar()->action(runs::Action::Pause)->isEnabled());
+    QVERIFY(!window.toolBar()->action(runs::Action::Pause)->toolTip().isEmpty());
+}
+
+void TestMainWindow::showsTheRunsOfTheLibrary()
+{
+    const auto library = fresh();
+    testing::makeRun(library, {.name = "rose", .state = RunState::Finished, .ofSteps = 400, .step = 400});
+    testing::makeRun(library,
+                     {.name = "oak", .state = RunState::Failed, .step = 300, .failure = "The disk is full. Make room and resume."});
+    RunController controller("/no/such/program");
+    MainWindow window(&controller, library);
+    window.show();
+    QTRY_COMPARE(window.library()->rowCount(), 2);
+    window.openRun(library / "rose");
+    QTRY_COMPARE(window.findChild<QLabel*>(QStringLiteral("runTitle"))->text(), QStringLiteral("rose"));
+    auto* plot = window.findChild<widgets::PlotView*>(QStringLiteral("curvePlot"));
+    QTRY_VERIFY(plot->graphCount() == 2 && plot->graph(0)->dataCount() > 100);
+    QVERIFY(plot->graph(0)->dataCount() <= 2 * plot->plotPixels() + 2);
+    window.openRun(library / "oak");
+    auto* cause = window.findChild<QLabel*>(QStringLiteral("troubleCause"));
+    QTRY_VERIFY(cause->isVisible() && cause->text().contains(QStringLiteral("disk is full")));
+}
+
+void TestMainWindow::buttonsFollowTheState_data()
+{
+    QTest::addColumn<int>("state");
+    QTest::addColumn<bool>("start");
+    QTest::addColumn<bool>("pause");
+    QTest::addColumn<QString>("startText");
+    QTest::newRow("new") << static_cast<int>(RunState::New) << true << false << "Start";
+    QTest::newRow("training") << static_cast<int>(RunState::Training) << false << true << "Start";
+    QTest::newRow("paused") << static_cast<int>(RunState::Paused) << true << false << "Resume";
+    QTest::newRow("finished") << static_cast<int>(RunState::Finished) << false << false << "Start";
+    QTest::newRow("failed") << static_cast<int>(RunState::Failed) << true << false << "Resume";
+}
+
+void TestMainWindow::buttonsFollowTheState()
+{
+    QFETCH(int, state);
+    QFETCH(bool, start);
+    QFETCH(bool, pause);
+    QFETCH(QString, startText);
+    ToolBar tools;
+    tools.setRun(static_cast<RunState>(state), true);
+    QCOMPARE(tools.action(runs::Action::Start)->isEnabled(), start);
+    QCOMPARE(tools.action(runs::Action::Pause)->isEnabled(), pause);
+    QCOMPARE(tools.action(runs::Action::Start)->text(), startText);
+    for (const auto action : {runs::Action::Start, runs::Action::Pause, runs::Action::Stop, runs::Action::Checkpoint})
+        QVERIFY(!tools.action(action)->toolTip().isEmpty());
+}
+
+void TestMainWindow::newPointsAppearByThemselves()
+{
+    const auto library = fresh();
+    const auto folder = testing::makeRun(
+        library,
+        {.name = "rose", .state = RunState::Training, .ofSteps = 1000, .step = 100, .evaluations = 0, .grids = 0, .checkpoints = 0});
+    auto lock = runs::RunLock::acquire(folder, std::chrono::seconds(1));
+    QVERIFY(bool(lock));
+    RunController controller("/no/such/program");
+    MainWindow window(&controller, library);
+    window.show();
+    auto* plot = window.findChild<widgets::PlotView*>(QStringLiteral("curvePlot"));
+    QTRY_VERIFY(plot->graphCount() == 2 && plot->graph(0)->dataCount() > 50);
+    // The trainer writes one more point; it is drawn within 300 ms of reaching the file.
+    std::ofstream file(folder.scalarsFile(1, runs::tags::kLoss), std::ios::binary | std::ios::app);
+    const runs::ScalarPoint point{500, runs::wallTime(), 0.1};
+    QElapsedTimer clock;
+    clock.start();
+    file.write(reinterpret_cast<const char*>(&point), sizeof point);
+    file.flush();
+    QTRY_VERIFY_WITH_TIMEOUT(plot->graph(0)->dataCount() > 0 && (plot->graph(0)->data()->constEnd() - 1)->key == 500, 5000);
+    qInfo("a new point was drawn after %lld ms", static_cast<long long>(clock.elapsed()));
+}
+
+void TestMainWindow::runsStartedElsewhereAppear()
+{
+    const auto library = fresh();
+    RunController controller("/no/such/program");
+    MainWindow window(&controller, library);
+    QSignalSpy shown(&window, &MainWindow::libraryShown);
+    window.show();
+    QVERIFY(shown.wait(3000));
+    QElapsedTimer clock;
+    clock.start();
+    testing::makeRun(library, {.name = "terminal", .state = RunState::Stopped, .step = 100, .grids = 0});
+    QTRY_COMPARE_WITH_TIMEOUT(window.library()->rowCount(), 1, 5000);
+    qInfo("a run made elsewhere was shown after %lld ms", static_cast<long long>(clock.elapsed()));
+    QTRY_VERIFY(window.findChild<QStackedWidget*>(QStringLiteral("centre"))->currentWidget() == window.runPage());
+    std::filesystem::remove_all(library / "terminal");
+    QTRY_COMPARE_WITH_TIMEOUT(window.library()->rowCount(), 0, 5000);
+}
+
+void TestMainWindow::closesInEveryState()
+{
+    QSettings().setValue(QStringLiteral("hints/runs_go_on"), true);
+    const auto library = fresh();
+    for (int state = 0; state <= static_cast<int>(RunState::Lost); ++state)
+        testing::makeRun(library, {.name = "run-" + std::to_string(state),
+                                   .state = static_cast<RunState>(state),
+                                   .step = 60,
+                                   .evaluations = 1,
+                                   .grids = 0,
+                                   .failure = "It failed."});
+    for (int state = 0; state <= static_cast<int>(RunState::Lost); ++state) {
+        RunController controller("/no/such/program");
+        MainWindow window(&controller, library);
+        window.show();
+        QTRY_VERIFY(window.library()->rowCount() > 0);
+        window.openRun(library / ("run-" + std::to_string(state)));
+        QTest::qWait(state % 3 * 20); // some while the engine still reads
+        QVERIFY(window.close());
+    }
+}
+
+void TestMainWindow::launchSaysWhenTheProgramIsMissing()
+{
+    const auto library = fresh();
+    const auto folder = testing::makeRun(library, {.name = "rose", .state = RunState::New});
+    RunController controller("/no/such/program");
+    QSignalSpy said(&controller, &RunController::said);
+    controller.openLibrary(library);
+    controller.resume(folder.root());
+    QVERIFY(said.wait(5000));
+    QVERIFY(said.first().at(0).toString().contains(QStringLiteral("/no/such/program")));
+    QVERIFY(said.first().at(1).toBool());
+}
+
+void TestMainWindow::detachedProgramsOutliveUs()
+{
+    const auto folder = fresh();
+    const auto log = folder / "launch.log";
+    const auto done =
+        launchDetached({"/bin/sh", "-c", "echo hello; ps -o ppid= -p $$; echo oops >&2; touch " + (folder / "done").string()}, log);
+    QVERIFY(bool(done));
+    QTRY_VERIFY(std::filesystem::exists(folder / "done"));
+    QVERIFY(tailOf(log, 1) == "oops");
+    const auto finished = runAndWait({"/bin/sh", "-c", "echo out; echo err >&2; exit 3"}, {});
+    QVERIFY(bool(finished));
+    QCOMPARE(finished->exitCode, 3);
+    QCOMPARE(finished->output, std::string("out\n"));
+    QCOMPARE(finished->errors, std::string("err\n"));
+    QVERIFY(!runAndWait({"/no/such/program"}, {}));
+}
+
+void TestMainWindow::axesMapStepsThereAndBack()
+{
+    const auto library = fresh();
+    const auto folder = testing::makeRun(library, {.name = "rose", .state = RunState::Stopped, .ofSteps = 2000, .step = 1000, .grids = 0});
+    runs::RunFollower follower(folder.root());
+    follower.poll();
+    for (const auto kind : {widgets::XAxis::Step, widgets::XAxis::Images, widgets::XAxis::TrainingTime, widgets::XAxis::WallTime}) {
+        const AxisMap map(kind, follower);
+        for (const double step : {1.0, 17.0, 500.0, 999.5, 1500.0})
+            QVERIFY2(std::abs(map.stepOf(map.at(step)) - step) < 0.02 * step + 1.1, qPrintable(QString::number(step)));
+        widgets::PlotQuery query{.axis = kind, .pixels = 200, .tags = {"loss/train"}};
+        const auto data = answer(follower, query);
+        QVERIFY(data.full1 > data.now && data.now > 0);
+        QVERIFY(data.curves.front().envelope.points.size() <= 402);
+        QVERIFY(!data.blocks.empty());
+    }
+    const AxisMap images(widgets::XAxis::Images, follower);
+    QCOMPARE(images.at(500), 500.0 * 128);
+}
+
+QTEST_MAIN(TestMainWindow)
+#include "tst_main_window.moc"

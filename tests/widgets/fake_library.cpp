@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tests/widgets/fake_library.h"
+
+#include "core/base/files.h"
+#include "core/config/config.h"
+#include "core/config/presets.h"
+#include "core/runs/events.h"
+#include "core/runs/scalars.h"
+
+#include <QImage>
+#include <QPainter>
+#include <QPainterPath>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+
+namespace espalier::testing {
+namespace {
+
+namespace tags = runs::tags;
+
+template <class T>
+T must(Result<T> result)
+{
+    if (!result) {
+        std::fprintf(stderr, "%s (%s)\n", result.error().message.c_str(), result.error().detail.c_str());
+        std::abort();
+    }
+    return std::move(result).value();
+}
+
+/// A flower, leaf, apple or tree that gets clearer with `quality` 0 … 1.
+void drawPlant(QPainter& painter, const QRectF& cell, int kind, double quality, std::mt19937& random)
+{
+    std::uniform_real_distribution<double> any(0.0, 1.0);
+    QLinearGradient sky(cell.topLeft(), cell.bottomLeft());
+    sky.setColorAt(0, QColor(150, 200, 225));
+    sky.setColorAt(1, QColor(130, 165, 85));
+    painter.fillRect(cell, sky);
+    const QPointF c = cell.center() + QPointF(any(random) - 0.5, any(random) - 0.5) * cell.width() * 0.12;
+    const double r = cell.width() * (0.26 + 0.08 * any(random));
+    painter.setPen(Qt::NoPen);
+    if (kind % 4 == 0) {
+        painter.setBrush(QColor::fromHsv(320 + static_cast<int>(any(random) * 30), 170, 240));
+        for (int i = 0; i < 5; ++i)
+            painter.drawEllipse(c + QPointF(std::cos(i * 1.2566), std::sin(i * 1.2566)) * r * 0.6, r * 0.48, r * 0.48);
+        painter.setBrush(QColor(240, 200, 60));
+        painter.drawEllipse(c, r * 0.3, r * 0.3);
+    } else if (kind % 4 == 1) {
+        painter.setBrush(QColor::fromHsv(95 + static_cast<int>(any(random) * 30), 200, 160));
+        QPainterPath leaf(c + QPointF(-r, r));
+        leaf.quadTo(c + QPointF(-r * 0.7, -r * 0.8), c + QPointF(r, -r));
+        leaf.quadTo(c + QPointF(r * 0.7, r * 0.8), c + QPointF(-r, r));
+        painter.drawPath(leaf);
+    } else if (kind % 4 == 2) {
+        painter.setBrush(QColor(220, 70, 45));
+        painter.drawEllipse(c + QPointF(0, r * 0.15), r * 0.85, r * 0.8);
+        painter.setBrush(QColor(60, 130, 50));
+        painter.drawEllipse(c + QPointF(r * 0.3, -r * 0.85), r * 0.35, r * 0.18);
+    } else {
+        painter.setBrush(QColor(115, 80, 50));
+        painter.drawRect(QRectF(c.x() - r * 0.12, c.y(), r * 0.24, r * 1.1));
+        painter.setBrush(QColor(60, 120, 65));
+        painter.drawEllipse(c - QPointF(0, r * 0.3), r * 0.8, r * 0.75);
+    }
+    const int specks = static_cast<int>((1 - quality) * 260);
+    for (int i = 0; i < specks; ++i) {
+        painter.setBrush(QColor::fromHsv(static_cast<int>(any(random) * 359), 120, 60 + static_cast<int>(any(random) * 190), 120));
+        painter.drawRect(QRectF(cell.left() + any(random) * (cell.width() - 2), cell.top() + any(random) * (cell.height() - 2), 2, 2));
+    }
+}
+
+void drawGrid(const std::filesystem::path& file, const FakeRun& run, double quality)
+{
+    std::filesystem::create_directories(file.parent_path());
+    const int pad = 2, side = run.gridSide * (run.cell + pad) + pad;
+    QImage image(side, side, QImage::Format_RGB888);
+    image.fill(Qt::white);
+    QPainter painter(&image);
+    painter.setRenderHint(QPainter::Antialiasing);
+    std::mt19937 random(static_cast<unsigned>(run.seed));
+    for (int i = 0; i < run.gridSide * run.gridSide; ++i) {
+        const QRectF cell(pad + i % run.gridSide * (run.cell + pad), pad + i / run.gridSide * (run.cell + pad), run.cell, run.cell);
+        painter.save();
+        painter.setClipRect(cell);
+        drawPlant(painter, cell, i + i / run.gridSide, quality, random);
+        painter.restore();
+    }
+    painter.end();
+    image.save(QString::fromStdString(file.string()));
+}
+
+void writeScalars(const runs::RunFolder& folder, const FakeRun& run, double began)
+{
+    std::filesystem::create_directories(folder.scalarsFolder(1));
+    const auto pen = [&](std::string_view tag) { return must(runs::ScalarWriter::create(folder.scalarsFile(1, tag), tag)); };
+    auto loss = pen(tags::kLoss), rate = pen(tags::kLearningRate), speed = pen(tags::kImagesPerSecond),
+         seconds = pen(tags::kTrainingSeconds), images = pen(tags::kImages), norm = pen(tags::kGradNorm);
+    std::mt19937 random(static_cast<unsigned>(run.seed));
+    std::normal_distribution<double> noise(0.0, 1.0);
+    for (std::int64_t step = 1; step <= run.step; step += run.pointEvery) {
+        const double s = static_cast<double>(step), time = began + s * run.secondsPerStep;
+        const double value = 0.145 + 0.11 * std::exp(-s / 3500.0) + 0.004 * noise(random) * (1 + std::exp(-s / 6000.0));
+        loss.add({step, time, value});
+        norm.add({step, time, 0.4 + 0.1 * std::abs(noise(random))});
+        seconds.add({step, time, s * run.secondsPerStep});
+        images.add({step, time, s * 128});
+        if (step % 50 == 1 || run.pointEvery > 1) {
+            rate.add({step, time, 1e-4 * std::min(1.0, s / 1000.0)});
+            speed.add({step, time, 1843 + 12 * noise(random)});
+        }
+    }
+    for (auto* each : {&loss, &rate, &speed, &seconds, &images, &norm})
+        must(each->flush());
+}
+
+} // namespace
+
+runs::RunFolder makeRun(const std::filesystem::path& library, const FakeRun& run)
+{
+    Json overlay = config::findPreset("demo")->overlay;
+    overlay["training"]["steps"] = run.ofSteps;
+    overlay["training"]["seconds"] = 0;
+    const auto config = must(config::read(overlay));
+    const auto folder = must(runs::createRunFolder(library / run.name, config::document(config)));
+    const double began = runs::wallTime() - static_cast<double>(run.step) * run.secondsPerStep - 240;
+    auto events = must(runs::EventLog::open(folder.eventsFile()));
+    const auto at = [&](std::int64_t step) { return began + static_cast<double>(step) * run.secondsPerStep; };
+    const auto note = [&](const auto& what, std::int64_t step) { must(events.append(runs::makeEvent(what, at(step)))); };
+    if (run.state == runs::RunState::New)
+        return folder;
+    note(runs::StateChanged{runs::RunState::Starting, ""}, 0);
+    note(runs::Started{1, 0, 2, "cpu:2", run.ofSteps, 0, 0.0}, 0);
+    note(runs::StageStarted{0, "stage-0", 0}, 0);
+    note(runs::StateChanged{runs::RunState::Training, ""}, 0);
+    writeScalars(folder, run, began);
+    for (int i = 1; i <= run.grids; ++i) {
+        const auto step = run.step * i / run.grids / 100 * 100;
+        const auto place = folder.samplesFolder(0, step);
+        runs::SamplesDrawn drawn{step,
+                                 0,
+                                 "ema",
+                                 folder.relative(place),
+                                 folder.relative(place / "grid-ema.png"),
+                                 run.gridSide * run.gridSide,
+                                 run.gridSide,
+                                 Json{{"sampler", "ddim"}, {"steps", 50}, {"seed", 0}},
+                                 3.0};
+        if (run.pictures)
+            drawGrid(place / "grid-ema.png", run, static_cast<double>(i) / run.grids);
+        note(drawn, step);
+    }
+    for (int i = 1; i <= run.evaluations; ++i) {
+        const auto step = run.step * i / run.evaluations / 100 * 100;
+        runs::Evaluated e{step, 0, "ema", "fd", 10.0 + 48.0 * std::exp(-static_cast<double>(step) / 6000.0) + 1.3 * std::sin(i * 2.1), 0.9};
+        e.floor = 3.1;
+        e.ceiling = 412.0;
+        e.recipe = Json{{"name", "FD-1k, EMA, DDIM-50, seed 1"}};
+        note(e, step);
+    }
+    for (int i = 1; i <= run.checkpoints; ++i) {
+        const auto step = run.step * i / run.checkpoints / 100 * 100;
+        std::filesystem::create_directories(folder.checkpointFolder(step));
+        must(writeFileAtomically(folder.checkpointFolder(step) / "manifest.json", "{\"step\": " + std::to_string(step) + "}"));
+        note(runs::CheckpointWritten{step, 0, folder.relative(folder.checkpointFolder(step)), 143'000'000, "interval"}, step);
+    }
+    if (run.state == runs::RunState::Failed)
+        note(runs::Failed{run.failure, "rank 1: out of memory", run.step,
+                          run.checkpoints > 0 ? folder.relative(folder.checkpointFolder(run.step / 100 * 100)) : "", 1, "memory"},
+             run.step);
+    if (run.state != runs::RunState::Training)
+        note(runs::StateChanged{run.state, run.failure}, run.step);
+    return folder;
+}
+
+void makeShowcase(const std::filesystem::path& library)
+{
+    using runs::RunState;
+    std::filesystem::create_directories(library);
+    makeRun(library, {.name = "flowers-xl2", .state = RunState::Training});
+    makeRun(library, {.name = "cifar-speed", .state = RunState::Training, .step = 14'000, .seed = 2});
+    makeRun(library, {.name = "cub-xl2-plain", .state = RunState::Paused, .step = 27'000, .pointEvery = 20, .seed = 4});
+    makeRun(library, {.name = "garden-demo", .state = RunState::Finished, .ofSteps = 8000, .step = 8000, .pointEvery = 10, .seed = 5});
+    makeRun(library, {.name = "vit-ti-autoprog",
+                      .state = RunState::Failed,
+                      .step = 9000,
+                      .pointEvery = 10,
+                      .failure = "Rank 1 ran out of memory at step 9 000: a batch of 512 needs 81 GB. Lower training.micro_batch to 16.",
+                      .seed = 6});
+    makeRun(library, {.name = "artbench-zero", .state = RunState::Stopped, .step = 40'000, .pointEvery = 40, .seed = 7});
+    makeRun(library, {.name = "next-idea", .state = RunState::New});
+}
+
+} // namespace espalier::testing

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/runs/run_folder.h"
+#include "core/runs/run_state.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace espalier::testing {
+
+/// A run folder as a trainer leaves it, with invented curves, samples, checkpoints and evaluations.
+struct FakeRun {
+    std::string name = "flowers";
+    runs::RunState state = runs::RunState::Training;
+    std::int64_t ofSteps = 50'000, step = 29'800;
+    std::int64_t pointEvery = 1; // steps between scalars
+    int evaluations = 12, grids = 3, checkpoints = 3;
+    int gridSide = 6, cell = 32; // 6 × 6 cells of 32 pixels
+    double secondsPerStep = 0.07;
+    std::string failure; // sentence of a failed run
+    int seed = 1;
+    bool pictures = true;
+};
+
+/// Writes it below `library`, through core/runs' own writers; asserts that all went well.
+runs::RunFolder makeRun(const std::filesystem::path& library, const FakeRun& run);
+/// The seven runs of the drawings.
+void makeShowcase(const std::filesystem::path& library);
+
+} // namespace espalier::testing

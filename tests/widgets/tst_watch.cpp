@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/format.h"
+#include "widgets/plot_view.h"
+#include "widgets/stage_lanes.h"
+#include "widgets/theme.h"
+#include "widgets/time_axis.h"
+#include "widgets/watch_page.h"
+
+#include <QApplication>
+#include <QSignalSpy>
+#include <QTemporaryDir>
+#include <QTest>
+#include <QToolButton>
+
+#include <cmath>
+#include <limits>
+
+using namespace espalier;
+using namespace espalier::widgets;
+
+class TestWatch : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void initTestCase() { applyTheme(*qApp, Scheme::Light); }
+    void axisFollowsUntilAPersonZooms();
+    void zoomSurvivesNewData();
+    void smoothingHasNoStartPull();
+    void numbersReadAsPeopleWriteThem();
+    void plotKeepsWhatItIsGivenAndNoMore();
+    void picturesAreSaved_data();
+    void picturesAreSaved();
+    void lanesAlignWithThePlots();
+    void emptyPageSaysWhatWillAppear();
+};
+
+static CurveView curve(int points)
+{
+    CurveView view;
+    view.tag = "loss/train";
+    for (int i = 0; i < points; ++i) {
+        view.envelope.points.push_back({i * 10.0, 1.0 / (i + 1)});
+        view.means.push_back({i * 10.0, 1.0 / (i + 1)});
+    }
+    view.envelope.rawPoints = points;
+    view.envelope.exact = true;
+    return view;
+}
+
+void TestWatch::axisFollowsUntilAPersonZooms()
+{
+    TimeAxis axis;
+    axis.setExtent(0, 1000, 300);
+    QCOMPARE(axis.to(), 1000.0);
+    axis.setExtent(0, 2000, 400);
+    QCOMPARE(axis.to(), 2000.0);
+    QSignalSpy modes(&axis, &TimeAxis::modeChanged);
+    axis.zoomTo(100, 200);
+    QCOMPARE(axis.mode(), TimeAxis::Mode::Fixed);
+    axis.follow();
+    QCOMPARE(axis.mode(), TimeAxis::Mode::Live);
+    QCOMPARE(axis.to(), 400.0);
+    axis.setExtent(0, 2000, 500);
+    QCOMPARE(axis.to(), 500.0);
+    QCOMPARE(axis.from(), 400.0);
+    axis.showAll();
+    QCOMPARE(axis.from(), 0.0);
+    QCOMPARE(modes.count(), 3);
+}
+
+void TestWatch::zoomSurvivesNewData()
+{
+    TimeAxis axis;
+    axis.setExtent(0, 1000, 300);
+    axis.zoomTo(100, 200);
+    axis.setExtent(0, 5000, 4000);
+    QCOMPARE(axis.from(), 100.0);
+    QCOMPARE(axis.to(), 200.0);
+    for (int i = 0; i < 200; ++i)
+        axis.zoomAround(150, 0.5); // never to nothing
+    QVERIFY(axis.to() > axis.from());
+    for (int i = 0; i < 200; ++i)
+        axis.zoomAround(150, 2); // never out of sight
+    QVERIFY(axis.to() - axis.from() <= 10000.0);
+}
+
+void TestWatch::smoothingHasNoStartPull()
+{
+    const std::vector<runs::CurvePoint> flat{{0, 3}, {1, 3}, {2, 3}, {3, 3}};
+    for (const auto& point : smoothed(flat, 0.99))
+        QVERIFY(std::abs(point.y - 3.0) < 1e-12);
+    const std::vector<runs::CurvePoint> holes{{0, 1}, {1, std::numeric_limits<double>::quiet_NaN()}, {2, 1}};
+    QCOMPARE(smoothed(holes, 0.5).size(), std::size_t{2});
+    QCOMPARE(smoothed(flat, 0.0).back().y, 3.0);
+}
+
+void TestWatch::numbersReadAsPeopleWriteThem()
+{
+    QCOMPARE(value(0.14821), QStringLiteral("0.1482"));
+    QCOMPARE(value(10.314), QStringLiteral("10.31"));
+    QCOMPARE(value(1e-4), QStringLiteral("1.0 × 10⁻⁴"));
+    QCOMPARE(value(-0.0006, 2), QStringLiteral("−6.0 × 10⁻⁴"));
+    QCOMPARE(value(std::nan("")), QStringLiteral("NaN"));
+    QCOMPARE(number(12400), QStringLiteral("12\u2009400"));
+    QCOMPARE(xText(XAxis::TrainingTime, 7860), QStringLiteral("2 h 11 m"));
+}
+
+void TestWatch::plotKeepsWhatItIsGivenAndNoMore()
+{
+    TimeAxis axis;
+    PlotView plot(&axis);
+    plot.resize(600, 240);
+    axis.setExtent(0, 1000, 1000);
+    auto view = curve(100);
+    view.envelope.notFinite = {500.0};
+    plot.setCurves({{QStringLiteral("Loss"), view, 0, false}});
+    QCOMPARE(plot.graphCount(), 2);
+    QCOMPARE(plot.graph(0)->dataCount(), 100);
+    plot.setCurves({{QStringLiteral("Loss"), curve(50), 0, false}});
+    QCOMPARE(plot.graphCount(), 2); // reused
+    QCOMPARE(plot.graph(0)->dataCount(), 50);
+    plot.setLogarithmic(true);
+    QVERIFY(plot.yAxis->range().lower > 0);
+    plot.setDistances({{"fd", "FD-1k, EMA", 3.0, 400.0, {{100, 50, 100, 1.0}, {200, 30, 200, std::nullopt}}}}, 1);
+    QCOMPARE(plot.graphCount(), 3);
+    // A person's zoom: the wheel over the plot.
+    QWheelEvent wheel(QPointF(300, 100), plot.mapToGlobal(QPointF(300, 100)), QPoint(), QPoint(0, 120), Qt::NoButton, Qt::NoModifier,
+                      Qt::NoScrollPhase, false);
+    QApplication::sendEvent(&plot, &wheel);
+    QCOMPARE(axis.mode(), TimeAxis::Mode::Fixed);
+}
+
+void TestWatch::picturesAreSaved_data()
+{
+    QTest::addColumn<QString>("ending");
+    QTest::addColumn<QByteArray>("magic");
+    QTest::newRow("png") << ".png" << QByteArray("\x89PNG");
+    QTest::newRow("svg") << ".svg" << QByteArray("<?xml");
+    QTest::newRow("pdf") << ".pdf" << QByteArray("%PDF");
+}
+
+void TestWatch::picturesAreSaved()
+{
+    QFETCH(QString, ending);
+    QFETCH(QByteArray, magic);
+    const QTemporaryDir folder;
+    TimeAxis axis;
+    PlotView plot(&axis);
+    plot.resize(600, 240);
+    axis.setExtent(0, 1000, 1000);
+    plot.setCurves({{QStringLiteral("Loss"), curve(100), 0, false}});
+    QVERIFY(plot.saveImage(folder.filePath(QStringLiteral("plot") + ending)));
+    QFile file(folder.filePath(QStringLiteral("plot") + ending));
+    QVERIFY(file.open(QIODevice::ReadOnly));
+    QVERIFY(file.readAll().startsWith(magic));
+    QVERIFY(!plot.saveImage(QStringLiteral("/no/such/folder/plot") + ending));
+    QCOMPARE(plot.itemCount(), 0); // undressed again
+}
+
+void TestWatch::lanesAlignWithThePlots()
+{
+    TimeAxis axis;
+    axis.setExtent(0, 1000, 500);
+    StageLanes lanes(&axis);
+    lanes.resize(900, lanes.sizeHint().height());
+    lanes.setSpan(64, 564);
+    lanes.setBlocks({{0, "Stage 1", "whole model", 0, 500, true, true}, {1, "Stage 2", "", 500, 1000, false, false}});
+    QSignalSpy clicked(&lanes, &StageLanes::blockClicked);
+    QTest::mouseClick(&lanes, Qt::LeftButton, {}, QPoint(64 + 375, 50)); // three quarters along the axis
+    QCOMPARE(clicked.count(), 1);
+    QCOMPARE(clicked.first().first().toInt(), 1);
+    QCOMPARE(axis.from(), 500.0);
+    QCOMPARE(axis.to(), 1000.0);
+    QTest::mouseClick(&lanes, Qt::LeftButton, {}, QPoint(600, 50)); // right of the axis
+    QCOMPARE(clicked.count(), 1);
+}
+
+void TestWatch::emptyPageSaysWhatWillAppear()
+{
+    TimeAxis axis;
+    WatchPage page(&axis);
+    page.resize(960, 520);
+    QSignalSpy asked(&page, &WatchPage::queryChanged);
+    page.show();
+    RunView run;
+    run.folder = "/runs/a";
+    run.name = "a";
+    page.setRun(run);
+    QTRY_VERIFY(asked.count() > 0);
+    const auto query = asked.last().first().value<PlotQuery>();
+    QCOMPARE(query.tags, std::vector<std::string>{"loss/train"});
+    QVERIFY(query.pixels > 100);
+    QVERIFY(!page.grab().isNull());
+    PlotData data;
+    data.folder = run.folder;
+    data.query = query;
+    data.full1 = 1000;
+    data.curves = {curve(100)};
+    page.setPlotData(data);
+    QCOMPARE(axis.to(), 1000.0);
+    data.folder = "/runs/other"; // late answers of another run are not taken
+    data.full1 = 5;
+    page.setPlotData(data);
+    QCOMPARE(axis.to(), 1000.0);
+}
+
+QTEST_MAIN(TestWatch)
+#include "tst_watch.moc"
