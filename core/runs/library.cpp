@@ -227,9 +227,11 @@ bool Known::readScalarFiles()
                 loss.push_back(point);
     }
     summary.sparkline.clear();
+    summary.loss.reset();
     summary.progress.step = lastEventStep;
     if (!loss.empty()) {
         summary.progress.step = std::max(loss.back().step, lastEventStep);
+        summary.loss = loss.back().value;
         // Even in steps, whatever share of points each attempt gave.
         const auto first = loss.front().step, last = loss.back().step;
         std::size_t from = 0;
@@ -368,6 +370,25 @@ bool Library::scan()
             m_impl->runs.push_back(each.summary);
     }
     return other;
+}
+
+struct SummaryReader::Impl {
+    Known known;
+};
+
+SummaryReader::SummaryReader(fs::path runFolder) : m_impl(new Impl{Known(runFolder)}) {}
+SummaryReader::~SummaryReader() = default;
+SummaryReader::SummaryReader(SummaryReader&&) noexcept = default;
+SummaryReader& SummaryReader::operator=(SummaryReader&&) noexcept = default;
+
+bool SummaryReader::update()
+{
+    return m_impl->known.update();
+}
+
+const RunSummary& SummaryReader::summary() const
+{
+    return m_impl->known.summary;
 }
 
 RunSummary summarize(const fs::path& runFolder)

@@ -24,6 +24,7 @@ struct RunSummary {
     std::string model, dataset, schedule, title; // kinds as in config.json: "unet", "garden", "plain"
     std::optional<double> bestMetric;
     std::string bestMetricName;          // "fd" or "fid"
+    std::optional<double> loss;          // the newest point
     std::vector<float> sparkline;        // loss, at most 48 values
     double created = 0.0, changed = 0.0; // seconds since 1970
     bool damaged = false;
@@ -45,6 +46,22 @@ public:
     const std::vector<RunSummary>& runs() const;
     /// Runs that changed in the last scan, by folder.
     const std::vector<std::filesystem::path>& changed() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> m_impl;
+};
+
+/// Keeps the summary of one run folder up to date. One thread.
+class SummaryReader {
+public:
+    explicit SummaryReader(std::filesystem::path runFolder);
+    ~SummaryReader();
+    SummaryReader(SummaryReader&&) noexcept;
+    SummaryReader& operator=(SummaryReader&&) noexcept;
+    /// True when it changed.
+    bool update();
+    const RunSummary& summary() const;
 
 private:
     struct Impl;

@@ -42,7 +42,8 @@ std::string newRunId()
 
 std::string RunFolder::name() const
 {
-    const auto normal = m_root.lexically_normal();
+    std::error_code ignored;
+    const auto normal = fs::absolute(m_root, ignored).lexically_normal(); // workers know their run as "."
     return normal.has_filename() ? normal.filename().string() : normal.parent_path().filename().string();
 }
 

@@ -64,6 +64,12 @@ bool FolderWatcher::wait(std::stop_token stop, std::chrono::milliseconds longest
     std::uint64_t count;
     while (::read(m_event, &count, sizeof count) > 0) {
     }
+    return take();
+}
+
+bool FolderWatcher::take()
+{
+    m_changed.clear();
     alignas(inotify_event) char buffer[16384];
     for (;;) {
         const ssize_t got = m_inotify >= 0 ? ::read(m_inotify, buffer, sizeof buffer) : -1;

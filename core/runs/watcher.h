@@ -27,6 +27,9 @@ public:
     const std::set<std::filesystem::path>& changed() const { return m_changed; }
     /// Ends the wait. Any thread.
     void wake();
+    /// For a poll loop of one's own: readable when something changed; then take() it. -1 where there is no inotify.
+    int fd() const { return m_inotify; }
+    bool take();
 
 private:
     int m_inotify = -1, m_event = -1;

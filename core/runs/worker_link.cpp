@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/runs/worker_link.h"
 
-#include "core/runs/events.h"
-
 #include <fmt/format.h>
 
 #include <array>
@@ -257,6 +255,11 @@ void WorkerLink::progress(double done, double of, std::string_view what)
 void WorkerLink::result(const Json& result)
 {
     send({{"kind", "result"}, {"result", result}}, false);
+}
+
+void WorkerLink::event(const Event& event)
+{
+    send({{"kind", "event"}, {"event", Json{{"kind", event.kind}, {"time", event.time}, {"fields", event.fields}}}}, false);
 }
 
 } // namespace espalier::runs

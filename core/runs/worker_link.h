@@ -3,11 +3,19 @@
 
 // The worker's end of its supervisor: environment, two pipes of JSON lines, and the promise not to outlive it.
 // Control pipe (supervisor -> worker): {"wish": {…}} | {"cancel": true}; EOF: the supervisor is gone.
-// Status pipe (worker -> supervisor): {"kind": "started" | "step" | "failed" | "end" | "progress" | "result", …}.
+// Status pipe (worker -> supervisor): {"kind": "started" | "step" | "failed" | "end" | "progress" | "event" | "result", …}.
+//
+// How espalier-cli starts it:
+//   espalier-worker train --run .             working folder: the run folder, so that a moved run is followed; one process per rank.
+//                                             Goes on from the newest valid checkpoint if there is one. Sends started, then step … end.
+//   espalier-worker <job> --request FILE      one process; FILE is the job's JSON. Sends progress … result. With "run" in the request it
+//                                             works on a run at rest: its events go through event(), since the supervisor has the pen.
+// Every worker also gets ESPALIER_DEVICE ("cpu", "cuda:1") and LOCAL_WORLD_SIZE. Exit status: exitCode(error), 0 when all went well.
 
 #include "core/base/json.h"
 #include "core/base/result.h"
 #include "core/runs/control.h"
+#include "core/runs/events.h"
 
 #include <atomic>
 #include <chrono>
@@ -30,6 +38,7 @@ inline constexpr const char* kHangSeconds = "ESPALIER_HANG_SECONDS";   // no hea
 inline constexpr const char* kGraceSeconds = "ESPALIER_GRACE_SECONDS"; // between SIGTERM and SIGKILL of workers (5)
 inline constexpr const char* kWorkerBinary = "ESPALIER_WORKER_BINARY";
 inline constexpr const char* kLibrary = "ESPALIER_LIBRARY";
+inline constexpr const char* kDevice = "ESPALIER_DEVICE"; // "cpu" or "cuda:N": where this worker computes
 } // namespace environment
 
 /// Place of this process among the workers of a run: RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT.
@@ -75,6 +84,8 @@ public:
     // Jobs (sample, evaluate, export, bench …): progress at most ten times a second, then one result.
     void progress(double done, double of, std::string_view what);
     void result(const Json& result);
+    /// For the events.jsonl of the run that a job works on. A train worker of rank 0 has its own RunWriter instead.
+    void event(const Event& event);
 
 private:
     void readControl(std::stop_token stop);

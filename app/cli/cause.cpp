@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/cli/cause.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstring>
+#include <sys/wait.h>
+
+namespace espalier::cli {
+
+std::string signalText(int number)
+{
+    const char* name = ::sigabbrev_np(number);
+    const char* meaning = ::sigdescr_np(number);
+    return fmt::format("{}{} ({})", name ? "SIG" : "signal ", name ? name : std::to_string(number), meaning ? meaning : "unknown");
+}
+
+Cause causeOfExit(int rank, int status, bool oomRose, std::string_view tail)
+{
+    Cause cause;
+    cause.rank = rank;
+    cause.error.detail = tail;
+    if (WIFSIGNALED(status)) {
+        const int number = WTERMSIG(status);
+        if (number == SIGKILL && oomRose) {
+            cause.error.code = ErrorCode::Memory;
+            cause.error.message = fmt::format(
+                "The system killed worker {} for lack of memory. Lower training.micro_batch or the number of workers, then resume.", rank);
+        } else {
+            cause.error.code = ErrorCode::Lost;
+            cause.error.message = fmt::format("Worker {} was ended by {}. {}", rank, signalText(number),
+                                              number == SIGKILL || number == SIGTERM
+                                                  ? "Somebody ended it; the run can be resumed."
+                                                  : "That is a fault of the program: see log.txt; the run can be resumed.");
+        }
+        return cause;
+    }
+    const int code = WEXITSTATUS(status);
+    cause.error.code = ErrorCode::Internal;
+    cause.error.message =
+        code == 0 ? fmt::format("Worker {} ended without saying how. See log.txt; the run can be resumed.", rank)
+                  : fmt::format("Worker {} ended with status {} and gave no reason. See log.txt; the run can be resumed.", rank, code);
+    return cause;
+}
+
+} // namespace espalier::cli

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/base/result.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace espalier::cli {
+
+/// Why a worker ended, as a person would say it.
+struct Cause {
+    int rank = -1;
+    Error error; // code, sentence, output tail
+    std::int64_t step = -1;
+    std::string checkpoint;   // what the worker itself named
+    bool consequence = false; // it lost a peer: another worker's end is the reason
+};
+
+/// From the status of waitpid. `oomRose`: the counter rose while it ran. `tail`: what it said last.
+Cause causeOfExit(int rank, int status, bool oomRose, std::string_view tail);
+/// "SIGSEGV (segmentation fault)".
+std::string signalText(int number);
+
+} // namespace espalier::cli

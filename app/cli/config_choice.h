@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/base/json.h"
+#include "core/base/result.h"
+#include "core/config/run_config.h"
+
+#include <string>
+#include <vector>
+
+namespace espalier::cli {
+
+/// What the command line says about a run's configuration.
+struct ConfigChoice {
+    std::string preset, file;             // at most one of them
+    std::vector<std::string> assignments; // "training.steps=80", in order
+    std::string devices;
+
+    bool namesBase() const { return !preset.empty() || !file.empty(); }
+    bool empty() const { return !namesBase() && assignments.empty() && devices.empty(); }
+    /// "demo", or the file's name: what a new run is called after.
+    std::string stem() const;
+};
+
+/// The whole configuration: preset or file (else `base`, the settings of an existing run, else the defaults) with the settings laid over.
+/// Relative paths of data become absolute, since the worker works elsewhere.
+Result<config::RunConfig> resolveConfig(const ConfigChoice& choice, const Json* base = nullptr);
+
+/// Reads "--training.steps=80", "--seed 3" and the like from what was left over on the command line.
+Result<std::vector<std::string>> settingFlags(const std::vector<std::string>& rest);
+
+} // namespace espalier::cli

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "app/cli/console.h"
+#include "app/cli/signals.h"
+#include "core/base/json.h"
+#include "core/base/result.h"
+#include "core/runs/events.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace espalier::cli {
+
+struct Job {
+    std::string name; // "sample", "evaluate", "export", "bench", "dry-run", "inspect"
+    Json request = Json::object();
+    std::string device = "cpu";
+    std::vector<int> inherit;                        // the lock of a run at rest
+    std::function<void(const runs::Event&)> onEvent; // events for that run
+};
+
+/// Hands a job to espalier-worker and waits for its result, showing its progress. The first signal asks it to cancel, the second kills it.
+Result<Json> runJob(const Job& job, Signals& signals, Console& console);
+
+} // namespace espalier::cli

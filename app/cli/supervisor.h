@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "app/cli/cause.h"
+#include "app/cli/child.h"
+#include "app/cli/console.h"
+#include "app/cli/signals.h"
+#include "core/base/log.h"
+#include "core/runs/events.h"
+#include "core/runs/lease.h"
+#include "core/runs/library.h"
+#include "core/runs/lock.h"
+#include "core/runs/run_folder.h"
+#include "core/runs/watcher.h"
+#include "core/runs/worker_link.h"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace espalier::cli {
+
+/// A run folder that is ours: locked, with a living lease and the pen of events.jsonl.
+struct OwnedRun {
+    runs::RunFolder folder;
+    runs::RunLock lock;
+    runs::Lease lease;
+    runs::EventLog events;
+
+    /// Waits up to ten seconds for the lock (less when asked to stop).
+    static Result<OwnedRun> take(const runs::RunFolder& folder, Signals& signals);
+};
+
+struct SupervisorPlan {
+    std::filesystem::path worker;
+    std::vector<std::string> devices;  // one worker each: "cpu", "cuda:0"
+    std::optional<runs::Ranks> placed; // under torchrun: the place of the one worker
+};
+
+/// Trains a run: one worker per device, wishes relayed, the end told. Everything in one thread, which must be the main thread.
+class Supervisor {
+public:
+    /// `run` is missing for ranks other than 0 under torchrun: they write nothing.
+    Supervisor(runs::RunFolder folder, std::optional<OwnedRun> run, SupervisorPlan plan, Signals& signals, Console& console);
+
+    /// The state in which the run came to rest, or what went wrong (already written into the run).
+    Result<runs::RunState> train();
+
+private:
+    using Clock = std::chrono::steady_clock;
+    struct Worker {
+        Child child;
+        int rank = 0;
+        std::string device, tail;
+        Clock::time_point lastWord{};
+        std::optional<runs::EndedHow> end;
+        bool failed = false;
+    };
+
+    Result<Done> spawnAll();
+    void loop();
+    void wait();
+    void hear(Worker& worker, const Json& line);
+    void hearOutput(Worker& worker, std::string_view line);
+    void hearExit(Worker& worker);
+    void relayWishes();
+    void refuseLateWishes();
+    void obeySignals();
+    void watchClock();
+    void beat();
+    void failedBy(Cause cause);
+    void endAll(Clock::time_point now);
+    void killAll();
+    bool anyRunning() const;
+    Worker* rankZero();
+    Result<runs::RunState> tellEnd();
+    Result<runs::RunState> tellFailure();
+    void showProgress();
+    void log(LogLevel level, std::string_view text);
+    template <class T>
+    void write(const T& what);
+
+    runs::RunFolder m_folder;
+    std::optional<OwnedRun> m_run;
+    SupervisorPlan m_plan;
+    Signals& m_signals;
+    Console& m_console;
+    runs::FolderWatcher m_watcher;
+    runs::SummaryReader m_summary;
+    std::vector<Worker> m_workers;
+    std::vector<Cause> m_causes;
+    std::optional<Error> m_writeError;
+    std::uint64_t m_oomBefore = 0;
+    std::int64_t m_step = -1;
+    std::string m_doing;
+    int m_signalsObeyed = 0, m_logFd = -1;
+    bool m_now = false; // a second signal: end at once
+    std::chrono::seconds m_hang{600}, m_grace{5};
+    Clock::time_point m_lastBeat{}, m_lastWishes{}, m_lastProgress{};
+    std::optional<Clock::time_point> m_ending, m_terminated, m_firstEnd;
+};
+
+} // namespace espalier::cli

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+// Speaks the worker's side of the protocol with the real RunWriter and WorkerLink, and trains nothing. For tests of supervisor and window.
+//
+// A step costs FAKE_STEP_MS (5). FAKE_CRASH_AT=N: ends by FAKE_CRASH (abort, segv, exit, fail, usage, quiet) at step N, on rank
+// FAKE_RANK (0). FAKE_HANG_AT=N: stands still there. FAKE_SAVE_MS: what a checkpoint costs. FAKE_DEAF: never answers wishes.
+#include "core/base/files.h"
+#include "core/config/config.h"
+#include "core/runs/retention.h"
+#include "core/runs/run_writer.h"
+#include "core/runs/worker_link.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+namespace {
+
+using namespace espalier;
+using namespace espalier::runs;
+namespace fs = std::filesystem;
+
+std::int64_t setting(const char* name, std::int64_t otherwise)
+{
+    const char* text = std::getenv(name);
+    return text && *text ? std::strtoll(text, nullptr, 10) : otherwise;
+}
+
+std::string setting(const char* name)
+{
+    const char* text = std::getenv(name);
+    return text ? text : "";
+}
+
+void rest(std::int64_t ms)
+{
+    if (ms > 0)
+        std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+}
+
+/// A chain of numbers over the steps: after any number of kills and resumes it must be that of an undisturbed run.
+std::uint64_t train(std::uint64_t state, std::int64_t step)
+{
+    state ^= static_cast<std::uint64_t>(step) * 0x9E3779B97F4A7C15ull;
+    state *= 0xBF58476D1CE4E5B9ull;
+    return state ^ (state >> 29);
+}
+
+class FakeTraining {
+public:
+    FakeTraining(WorkerLink& link, const Ranks& ranks, config::RunConfig config)
+        : m_link(link), m_ranks(ranks), m_config(std::move(config)), m_folder(".")
+    {
+    }
+
+    int run()
+    {
+        std::int64_t step = 0;
+        for (const auto& each : storedCheckpoints(m_folder)) {
+            const auto text = readFile(m_folder.checkpointFolder(each.step) / "state.txt", 1 << 10);
+            if (text && text->size() == 20) { // a whole one
+                step = each.step;
+                m_state = std::strtoull(text->c_str(), nullptr, 10);
+            }
+        }
+        if (m_ranks.rank == 0) {
+            auto writer = RunWriter::open(m_folder, step);
+            if (!writer)
+                return fail(writer.error(), step);
+            m_writer = std::move(*writer);
+            m_writer->write(
+                Started{m_writer->attempt(), step, m_ranks.worldSize, setting(environment::kDevice), m_config.training.steps, 0, 0.0});
+            m_writer->write(StageStarted{0, "whole", 0});
+            m_writer->state(RunState::Training);
+        }
+        m_link.started({{"from_step", step}});
+        std::puts("fake worker began");
+        std::fflush(stdout);
+        while (step < m_config.training.steps) {
+            if (const auto how = obeyWishes(step))
+                return end(*how, step);
+            misbehave(step + 1);
+            ++step;
+            m_state = train(m_state, step);
+            rest(setting("FAKE_STEP_MS", 5));
+            m_link.heartbeat(step);
+            if (!m_writer)
+                continue;
+            m_writer->scalar(tags::kLoss, step, 1.0 / std::sqrt(static_cast<double>(step)));
+            m_writer->scalar(tags::kImages, step, static_cast<double>(step * m_config.training.batchSize));
+            if (m_config.checkpoints.every > 0 && step % m_config.checkpoints.every == 0)
+                save(step, "interval");
+            if (const auto error = m_writer->firstError())
+                return fail(*error, step);
+        }
+        return end(EndedHow::Finished, step);
+    }
+
+private:
+    int fail(const Error& error, std::int64_t step)
+    {
+        m_link.failed(error, step, m_lastSaved);
+        return exitCode(error);
+    }
+
+    int end(EndedHow how, std::int64_t step)
+    {
+        if (m_writer) {
+            m_writer->state(how == EndedHow::Paused ? RunState::Pausing : how == EndedHow::Stopped ? RunState::Stopping : RunState::Saving);
+            save(step, how == EndedHow::Finished ? "finish" : how == EndedHow::Paused ? "pause" : "stop");
+            for (const auto& wish : m_ending)
+                m_writer->write(WishAnswered{wish.id, std::string(wishText(wish.kind)), "Saved.", true, step});
+            if (const auto flushed = m_writer->flush(); !flushed)
+                return fail(flushed.error(), step);
+        }
+        m_link.end(how, step);
+        return 0;
+    }
+
+    std::optional<EndedHow> obeyWishes(std::int64_t step)
+    {
+        // Real ranks agree by a control word; here the others see the end by rank 0's file.
+        if (m_ranks.rank != 0)
+            return fs::exists("fake-end") ? std::optional(EndedHow::Stopped) : std::nullopt;
+        if (!setting("FAKE_DEAF").empty())
+            return std::nullopt;
+        for (const auto& wish : m_link.takeWishes()) {
+            if (wish.kind == WishKind::Pause || wish.kind == WishKind::Stop) {
+                m_ending.push_back(wish);
+                (void)writeFileAtomically("fake-end", "");
+                return wish.kind == WishKind::Pause ? EndedHow::Paused : EndedHow::Stopped;
+            }
+            if (wish.kind == WishKind::Checkpoint) {
+                save(step, "wish");
+            } else if (wish.kind == WishKind::Sample) {
+                const auto folder = m_folder.samplesFolder(0, step);
+                fs::create_directories(folder);
+                (void)writeFileAtomically(folder / "ema.png", "not really a picture");
+                m_writer->write(
+                    SamplesDrawn{step, 0, "ema", m_folder.relative(folder), m_folder.relative(folder / "ema.png"), 4, 2, {}, 0.0});
+            } else {
+                Evaluated evaluated;
+                evaluated.step = step;
+                evaluated.metric = "fd";
+                evaluated.weights = "ema";
+                evaluated.value = 100.0 / static_cast<double>(step + 1);
+                m_writer->write(evaluated);
+            }
+            m_writer->write(WishAnswered{wish.id, std::string(wishText(wish.kind)), "Done.", true, step});
+        }
+        return std::nullopt;
+    }
+
+    void save(std::int64_t step, const std::string& because)
+    {
+        const auto folder = m_folder.checkpointFolder(step);
+        const auto beside = m_folder.checkpointsFolder() / fmt::format(".{}.part", stepName(step));
+        const auto before = setting("FAKE_SAVE_MS", 0);
+        if (fs::exists(folder))
+            return;
+        fs::remove_all(beside);
+        fs::create_directories(beside);
+        (void)writeFileAtomically(beside / "state.txt", fmt::format("{:020}", m_state));
+        rest(before);
+        (void)writeFileAtomically(beside / "manifest.json", R"({"files": {"state.txt": 20}})");
+        std::error_code error;
+        fs::rename(beside, folder, error);
+        m_lastSaved = m_folder.relative(folder);
+        m_writer->write(CheckpointWritten{step, 0, m_lastSaved, 20, because});
+        for (const auto gone : checkpointsToRemove(m_config.checkpoints, storedCheckpoints(m_folder))) {
+            fs::remove_all(m_folder.checkpointFolder(gone));
+            m_writer->write(CheckpointRemoved{gone, m_folder.relative(m_folder.checkpointFolder(gone)), "retention"});
+        }
+    }
+
+    void misbehave(std::int64_t step)
+    {
+        if (m_ranks.rank != setting("FAKE_RANK", 0))
+            return;
+        if (step == setting("FAKE_HANG_AT", -1))
+            for (;;)
+                rest(1000);
+        if (step != setting("FAKE_CRASH_AT", -1))
+            return;
+        std::fprintf(stderr, "about to misbehave at step %lld\n", static_cast<long long>(step));
+        const auto how = setting("FAKE_CRASH");
+        if (how == "segv")
+            ::raise(SIGSEGV);
+        if (how == "exit")
+            std::_Exit(3);
+        if (how == "quiet")
+            std::_Exit(0);
+        if (how == "fail")
+            std::_Exit(fail({ErrorCode::NotFinite, "The loss was not finite for 5 steps.", "step 7"}, step));
+        if (how == "usage")
+            std::_Exit(fail({ErrorCode::Usage, "devices: there is no GPU 9.", ""}, step));
+        std::abort();
+    }
+
+    WorkerLink& m_link;
+    Ranks m_ranks;
+    config::RunConfig m_config;
+    RunFolder m_folder;
+    std::unique_ptr<RunWriter> m_writer;
+    std::uint64_t m_state = 1;
+    std::string m_lastSaved;
+    std::vector<Wish> m_ending;
+};
+
+int job(WorkerLink& link, const std::string& name, const char* file)
+{
+    const auto text = readFile(file, 1 << 20);
+    const auto request = text ? Json::parse(*text, nullptr, false) : Json();
+    if (!request.is_object()) {
+        link.failed({ErrorCode::Usage, "The request cannot be read.", ""});
+        return 2;
+    }
+    const auto parts = setting("FAKE_PARTS", 3);
+    for (std::int64_t i = 0; i < parts; ++i) {
+        if (link.stopRequested()) {
+            link.failed({ErrorCode::Cancelled, "Cancelled.", ""});
+            return 1;
+        }
+        link.progress(static_cast<double>(i + 1), static_cast<double>(parts), name);
+        rest(setting("FAKE_STEP_MS", 5));
+    }
+    if (!setting("FAKE_CRASH").empty()) {
+        std::fputs("the job broke\n", stderr);
+        return 1;
+    }
+    if (request.contains("run"))
+        link.event(makeEvent(SamplesDrawn{7, 0, "ema", "samples/x", "samples/x/ema.png", 1, 1, {}, 0.0}));
+    link.result({{"job", name}, {"request", request}, {"images_per_s", 10.0}, {"step_s", 0.1}});
+    return 0;
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    WorkerLink link;
+    if (argc == 4 && std::strcmp(argv[1], "train") == 0) {
+        const auto ranks = ranksFromEnvironment();
+        const auto text = readFile("config.json", 1 << 24);
+        auto config = text ? config::readDocument(Json::parse(*text, nullptr, false)) : Result<config::RunConfig>(text.error());
+        const auto error = !ranks ? ranks.error() : !config ? config.error() : Error{};
+        if (!ranks || !config) {
+            link.failed(error);
+            return exitCode(error);
+        }
+        if (ranks->rank == 0) {
+            std::error_code ignored;
+            std::filesystem::remove("fake-end", ignored);
+        }
+        return FakeTraining(link, *ranks, std::move(*config)).run();
+    }
+    if (argc == 4 && std::strcmp(argv[2], "--request") == 0)
+        return job(link, argv[1], argv[3]);
+    std::fputs("usage: fake_worker train --run . | <job> --request FILE\n", stderr);
+    return 2;
+}
