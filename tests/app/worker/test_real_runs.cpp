@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/app/worker/real_run.h"
+
+namespace espalier {
+
+TEST_F(RealRuns, TrainPauseResumeAndEqualAnUndisturbedRun)
+{
+    const RunFolder straight(m_folder / "straight"), paused(m_folder / "paused");
+    const auto done = call(trainInto(straight));
+    ASSERT_EQ(done.status, 0) << done.err;
+    EXPECT_EQ(stateOf(straight), runs::RunState::Finished);
+    EXPECT_TRUE(fs::exists(straight.samplesFolder(0, 30) / "ema.png"));
+    EXPECT_TRUE(fs::exists(straight.planFile()));
+    EXPECT_EQ(call(trainInto(straight)).status, 0); // finished: nothing to do
+
+    {
+        CliProcess process(trainInto(paused), {}, m_folder / "start");
+        ASSERT_TRUE(passes(paused, 13)) << process.err();
+        ASSERT_TRUE(runs::sendWish(paused, runs::WishKind::Pause));
+        EXPECT_EQ(process.wait(60s), 0);
+    }
+    EXPECT_EQ(stateOf(paused), runs::RunState::Paused);
+    EXPECT_LT(runs::storedCheckpoints(paused).back().step, 60);
+    const auto resumed = call(trainInto(paused));
+    ASSERT_EQ(resumed.status, 0) << resumed.err;
+    EXPECT_EQ(shardsOf(straight, 60), shardsOf(paused, 60));
+    EXPECT_FALSE(shardsOf(straight, 60).is_null());
+}
+
+TEST_F(RealRuns, GrantWishesWhileTraining)
+{
+    const RunFolder run(m_folder / "wishes");
+    CliProcess process(trainInto(run, {"--set", "training.steps=100000"}), {}, m_folder / "start");
+    ASSERT_TRUE(passes(run, 3)) << process.err();
+    for (const auto kind : {runs::WishKind::Checkpoint, runs::WishKind::Sample, runs::WishKind::Evaluate}) {
+        const auto id = runs::sendWish(run, kind);
+        ASSERT_TRUE(id);
+        runs::RunFollower follower(run.root());
+        EXPECT_TRUE(eventually(
+            [&] {
+                for (const auto& event : follower.poll().events)
+                    if (const auto answer = runs::WishAnswered::from(event); answer && answer->id == *id)
+                        return answer->granted;
+                return false;
+            },
+            60s))
+            << runs::wishText(kind) << process.err();
+    }
+    runs::RunFollower follower(run.root());
+    follower.poll();
+    ASSERT_FALSE(follower.evaluations().empty());
+    EXPECT_TRUE(follower.evaluations().back().evaluated.extra.contains("nearest_median"));
+    process.signal(SIGTERM); // one signal: a clean stop
+    EXPECT_EQ(process.wait(60s), 0) << process.err();
+    EXPECT_EQ(stateOf(run), runs::RunState::Stopped);
+    expectAllReadable(run);
+}
+
+TEST_F(RealRuns, TwoRanksTrainUnderOneSupervisor)
+{
+    const RunFolder run(m_folder / "ranks"), again(m_folder / "again");
+    const std::vector<std::string> two{"--devices", "cpu:2", "--set", "training.steps=12", "--set", "samples.every=0"};
+    const auto done = call(trainInto(run, two));
+    ASSERT_EQ(done.status, 0) << done.err;
+    const auto once = call(trainInto(again, {"--devices", "cpu:2", "--set", "training.steps=7", "--set", "samples.every=0"}));
+    ASSERT_EQ(once.status, 0) << once.err;
+    const auto longer = call(trainInto(again, two)); // a longer length may change
+    ASSERT_EQ(longer.status, 0) << longer.err;
+    EXPECT_EQ(shardsOf(run, 12), shardsOf(again, 12));
+}
+
+TEST_F(RealRuns, DryRunBuildsAndTakesAStepButMakesNothing)
+{
+    const RunFolder run(m_folder / "dry");
+    const auto done = call(trainInto(run, {"--dry-run", "--json"}));
+    ASSERT_EQ(done.status, 0) << done.err;
+    EXPECT_FALSE(fs::exists(run.root()));
+}
+
+TEST_F(RealRuns, SurviveFiveKillsBitForBit)
+{
+    killAtRandomMoments(5, 3);
+}
+
+} // namespace espalier
