@@ -365,7 +365,7 @@ void ConfigurationPage::setComparable(const std::vector<Comparable>& others)
 {
     const QString chosen = m_compare->currentData().toString();
     m_compare->clear();
-    m_compare->addItem(tr("Compare with …"));
+    m_compare->addItem(tr("Compare with…"));
     m_compare->addItem(tr("Defaults"), QStringLiteral("defaults"));
     for (const config::Preset& preset : config::presets())
         m_compare->addItem(QString::fromStdString(preset.title), QStringLiteral("preset:") + QString::fromStdString(preset.id));

@@ -128,7 +128,7 @@ void GridView::paintEvent(QPaintEvent*)
     if (m_image.isNull()) {
         painter.setPen(m_problem.isEmpty() ? t.dim : t.failure);
         painter.drawText(rect().adjusted(16, 16, -16, -16), Qt::AlignCenter | Qt::TextWordWrap,
-                         m_problem.isEmpty() ? tr("Reading …") : m_problem);
+                         m_problem.isEmpty() ? tr("Reading…") : m_problem);
         return;
     }
     const QRectF target = pictureRect();

@@ -180,10 +180,10 @@ QWidget* SamplesPage::buildHeader()
     m_export->setPopupMode(QToolButton::InstantPopup);
     m_exportMenu = new QMenu(m_export);
     m_exportMenu->setToolTipsVisible(true);
-    const std::pair<const char*, QString> entries[] = {{"grid", tr("This grid as PNG …")},
-                                                       {"strip", tr("This cell through time as one PNG …")},
-                                                       {"cells", tr("This cell through time, a PNG for each step …")},
-                                                       {"all", tr("All grids shown into a folder …")}};
+    const std::pair<const char*, QString> entries[] = {{"grid", tr("This grid as PNG…")},
+                                                       {"strip", tr("This cell through time as one PNG…")},
+                                                       {"cells", tr("This cell through time, a PNG for each step…")},
+                                                       {"all", tr("All grids shown into a folder…")}};
     for (const auto& [what, title] : entries) {
         QAction* action = m_exportMenu->addAction(title);
         action->setObjectName(QStringLiteral("export.") + QLatin1String(what));

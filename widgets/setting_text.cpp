@@ -3,6 +3,7 @@
 
 #include "core/base/text.h"
 
+#include <QCoreApplication>
 #include <QRegularExpression>
 
 #include <cmath>
@@ -94,7 +95,11 @@ std::string sectionOf(std::string_view path)
 QString settingTitle(std::string_view path)
 {
     const auto steps = pathSteps(path);
-    return steps.empty() ? QString() : titleOf(steps.back().key);
+    if (steps.empty())
+        return {};
+    if (steps.back().key == "kind" && steps.size() > 1) // "Kind" alone says nothing outside of its section
+        return QCoreApplication::translate("settings", "%1 kind").arg(titleOf(steps[steps.size() - 2].key));
+    return titleOf(steps.back().key);
 }
 
 QString sectionTitle(std::string_view section)

@@ -88,6 +88,9 @@ QTableView::item:hover, QTreeView::item:hover { background: %hover%; }
 QTableView::item:selected, QTreeView::item:selected { background: %selection%; color: %text%; }
 QHeaderView { background: transparent; }
 QHeaderView::section { background: transparent; color: %dim%; border: none; border-bottom: 1px solid %line%; padding: 6px 8px; font-weight: 600; }
+QHeaderView::up-arrow { image: url(:/icons/chevron-up-grey.svg); }
+QHeaderView::down-arrow { image: url(:/icons/chevron-down-grey.svg); }
+QHeaderView::up-arrow, QHeaderView::down-arrow { width: 8px; height: 8px; subcontrol-origin: padding; subcontrol-position: top center; top: -2px; }
 QTableCornerButton::section { background: transparent; border: none; }
 
 QMenu { background: %card%; color: %text%; border: 1px solid %line%; padding: 5px; }

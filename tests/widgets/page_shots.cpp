@@ -4,6 +4,11 @@
 #include "tests/widgets/page_fixtures.h"
 #include "widgets/configuration_form.h"
 #include "widgets/configuration_page.h"
+#include "widgets/checkpoints_page.h"
+#include "widgets/evaluation_page.h"
+#include "widgets/export_dialog.h"
+#include "widgets/log_page.h"
+#include "widgets/sample_dialog.h"
 #include "widgets/samples_page.h"
 #include "widgets/theme.h"
 
@@ -108,11 +113,77 @@ std::unique_ptr<QWidget> noSamples()
     return page;
 }
 
+std::unique_ptr<QWidget> evaluationPage()
+{
+    auto page = std::make_unique<EvaluationPage>();
+    page->setEvaluations(fixtures::evaluations(12));
+    return page;
+}
+
+std::unique_ptr<QWidget> checkpointsPage()
+{
+    auto page = std::make_unique<CheckpointsPage>();
+    page->setCheckpoints(fixtures::checkpoints(9), {});
+    page->setCheck(9000, {CheckpointCheck::Good, {}});
+    page->setCheck(8000, {CheckpointCheck::Damaged, QStringLiteral("model.safetensors is 12 bytes short.")});
+    return page;
+}
+
+std::unique_ptr<QWidget> logPage()
+{
+    auto page = std::make_unique<LogPage>();
+    std::vector<LogLine> lines;
+    for (int i = 0; i < 14; ++i)
+        lines.push_back({1795465812.0 + 31 * i,
+                         i % 6 == 5   ? LogLevel::Warning
+                         : i % 4 == 3 ? LogLevel::Debug
+                                      : LogLevel::Info,
+                         i % 6 == 5   ? QStringLiteral("2 images could not be decoded and are skipped; the first is cat/0017.jpg")
+                         : i % 4 == 3 ? QStringLiteral("loader: 4 batches ahead")
+                         : i % 2      ? QStringLiteral("Checkpoint of step %1 saved").arg(1000 * i)
+                                      : QStringLiteral("Grid of 36 images drawn with EMA 0.9999 in 4.2 s"),
+                         {}});
+    lines.push_back(
+        {1795466812.0, LogLevel::Error, QStringLiteral("Worker 1 was killed at step 12 400: out of memory"), explainFailure("memory")});
+    lines.push_back({1795466815.0, LogLevel::Info, QStringLiteral("Attempt 2 goes on from step 12 000"), {}});
+    page->append(lines);
+    return page;
+}
+
+/// A dialog as a child, so that it can be drawn into the page's place.
+template <class T>
+std::unique_ptr<QWidget> asWidget(std::unique_ptr<T> dialog)
+{
+    dialog->setWindowFlags(Qt::Widget);
+    return dialog;
+}
+
+std::unique_ptr<QWidget> sampleDialog()
+{
+    return asWidget(std::make_unique<SampleDialog>(Json::object(), 12000));
+}
+
+std::unique_ptr<QWidget> evaluateDialog()
+{
+    auto dialog = std::make_unique<EvaluateDialog>(Json{{"evaluation", {{"metric", "fid"}}}}, -1);
+    return asWidget(std::move(dialog));
+}
+
+std::unique_ptr<QWidget> exportDialog()
+{
+    return asWidget(std::make_unique<ExportDialog>(QStringLiteral("garden-1"), std::vector<std::int64_t>{1000, 2000}, 2000,
+                                                   std::vector<double>{0.9999}, QStringLiteral("~/exports")));
+}
+
 const std::vector<Page>& pages()
 {
-    static const std::vector<Page> all{{"configuration-new", newRun}, {"configuration-wrong", wrongRun}, {"configuration-run", oldRun},
-                                       {"samples-grid", sampleGrids}, {"samples-pair", samplePair},      {"samples-cell", sampleCell},
-                                       {"samples-empty", noSamples}};
+    static const std::vector<Page> all{{"configuration-new", newRun},    {"configuration-wrong", wrongRun},
+                                       {"configuration-run", oldRun},    {"samples-grid", sampleGrids},
+                                       {"samples-pair", samplePair},     {"samples-cell", sampleCell},
+                                       {"samples-empty", noSamples},     {"evaluation", evaluationPage},
+                                       {"checkpoints", checkpointsPage}, {"log", logPage},
+                                       {"dialog-sample", sampleDialog},  {"dialog-evaluate", evaluateDialog},
+                                       {"dialog-export", exportDialog}};
     return all;
 }
 
@@ -139,7 +210,10 @@ int main(int argc, char** argv)
                                                                               qEnvironmentVariable("PAGE_SIZE").section('x', 1, 1).toInt())
                                                                       : QSize(1008, 560);
             frame.resize(size);
-            shown->setGeometry(QRect(QPoint(), size).adjusted(16, 12, -16, -12));
+            QRect place = QRect(QPoint(), size).adjusted(16, 12, -16, -12);
+            if (page.name.startsWith(QLatin1String("dialog")))
+                place.setSize(shown->sizeHint().expandedTo(QSize(560, 0)));
+            shown->setGeometry(place);
             frame.show();
             QTest::qWait(400);
             frame.grab().save(folder.filePath(page.name + (scheme == Scheme::Dark ? "-dark.png" : "-light.png")));

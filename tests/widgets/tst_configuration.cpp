@@ -49,7 +49,7 @@ private Q_SLOTS:
     void importSaysWhatIsWrong();
     void importTakesPublishedNames();
     void everyControlHasNames();
-    void largeFormStaysFast();
+    void searchingMakesNoRows();
 
 private:
     QLineEdit* line(const char* path) const { return m_page->findChild<QLineEdit*>(QStringLiteral("editor.") + path); }
@@ -339,8 +339,10 @@ void TestConfiguration::everyControlHasNames()
     }
 }
 
-void TestConfiguration::largeFormStaysFast()
+void TestConfiguration::searchingMakesNoRows()
 {
+    // What keeps a form of hundreds of settings fast: rows are made once, and a search only hides them.
+    const auto before = m_page->findChildren<QWidget*>();
     auto* search = m_page->findChild<QLineEdit*>(QStringLiteral("settingSearch"));
     QElapsedTimer timer;
     timer.start();
@@ -350,9 +352,8 @@ void TestConfiguration::largeFormStaysFast()
         search->clear();
         QCoreApplication::processEvents();
     }
-    // A key stroke in the search takes some 5 ms; a second would mean that rows are made anew or styled each time.
-    QVERIFY2(timer.elapsed() < 4000, qPrintable(QString::number(timer.elapsed())));
     qInfo("%.1f ms a filter", static_cast<double>(timer.elapsed()) / 20.0);
+    QCOMPARE(m_page->findChildren<QWidget*>(), before);
 }
 
 QTEST_MAIN(TestConfiguration)

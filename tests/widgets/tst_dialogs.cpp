@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/export_dialog.h"
+#include "widgets/sample_dialog.h"
+#include "widgets/setting_row.h"
+#include "widgets/theme.h"
+
+#include <QApplication>
+#include <QComboBox>
+#include <QLabel>
+#include <QLineEdit>
+#include <QPushButton>
+#include <QSignalSpy>
+#include <QTest>
+
+using namespace espalier;
+using namespace espalier::widgets;
+
+class TestDialogs : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void initTestCase() { applyTheme(*qApp, Scheme::Light); }
+    void sampleStartsFromTheRunAndChecks();
+    void samplerStepsHideForAncestralSampling();
+    void evaluateRefusesFidWithItsReason();
+    void requestsBecomeWishesAndArguments();
+    void exportNamesItsFile();
+    void exportWithoutCheckpointsSaysSo();
+
+private:
+    static QPushButton* accept(QDialog& dialog) { return dialog.findChild<QPushButton*>(QStringLiteral("dialogAccept")); }
+    static QLineEdit* line(QDialog& dialog, const char* path) { return dialog.findChild<QLineEdit*>(QStringLiteral("editor.") + path); }
+    static void choose(QDialog& dialog, const char* path, const char* value)
+    {
+        auto* box = dialog.findChild<QComboBox*>(QStringLiteral("editor.") + path);
+        box->setCurrentIndex(box->findText(QString::fromLatin1(value)));
+        Q_EMIT box->textActivated(box->currentText());
+    }
+};
+
+void TestDialogs::sampleStartsFromTheRunAndChecks()
+{
+    SampleDialog dialog(Json{{"samples", {{"count", 16}, {"sampler", {{"steps", 25}}}}}}, -1);
+    dialog.show();
+    QVERIFY(QTest::qWaitForWindowExposed(&dialog));
+    QCOMPARE(dialog.request().count, 16);
+    QCOMPARE(dialog.request().sampler.steps, 25);
+    line(dialog, "samples.count")->selectAll();
+    QTest::keyClicks(line(dialog, "samples.count"), QStringLiteral("0"));
+    QVERIFY(!accept(dialog)->isEnabled());
+    QVERIFY(accept(dialog)->toolTip().contains(QStringLiteral("samples.count")));
+    QSignalSpy accepted(&dialog, &QDialog::accepted);
+    dialog.accept();
+    QCOMPARE(accepted.size(), 0);
+    line(dialog, "samples.count")->selectAll();
+    QTest::keyClicks(line(dialog, "samples.count"), QStringLiteral("9"));
+    line(dialog, "samples.sampler.steps")->selectAll();
+    QTest::keyClicks(line(dialog, "samples.sampler.steps"), QStringLiteral("5000"));
+    QVERIFY(!accept(dialog)->isEnabled()); // more than the noise levels there are
+    line(dialog, "samples.sampler.steps")->selectAll();
+    QTest::keyClicks(line(dialog, "samples.sampler.steps"), QStringLiteral("20"));
+    QTest::mouseClick(accept(dialog), Qt::LeftButton);
+    QCOMPARE(accepted.size(), 1);
+    QCOMPARE(dialog.request().count, 9);
+    QCOMPARE(dialog.request().sampler.steps, 20);
+}
+
+void TestDialogs::samplerStepsHideForAncestralSampling()
+{
+    SampleDialog dialog(Json::object(), 4000);
+    dialog.show();
+    QVERIFY(dialog.windowTitle().contains(QStringLiteral("4")));
+    QVERIFY(line(dialog, "samples.sampler.steps")->isVisible());
+    choose(dialog, "samples.sampler.kind", "ddpm");
+    QVERIFY(!line(dialog, "samples.sampler.steps")->isVisible());
+    QCOMPARE(dialog.request().step, 4000);
+    QCOMPARE(dialog.request().sampler.kind, QStringLiteral("ddpm"));
+}
+
+void TestDialogs::evaluateRefusesFidWithItsReason()
+{
+    EvaluateDialog dialog(Json::object(), -1);
+    dialog.show();
+    QVERIFY(accept(dialog)->isEnabled());
+    choose(dialog, "evaluation.metric", "fid");
+    QVERIFY(!accept(dialog)->isEnabled());
+    QVERIFY(dialog.findChild<QLabel*>(QStringLiteral("dialogReason"))->text().contains(QStringLiteral("Inception")) ||
+            accept(dialog)->toolTip().contains(QStringLiteral("features")));
+    choose(dialog, "evaluation.metric", "fd");
+    QVERIFY(accept(dialog)->isEnabled());
+    dialog.setBlocked(QStringLiteral("The run has no checkpoint."));
+    QVERIFY(!accept(dialog)->isEnabled());
+}
+
+void TestDialogs::requestsBecomeWishesAndArguments()
+{
+    SampleRequest sample;
+    sample.count = 64;
+    const Json wish = sample.wishOptions();
+    Json whole = Json{{"samples", wish}};
+    QVERIFY(config::validate(config::merge(completed(Json{{"training", {{"steps", 1}}}}), whole)).empty()); // names that the trainer knows
+    QVERIFY(sample.arguments().join(' ').contains(QStringLiteral("--num 64")));
+    EvaluateRequest evaluate;
+    QVERIFY(config::validate(config::merge(completed(Json{{"training", {{"steps", 1}}}}), Json{{"evaluation", evaluate.wishOptions()}}))
+                .empty());
+    QVERIFY(evaluate.arguments().join(' ').contains(QStringLiteral("--features random")));
+    sample.sampler.kind = QStringLiteral("ddpm");
+    QVERIFY(!sample.arguments().contains(QStringLiteral("--steps")));
+}
+
+void TestDialogs::exportNamesItsFile()
+{
+    ExportDialog dialog(QStringLiteral("garden-1"), {1000, 2000, 3000}, 2000, {0.9999, 0.999}, QStringLiteral("/tmp"));
+    dialog.show();
+    QCOMPARE(dialog.request().step, 2000);
+    QCOMPARE(dialog.request().weights, QStringLiteral("ema:0.9999"));
+    QCOMPARE(dialog.request().file, QStringLiteral("/tmp/garden-1-step-2000-ema.safetensors"));
+    auto* weights = dialog.findChild<QComboBox*>(QStringLiteral("exportWeights"));
+    weights->setCurrentIndex(weights->count() - 1);
+    QCOMPARE(dialog.request().file, QStringLiteral("/tmp/garden-1-step-2000-raw.safetensors"));
+    auto* file = dialog.findChild<QLineEdit*>(QStringLiteral("exportFile"));
+    file->selectAll();
+    QTest::keyClicks(file, QStringLiteral("mine.safetensors"));
+    weights->setCurrentIndex(0);
+    QCOMPARE(dialog.request().file, QStringLiteral("mine.safetensors")); // what was typed stays
+    file->selectAll();
+    QTest::keyClick(file, Qt::Key_Delete);
+    QVERIFY(!accept(dialog)->isEnabled());
+}
+
+void TestDialogs::exportWithoutCheckpointsSaysSo()
+{
+    ExportDialog dialog(QStringLiteral("garden-1"), {}, -1, {0.9999}, QStringLiteral("/tmp"));
+    dialog.show();
+    QVERIFY(!accept(dialog)->isEnabled());
+    QVERIFY(!accept(dialog)->toolTip().isEmpty());
+}
+
+QTEST_MAIN(TestDialogs)
+#include "tst_dialogs.moc"

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/evaluation_page.h"
+
+#include "widgets/card.h"
+#include "widgets/evaluation_model.h"
+#include "widgets/page_parts.h"
+#include "widgets/plot_view.h"
+#include "widgets/table_parts.h"
+#include "widgets/theme.h"
+#include "widgets/time_axis.h"
+
+#include <QClipboard>
+#include <QGuiApplication>
+#include <QHeaderView>
+#include <QPushButton>
+#include <QSortFilterProxyModel>
+#include <QStackedWidget>
+#include <QTableView>
+#include <QToolButton>
+#include <QVBoxLayout>
+
+#include <algorithm>
+#include <cmath>
+
+namespace espalier::widgets {
+
+EvaluationPage::EvaluationPage(QWidget* parent)
+    : QWidget(parent), m_model(new EvaluationModel(this)), m_sorted(new QSortFilterProxyModel(this))
+{
+    setObjectName(QStringLiteral("evaluationPage"));
+    setAccessibleName(tr("Evaluation"));
+    m_sorted->setSourceModel(m_model);
+    m_sorted->setSortRole(kRawRole);
+    buildLayout();
+    connectSignals();
+    setEvaluatePossible(QString());
+    setEvaluations({});
+}
+
+void EvaluationPage::buildLayout()
+{
+    m_axis = new TimeAxis(this);
+    m_plotCard = new Card(tr("Distance over the steps"), this);
+    m_plot = new PlotView(m_axis, m_plotCard);
+    m_plot->setObjectName(QStringLiteral("evaluationPlot"));
+    m_plot->setAccessibleName(tr("Distances over the steps"));
+    m_plot->setMinimumHeight(140);
+    m_plotCard->body()->addWidget(m_plot, 1);
+
+    auto* tableCard = new Card(tr("Evaluations"), this);
+    tableCard->layout()->setContentsMargins(1, 10, 1, 4); // rows reach from hairline to hairline
+    tableCard->header()->setContentsMargins(12, 0, 12, 0);
+    m_copy = headerButton(QStringLiteral("copyCsv"), tr("Copy as CSV"), QStringLiteral("copy"), tableCard);
+    m_copy->setToolTip(tr("The chosen rows, or all of them (Ctrl+C)"));
+    m_evaluate = pushButton(QStringLiteral("evaluateNow"), tr("Evaluate now…"), tableCard);
+    setThemedIcon(m_evaluate, QStringLiteral("evaluate"));
+    tableCard->header()->addWidget(m_copy);
+    tableCard->header()->addWidget(m_evaluate);
+    m_table = new QTableView(tableCard);
+    m_table->setObjectName(QStringLiteral("evaluationTable"));
+    m_table->setAccessibleName(tr("Evaluations"));
+    m_table->setModel(m_sorted);
+    styleTable(m_table);
+    m_table->sortByColumn(EvaluationModel::Step, Qt::DescendingOrder);
+    m_table->horizontalHeader()->setStretchLastSection(true);
+    m_table->horizontalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
+    tableCard->body()->addWidget(m_table, 1);
+
+    auto* content = new QWidget(this);
+    auto* column = new QVBoxLayout(content);
+    column->setContentsMargins(0, 0, 0, 0);
+    column->setSpacing(metric::kCardGap);
+    column->addWidget(m_plotCard, 2);
+    column->addWidget(tableCard, 3);
+    m_empty = new EmptyNote(QString(), QString(), this);
+    m_empty->setObjectName(QStringLiteral("evaluationEmpty"));
+    m_stack = new QStackedWidget(this);
+    m_stack->addWidget(m_empty);
+    m_stack->addWidget(content);
+    auto* whole = new QVBoxLayout(this);
+    whole->setContentsMargins(0, 0, 0, 0);
+    whole->addWidget(m_stack);
+}
+
+void EvaluationPage::connectSignals()
+{
+    connect(m_evaluate, &QPushButton::clicked, this, &EvaluationPage::evaluateRequested);
+    connect(m_empty, &EmptyNote::actionRequested, this, &EvaluationPage::evaluateRequested);
+    const auto copy = [this] { QGuiApplication::clipboard()->setText(csv()); };
+    connect(m_copy, &QToolButton::clicked, this, copy);
+    onCopyKey(m_table, copy);
+    connect(m_table, &QTableView::activated, this, [this](const QModelIndex& index) {
+        Q_EMIT stepChosen(index.siblingAtColumn(EvaluationModel::Step).data(kRawRole).toLongLong());
+    });
+}
+
+void EvaluationPage::setEvaluations(const std::vector<runs::EvaluationEntry>& evaluations)
+{
+    m_model->setEntries(evaluations);
+    m_stack->setCurrentIndex(evaluations.empty() ? 0 : 1);
+    refreshPlot();
+}
+
+void EvaluationPage::refreshPlot()
+{
+    std::vector<DistanceSeries> series;
+    double last = 0.0;
+    for (const runs::EvaluationEntry& entry : m_model->entries()) {
+        const runs::Evaluated& e = entry.evaluated;
+        if (!std::isfinite(e.value))
+            continue;
+        const std::string recipe = recipeName(e).toStdString();
+        auto found = std::find_if(series.begin(), series.end(), [&](const DistanceSeries& s) { return s.recipe == recipe; });
+        if (found == series.end())
+            found = series.insert(series.end(), DistanceSeries{e.metric, recipe, e.floor, {}, {}});
+        found->points.push_back({static_cast<double>(e.step), e.value, e.step, e.spread});
+        last = std::max(last, static_cast<double>(e.step));
+    }
+    for (DistanceSeries& one : series)
+        std::stable_sort(one.points.begin(), one.points.end(), [](const auto& a, const auto& b) { return a.x < b.x; });
+    m_axis->setExtent(0.0, std::max(1.0, last * 1.04), last);
+    m_plot->setDistances(std::move(series), 1);
+}
+
+void EvaluationPage::setEvaluatePossible(const QString& whyNot, const QString& progress)
+{
+    m_whyNot = whyNot;
+    m_progress = progress;
+    setEnabledWithReason(m_evaluate, whyNot, tr("Draw images now and measure how far they are from real ones"));
+    m_plotCard->setTitle(progress.isEmpty() ? tr("Distance over the steps") : progress);
+    showEmpty();
+}
+
+void EvaluationPage::setExpectation(const QString& sentence)
+{
+    m_expectation = sentence;
+    showEmpty();
+}
+
+void EvaluationPage::showEmpty()
+{
+    QStringList said;
+    said << (m_expectation.isEmpty() ? tr("Distances between generated and real images appear here, each with the recipe it rests on.")
+                                     : m_expectation);
+    if (!m_progress.isEmpty())
+        said << m_progress;
+    else if (!m_whyNot.isEmpty())
+        said << m_whyNot;
+    m_empty->setText(tr("No evaluation yet"), said.join(QLatin1Char('\n')));
+    m_empty->setAction(m_whyNot.isEmpty() ? tr("Evaluate now…") : QString());
+}
+
+QString EvaluationPage::csv() const
+{
+    QList<int> rows;
+    for (const QModelIndex& index : m_table->selectionModel()->selectedRows())
+        rows << index.row();
+    return tableCsv(*m_sorted, rows);
+}
+
+} // namespace espalier::widgets

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/runs/follower.h"
+
+#include <QWidget>
+
+#include <vector>
+
+class QPushButton;
+class QSortFilterProxyModel;
+class QStackedWidget;
+class QTableView;
+class QToolButton;
+
+namespace espalier::widgets {
+
+class Card;
+class EmptyNote;
+class EvaluationModel;
+class PlotView;
+class TimeAxis;
+
+/// The page "Evaluation": every distance with the recipe it rests on, as a table and over the steps.
+class EvaluationPage : public QWidget {
+    Q_OBJECT
+
+public:
+    explicit EvaluationPage(QWidget* parent = nullptr);
+
+    void setEvaluations(const std::vector<runs::EvaluationEntry>& evaluations);
+    /// Whether "Evaluate now" can be asked for: "" or why not. `progress` says what goes on ("Evaluating step 12 400 …").
+    void setEvaluatePossible(const QString& whyNot, const QString& progress = {});
+    /// What the empty page says about when the first number comes.
+    void setExpectation(const QString& sentence);
+    /// The chosen rows, or all, as CSV.
+    QString csv() const;
+    EvaluationModel* model() const { return m_model; }
+
+Q_SIGNALS:
+    /// The person wants the dialog.
+    void evaluateRequested();
+    /// A row was opened: other pages may go to its step.
+    void stepChosen(qint64 step);
+
+private:
+    void buildLayout();
+    void connectSignals();
+    void refreshPlot();
+    void showEmpty();
+
+    EvaluationModel* m_model;
+    QSortFilterProxyModel* m_sorted;
+    QString m_whyNot, m_progress, m_expectation;
+    QStackedWidget* m_stack = nullptr;
+    EmptyNote* m_empty = nullptr;
+    Card* m_plotCard = nullptr;
+    TimeAxis* m_axis = nullptr;
+    PlotView* m_plot = nullptr;
+    QTableView* m_table = nullptr;
+    QToolButton* m_copy = nullptr;
+    QPushButton* m_evaluate = nullptr;
+};
+
+} // namespace espalier::widgets

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/requests.h"
+
+namespace espalier::widgets {
+
+Json SamplerChoice::overlay() const
+{
+    return {{"kind", kind.toStdString()}, {"steps", steps}, {"eta", eta}};
+}
+
+QStringList SamplerChoice::arguments() const
+{
+    QStringList words{QStringLiteral("--sampler"), kind};
+    if (kind == QLatin1String("ddim"))
+        words << QStringLiteral("--steps") << QString::number(steps) << QStringLiteral("--eta") << QString::number(eta);
+    return words;
+}
+
+Json SampleRequest::wishOptions() const
+{
+    return {{"count", count}, {"seed", seed}, {"weights", weights.toStdString()}, {"sampler", sampler.overlay()}};
+}
+
+QStringList SampleRequest::arguments() const
+{
+    return QStringList{QStringLiteral("--num"),     QString::number(count),
+                       QStringLiteral("--weights"), weights == QLatin1String("both") ? QStringLiteral("ema") : weights,
+                       QStringLiteral("--seed"),    QString::number(seed)} +
+           sampler.arguments();
+}
+
+Json EvaluateRequest::wishOptions() const
+{
+    return {{"metric", metric.toStdString()}, {"images", images}, {"seed", seed}, {"sampler", sampler.overlay()}};
+}
+
+QStringList EvaluateRequest::arguments() const
+{
+    QStringList words{QStringLiteral("--metrics"), metric, QStringLiteral("--num"), QString::number(images), QStringLiteral("--seed"),
+                      QString::number(seed)};
+    if (metric == QLatin1String("fd"))
+        words << QStringLiteral("--features") << QStringLiteral("random");
+    return words + sampler.arguments();
+}
+
+QStringList ExportRequest::arguments() const
+{
+    return {QStringLiteral("--weights"), weights, QStringLiteral("--format"), format, QStringLiteral("--out"), file};
+}
+
+} // namespace espalier::widgets
