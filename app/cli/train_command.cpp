@@ -132,6 +132,17 @@ Result<Done> waitForRankZero(const runs::RunFolder& folder, const TrainOptions& 
                  {}};
 }
 
+/// Whether rank 0 found nothing to do: the run is finished and nobody takes it up for three seconds.
+bool restsFinished(const runs::RunFolder& folder)
+{
+    for (int looks = 0; looks < 30; ++looks) {
+        if (runs::isLocked(folder) || runs::summarize(folder.root()).state != RunState::Finished)
+            return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    return true;
+}
+
 Result<RunState> trainPlaced(const TrainOptions& options, const runs::RunFolder& folder, const runs::Ranks& ranks, SupervisorPlan plan,
                              Signals& signals, Console& console)
 {
@@ -140,6 +151,8 @@ Result<RunState> trainPlaced(const TrainOptions& options, const runs::RunFolder&
     const auto change = changeOf(folder, options);
     if (!change)
         return change.error();
+    if (restsFinished(folder))
+        return RunState::Finished;
     auto device = deviceForRank(change->config.devices, ranks);
     if (!device)
         return device.error();

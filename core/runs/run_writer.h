@@ -63,7 +63,8 @@ public:
     /// A grid for TensorBoard.
     void image(std::string_view tag, std::int64_t step, const std::filesystem::path& png);
 
-    /// Waits until everything queued so far is in the files; gives the first error since opening (a full disk …), which stays.
+    /// Waits until everything queued so far is in the files (do so before a checkpoint becomes whole: what it covers is not made again);
+    /// gives the first error since opening (a full disk …), which stays.
     Result<Done> flush();
     /// The first error, without waiting: look once a step or so and end the run on it.
     std::optional<Error> firstError() const;

@@ -41,6 +41,9 @@ Result<Done> CheckpointKeeper::save(const tensors::TrainState& state, const Json
 void CheckpointKeeper::write(tensors::Snapshot snapshot, std::int64_t step, std::string because)
 {
     try {
+        // The points up to here first: an attempt that goes on from this checkpoint does not make them again. A full disk is told by the
+        // writer itself.
+        (void)m_writer.flush();
         const auto folder = m_writer.folder().checkpointFolder(step);
         const auto written = tensors::writeCheckpoint(snapshot, folder);
         if (!written) {

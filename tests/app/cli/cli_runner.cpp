@@ -98,4 +98,24 @@ std::vector<pid_t> processesIn(const fs::path& folder)
     return found;
 }
 
+std::vector<pid_t> childrenOf(pid_t parent)
+{
+    const auto id = std::to_string(parent);
+    const auto text = readFile("/proc/" + id + "/task/" + id + "/children", 1 << 16);
+    std::vector<pid_t> children;
+    const char* at = text ? text->c_str() : "";
+    for (char* end = nullptr;; at = end) {
+        const long pid = std::strtol(at, &end, 10);
+        if (end == at)
+            return children;
+        children.push_back(static_cast<pid_t>(pid));
+    }
+}
+
+bool isZombie(pid_t process)
+{
+    const auto stat = readFile("/proc/" + std::to_string(process) + "/stat", 4096);
+    return stat && stat->find(") Z ") != std::string::npos;
+}
+
 } // namespace espalier::tests

@@ -42,8 +42,10 @@ struct CliResult {
     Json json() const { return Json::parse(out, nullptr, false); }
 };
 
-/// Children and grandchildren of this process and everything whose environment or working folder is below `folder`.
+/// Processes whose working folder lies below `folder`: supervisor and workers of a run in it.
 std::vector<pid_t> processesIn(const std::filesystem::path& folder);
+std::vector<pid_t> childrenOf(pid_t parent);
+bool isZombie(pid_t process);
 /// Waits until `condition` holds; false after `limit`.
 template <class Condition>
 bool eventually(Condition condition, std::chrono::milliseconds limit = std::chrono::seconds(10));

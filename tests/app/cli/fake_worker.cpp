@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Speaks the worker's side of the protocol with the real RunWriter and WorkerLink, and trains nothing. For tests of supervisor and window.
 //
-// A step costs FAKE_STEP_MS (5). FAKE_CRASH_AT=N: ends by FAKE_CRASH (abort, segv, exit, fail, usage, quiet) at step N, on rank
-// FAKE_RANK (0). FAKE_HANG_AT=N: stands still there. FAKE_SAVE_MS: what a checkpoint costs. FAKE_DEAF: never answers wishes.
+// A step costs FAKE_STEP_MS (5). FAKE_CRASH_AT=N: ends by FAKE_CRASH (abort, segv, exit, fail, usage, quiet) at step N or the first after
+// it, on rank FAKE_RANK (0). FAKE_HANG_AT=N: stands still there. FAKE_SAVE_MS: what a checkpoint costs. FAKE_DEAF: never answers wishes.
 #include "core/base/files.h"
 #include "core/config/config.h"
 #include "core/runs/retention.h"
@@ -162,6 +162,8 @@ private:
         const auto before = setting("FAKE_SAVE_MS", 0);
         if (fs::exists(folder))
             return;
+        // The points up to here first: an attempt that goes on from this checkpoint does not make them again.
+        (void)m_writer->flush();
         fs::remove_all(beside);
         fs::create_directories(beside);
         (void)writeFileAtomically(beside / "state.txt", fmt::format("{:020}", m_state));
@@ -184,7 +186,7 @@ private:
         if (step == setting("FAKE_HANG_AT", -1))
             for (;;)
                 rest(1000);
-        if (step != setting("FAKE_CRASH_AT", -1))
+        if (const auto at = setting("FAKE_CRASH_AT", -1); at < 0 || step < at)
             return;
         std::fprintf(stderr, "about to misbehave at step %lld\n", static_cast<long long>(step));
         const auto how = setting("FAKE_CRASH");

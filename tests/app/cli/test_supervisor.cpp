@@ -1,98 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/base/files.h"
-#include "core/runs/control.h"
-#include "core/runs/follower.h"
 #include "core/runs/lock.h"
-#include "core/runs/retention.h"
-#include "tests/app/cli/cli_runner.h"
-
-#include <gtest/gtest.h>
+#include "tests/app/cli/supervised_runs.h"
 
 #include <csignal>
-#include <cstdlib>
+#include <cstring>
 #include <random>
 #include <sys/mount.h>
-#include <unistd.h>
 
 namespace espalier {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using namespace runs;
-using tests::CliProcess;
-using tests::CliResult;
 using tests::Environment;
 using tests::eventually;
 
-/// Runs of the real command line over the fake worker.
-class SupervisedRuns : public testing::Test {
-protected:
-    void SetUp() override
-    {
-        fs::create_directories(m_folder);
-        ::setenv("ESPALIER_LIBRARY", (m_folder / "library").c_str(), 1);
-    }
-    void TearDown() override
-    {
-        EXPECT_TRUE(eventually([&] { return tests::processesIn(m_folder).empty(); }, 5s)) << "a process outlived its supervisor";
-        fs::remove_all(m_folder);
-    }
-    std::vector<std::string> command(std::vector<std::string> more = {}, int steps = 60)
-    {
-        std::vector<std::string> all{"train",
-                                     "--preset",
-                                     "smoke",
-                                     "--run",
-                                     m_run.root().string(),
-                                     "--devices",
-                                     "cpu",
-                                     "--set",
-                                     "training.steps=" + std::to_string(steps),
-                                     "--set",
-                                     "checkpoints.every=10"};
-        all.insert(all.end(), more.begin(), more.end());
-        return all;
-    }
-    CliResult call(const std::vector<std::string>& arguments, const Environment& environment = {})
-    {
-        CliProcess process(arguments, environment, m_folder / "call");
-        CliResult result;
-        result.status = process.wait();
-        result.out = process.out();
-        result.err = process.err();
-        return result;
-    }
-    std::unique_ptr<CliProcess> start(const std::vector<std::string>& arguments, const Environment& environment = {})
-    {
-        return std::make_unique<CliProcess>(arguments, environment, m_folder / "start");
-    }
-    /// Polls until the run shows `state`.
-    bool reaches(RunState state, std::chrono::milliseconds limit = 10s)
-    {
-        RunFollower follower(m_run.root());
-        return eventually([&] { return follower.poll(), follower.state() == state; }, limit);
-    }
-    bool passes(std::int64_t step)
-    {
-        RunFollower follower(m_run.root());
-        return eventually([&] { return follower.poll(), follower.progress().step >= step; });
-    }
-    RunFollower followed()
-    {
-        RunFollower follower(m_run.root());
-        follower.poll();
-        return follower;
-    }
-    std::string finalState()
-    {
-        const auto stored = storedCheckpoints(m_run);
-        const auto text =
-            stored.empty() ? Result<std::string>(std::string()) : readFile(m_run.checkpointFolder(stored.back().step) / "state.txt");
-        return text ? *text : "";
-    }
-
-    fs::path m_folder = fs::temp_directory_path() / ("espalier-supervised-" + std::to_string(::getpid()));
-    RunFolder m_run{m_folder / "run"};
-};
+class SupervisedRuns : public tests::SupervisedRuns {};
 
 TEST_F(SupervisedRuns, FinishAndTellSo)
 {
@@ -286,6 +208,39 @@ TEST_F(SupervisedRuns, RefuseWhatIsWrongBeforeMakingAnything)
     }
 }
 
+TEST_F(SupervisedRuns, AreNotDisturbedByNonsenseInTheirFolder)
+{
+    auto run = start(command({}, 300));
+    ASSERT_TRUE(passes(3));
+    for (const char* text : {"", "{", "[]", R"({"wish": "explode"})", R"({"wish": "pause", "options": 5})"})
+        ASSERT_TRUE(writeFileAtomically(m_run.controlFolder() / ("nonsense-" + std::to_string(std::strlen(text)) + ".json"), text));
+    fs::create_directories(m_run.controlFolder() / "folder.json" / "deep");
+    ASSERT_TRUE(writeFileAtomically(m_run.leaseFile(), "nonsense"));
+    fs::create_directories(m_run.checkpointsFolder() / "step-9999999"); // without a manifest: no checkpoint
+    EXPECT_EQ(run->wait(), 0) << run->err();
+    EXPECT_EQ(followed().state(), RunState::Finished);
+    const auto log = readFile(m_run.logFile());
+    ASSERT_TRUE(log);
+    EXPECT_NE(log->find("nonsense-0.json"), std::string::npos);
+    EXPECT_TRUE(readLease(m_run));
+}
+
+TEST_F(SupervisedRuns, SayWhenTheFolderCannotBeMadeOrRead)
+{
+    auto arguments = command();
+    for (auto& each : arguments)
+        if (each == m_run.root().string())
+            each = "/proc/espalier/run";
+    const auto nowhere = call(arguments);
+    EXPECT_EQ(nowhere.status, 1);
+    EXPECT_NE(nowhere.err.find("/proc/espalier/run"), std::string::npos) << nowhere.err;
+    ASSERT_EQ(call(command({}, 10)).status, 0);
+    ASSERT_TRUE(writeFileAtomically(m_run.configFile(), "{\"schema\": 1, \"config\": {"));
+    const auto broken = call(command({}, 10));
+    EXPECT_EQ(broken.status, 1);
+    EXPECT_NE(broken.err.find("config.json"), std::string::npos) << broken.err;
+}
+
 TEST_F(SupervisedRuns, FollowAFolderThatMoves)
 {
     auto run = start(command({}, 400));
@@ -341,8 +296,9 @@ TEST_F(SupervisedRuns, SurviveAKillOfEitherSideAtAnyMoment)
         EXPECT_NE(run->wait(10s), -1);
         ASSERT_TRUE(eventually([&] { return tests::processesIn(m_run.root()).empty(); }, 5s)) << "round " << round;
         if (isRunFolder(m_run.root())) {
-            const auto follower = followed();
-            EXPECT_FALSE(isLive(follower.state())) << stateText(follower.state());
+            RunFollower follower(m_run.root());
+            // The kernel frees the lock of a killed process a moment after its working folder.
+            EXPECT_TRUE(eventually([&] { return follower.poll(), !isLive(follower.state()); }, 3s)) << stateText(follower.state());
             EXPECT_TRUE(follower.state() == RunState::New || possible(Action::Start, follower.state()) ||
                         follower.state() == RunState::Finished);
             if (const auto stored = storedCheckpoints(m_run); !stored.empty()) {
