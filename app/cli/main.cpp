@@ -26,14 +26,14 @@ int main(int argc, char** argv)
     app.set_version_flag("--version", std::string("espalier-cli ") + ESPALIER_VERSION);
     app.require_subcommand(1);
     cli::addTrain(app, program);
-    // cli::addSample(app, program);
-    // cli::addEvaluate(app, program);
-    // cli::addExport(app, program);
+    cli::addSample(app, program);
+    cli::addEvaluate(app, program);
+    cli::addExport(app, program);
     // cli::addInspect(app, program);
-    // cli::addPresets(app, program);
-    // cli::addControl(app, program);
+    cli::addPresets(app, program);
+    cli::addControl(app, program);
     // cli::addFollow(app, program);
-    // cli::addBench(app, program);
+    cli::addBench(app, program);
     // cli::addDoctor(app, program);
     try {
         app.parse(argc, argv);

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/cli/ask_run.h"
+#include "app/cli/command.h"
+#include "app/cli/job_options.h"
+#include "app/cli/run_weights.h"
+#include "core/base/text.h"
+#include "core/config/config.h"
+#include "core/runs/library.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <memory>
+
+namespace espalier::cli {
+namespace fs = std::filesystem;
+
+namespace {
+
+struct EvaluateOptions {
+    std::string checkpoint, images, reference, weights = "ema", out, configFile, device = "auto", features = "random";
+    std::vector<std::string> metrics{"fd"};
+    std::optional<std::int64_t> num, seed;
+    SamplerFlags sampler;
+    bool noWait = false;
+};
+
+Result<Done> checkMetrics(const EvaluateOptions& options)
+{
+    for (const auto& metric : options.metrics) {
+        if (metric == "fd" && options.features == "random")
+            continue;
+        if (metric == "fd")
+            return Error{ErrorCode::Usage, "--features: fd is measured on random features here. Leave --features out, or give random.", {}};
+        if (metric == "fid" && options.features == "random")
+            return Error{ErrorCode::Usage,
+                         "--metrics fid needs the Inception network: distances on random features are FD, never FID. Use --metrics fd.",
+                         {}};
+        if (metric == "fid")
+            return Error{
+                ErrorCode::Usage, "--metrics fid: this version has no Inception network yet. Use --metrics fd --features random.", {}};
+        return Error{ErrorCode::Usage, fmt::format("--metrics {}: this version does not measure that. Known: fd.", metric), {}};
+    }
+    return Done{};
+}
+
+std::string numbersText(const Json& result)
+{
+    auto text = fmt::format("FD {:.4g} ± {:.2g} on {} images a side, random features", numberIn(result, "fd"), numberIn(result, "spread"),
+                            groupedNumber(static_cast<std::int64_t>(numberIn(result, "images"))));
+    text += fmt::format("\n  other real images {:.4g}, uniform noise {:.4g}", numberIn(result, "floor"), numberIn(result, "ceiling"));
+    if (const auto nearest = result.find("nearest"); nearest != result.end())
+        text += fmt::format("\n  nearest training image: median distance {:.4g}, least {:.4g}; {:.2g} % look like copies",
+                            numberIn(*nearest, "median"), numberIn(*nearest, "least"), 100.0 * numberIn(*nearest, "copied_share"));
+    return text;
+}
+
+int tellNumbers(const Json& result, Console& console)
+{
+    auto text = numbersText(result);
+    if (const auto folder = textIn(result, "folder"); !folder.empty())
+        text += fmt::format("\n  images in {}", folder);
+    console.result(result, text);
+    return 0;
+}
+
+int compareImages(const EvaluateOptions& options, const std::string& device, Console& console)
+{
+    if (options.reference.empty())
+        return console.fail({ErrorCode::Usage, "--reference is missing: name the folder or npz to compare the images with.", {}});
+    std::error_code error;
+    for (const auto& [flag, path] : {std::pair{"--images", options.images}, std::pair{"--reference", options.reference}})
+        if (!fs::exists(path, error))
+            return console.fail({ErrorCode::Usage, fmt::format("{}: there is no folder or npz {}.", flag, path), {}});
+    Json request{{"images", absolutePath(options.images)},
+                 {"reference", absolutePath(options.reference)},
+                 {"metric", "fd"},
+                 {"features", options.features},
+                 {"device", device}};
+    if (options.num)
+        request["num"] = *options.num;
+    Signals signals;
+    const auto result = runJob({"evaluate", request, workerDevice(device), {}, {}}, signals, console);
+    return result ? tellNumbers(*result, console) : console.fail(result.error());
+}
+
+int evaluateLive(const EvaluateOptions& options, const runs::RunFolder& run, Signals& signals, Console& console)
+{
+    if (!options.out.empty())
+        return console.fail(
+            {ErrorCode::Busy,
+             fmt::format("{} is training, so it evaluates itself: leave --out away, or name one of its checkpoints: --checkpoint "
+                         "{}/step-…",
+                         run.name(), run.checkpointsFolder().string()),
+             {}});
+    if (options.weights != "ema")
+        return console.fail({ErrorCode::Usage, fmt::format("{} is training: --weights can only be ema now.", run.name()), {}});
+    Json wish = Json::object();
+    if (options.num)
+        wish["images"] = *options.num;
+    if (options.seed)
+        wish["seed"] = *options.seed;
+    if (const auto sampler = options.sampler.overlay(); !sampler.empty())
+        wish["sampler"] = sampler;
+    const auto config = configOf(run);
+    if (!config)
+        return console.fail(config.error());
+    auto whole = config::write(*config);
+    whole["evaluation"] = config::merge(whole["evaluation"], wish);
+    if (const auto fine = config::read(whole); !fine)
+        return console.fail(fine.error());
+    const auto asked = askRun(run, runs::WishKind::Evaluate, wish, options.noWait ? Until::Sent : Until::Answered, signals, console);
+    if (!asked)
+        return console.fail(asked.error());
+    Json json{{"run", run.root().string()}, {"wish", "evaluate"}, {"id", asked->id}};
+    std::string text = asked->answer ? asked->answer->answer : fmt::format("Asked {} to evaluate.", run.name());
+    for (const auto& event : asked->drawn)
+        if (const auto evaluated = runs::Evaluated::from(event)) {
+            json["step"] = evaluated->step;
+            json["evaluation"] = event.fields;
+            json[evaluated->metric] = evaluated->value;
+            text += fmt::format("\n{} {:.4g} ({})", evaluated->metric == "fd" ? "FD" : evaluated->metric, evaluated->value,
+                                textIn(evaluated->recipe, "name"));
+        }
+    console.result(json, text);
+    return 0;
+}
+
+int evaluateResting(const runs::RunFolder& run, Json request, Signals& signals, Console& console)
+{
+    const auto newest = newestCheckpoint(run);
+    if (!newest)
+        return console.fail(newest.error());
+    request["checkpoint"] = newest->folder.string();
+    const Job job{"evaluate", request, workerDevice(request["device"].get<std::string>()), {}, {}};
+    const auto write = [&](OwnedRun& owned, Json& result) -> Result<Done> {
+        const auto event = result.find("event");
+        if (event == result.end() || !event->is_object())
+            return Error{ErrorCode::Internal, "espalier-worker gave numbers without the event that belongs to them.", {}};
+        auto fields = *event;
+        fields["stage"] = newest->stage;
+        result.erase("event");
+        return owned.events.append(runs::makeEventNow(runs::Evaluated::kKind, std::move(fields)));
+    };
+    const auto result = jobOnRun(run, job, write, signals, console);
+    return result ? tellNumbers(*result, console) : console.fail(result.error());
+}
+
+int evaluate(const EvaluateOptions& options, Console& console)
+{
+    if (auto fine = checkMetrics(options); !fine)
+        return console.fail(fine.error());
+    const auto device = jobDevice(options.device);
+    if (!device)
+        return console.fail(device.error());
+    if (options.images.empty() == options.checkpoint.empty())
+        return console.fail(
+            {ErrorCode::Usage, "Give --checkpoint to evaluate weights, or --images and --reference to compare two sets of images.", {}});
+    if (!options.images.empty())
+        return compareImages(options, *device, console);
+    if (!options.reference.empty())
+        return console.fail(
+            {ErrorCode::Usage,
+             "--reference goes with --images: weights are compared with the images they were trained on. To compare with others, draw "
+             "with espalier-cli sample --npz first.",
+             {}});
+    const auto weights = findWeights(options.checkpoint);
+    if (!weights)
+        return console.fail(weights.error());
+    if (auto fine = checkWeightsName(options.weights); !fine)
+        return console.fail(fine.error());
+    const auto config = configFor(*weights, options.configFile);
+    if (!config)
+        return console.fail(config.error());
+    Json request{{"checkpoint", weights->path.string()}, {"weights", options.weights},
+                 {"sampler", options.sampler.overlay()}, {"metric", "fd"},
+                 {"features", options.features},         {"device", *device}};
+    if (options.num)
+        request["num"] = *options.num;
+    if (options.seed)
+        request["seed"] = *options.seed;
+    if (!options.out.empty())
+        request["out"] = absolutePath(options.out);
+    Signals signals;
+    if (weights->run) {
+        const auto state = runs::summarize(weights->run->root()).state;
+        if (const auto may = runs::possible(runs::Action::Evaluate, state); !may)
+            return console.fail({ErrorCode::Busy, fmt::format("{} ({}): {}", weights->run->name(), runs::stateText(state), may.why), {}});
+        return runs::isLive(state) ? evaluateLive(options, *weights->run, signals, console)
+                                   : evaluateResting(*weights->run, std::move(request), signals, console);
+    }
+    if (!config->is_null()) {
+        request["config"] = *config;
+        if (options.out.empty())
+            return console.fail({ErrorCode::Usage, "No folder was named for the images that are drawn. Give one with --out.", {}});
+    }
+    const auto result = runJob({"evaluate", request, workerDevice(*device), {}, {}}, signals, console);
+    return result ? tellNumbers(*result, console) : console.fail(result.error());
+}
+
+} // namespace
+
+void addEvaluate(CLI::App& app, Program& program)
+{
+    auto options = std::make_shared<EvaluateOptions>();
+    auto* command = addCommand(app, program, "evaluate", "Measure weights, or compare two sets of images",
+                               [options, &program] { return evaluate(*options, program.console); });
+    command->add_option("--checkpoint", options->checkpoint, "A run (its newest checkpoint), a checkpoint folder, or a safetensors file");
+    command->add_option("--images", options->images, "A folder of images or an npz, instead of weights");
+    command->add_option("--reference", options->reference, "What --images are compared with: a folder or npz");
+    command->add_option("--metrics", options->metrics, "fd: Fréchet distance on random features")->delimiter(',')->capture_default_str();
+    command->add_option("--features", options->features, "random")->capture_default_str();
+    command->add_option("--weights", options->weights, "ema, ema:DECAY such as ema:0.9999, or raw")->capture_default_str();
+    command->add_option("--num", options->num, "Images on each side (default: as the settings say)")
+        ->check(CLI::Range(std::int64_t{2}, std::int64_t{1'000'000}));
+    options->sampler.addTo(*command);
+    command->add_option("--seed", options->seed, "Seed of the starting noise (default: as the settings say)")
+        ->check(CLI::Range(std::int64_t{0}, std::int64_t{9'000'000'000'000'000}));
+    command->add_option("--out", options->out, "Folder for the images that are drawn (default: in the run's evaluations/)");
+    command->add_option("--config", options->configFile, "The configuration of a safetensors file that does not carry its own");
+    command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+    command->add_flag("--no-wait", options->noWait, "On a run that trains: ask, and do not wait for the numbers");
+}
+
+} // namespace espalier::cli

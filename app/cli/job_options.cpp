@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/cli/job_options.h"
+
+#include "app/cli/config_choice.h"
+#include "app/cli/devices.h"
+#include "core/config/config.h"
+#include "core/formats/safetensors.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace espalier::cli {
+namespace fs = std::filesystem;
+
+Result<Weights> findWeights(const std::string& typed)
+{
+    if (typed.empty())
+        return Error{
+            ErrorCode::Usage, "No weights were named. Give --checkpoint with a run, a checkpoint folder or a safetensors file.", {}};
+    if (auto run = runs::findRun(typed))
+        return Weights{*run, {}, typed};
+    std::error_code error;
+    const fs::path path = absolutePath(typed);
+    if (!fs::exists(path, error))
+        return Error{ErrorCode::Usage,
+                     fmt::format("There is no run, checkpoint or file {}. Give a run's folder or name, a folder in its checkpoints/, or a "
+                                 "safetensors file.",
+                                 typed),
+                     {}};
+    if (fs::is_directory(path, error)) {
+        if (!fs::exists(path / "manifest.json", error))
+            return Error{ErrorCode::Usage, fmt::format("{} holds neither a run nor a finished checkpoint (no manifest.json).", typed), {}};
+    } else if (const auto file = formats::SafetensorsReader::open(path); !file) {
+        return file.error();
+    }
+    return Weights{{}, path, typed};
+}
+
+Result<Done> checkWeightsName(const std::string& which)
+{
+    if (which == "raw" || which == "ema")
+        return Done{};
+    if (which.starts_with("ema:")) {
+        double decay = 0.0;
+        const char* end = which.data() + which.size();
+        const auto [at, bad] = std::from_chars(which.data() + 4, end, decay);
+        if (bad == std::errc() && at == end && decay >= 0.0 && decay < 1.0)
+            return Done{};
+    }
+    return Error{
+        ErrorCode::Usage, fmt::format("--weights {} names no weights. Known: ema, ema:DECAY (such as ema:0.9999) and raw.", which), {}};
+}
+
+Result<Json> configFor(const Weights& weights, const std::string& configFile)
+{
+    if (!configFile.empty()) {
+        if (weights.run)
+            return Error{ErrorCode::Usage, "A run knows its own configuration: leave --config out.", {}};
+        ConfigChoice choice;
+        choice.file = configFile;
+        const auto config = resolveConfig(choice);
+        if (!config)
+            return config.error();
+        return config::write(*config);
+    }
+    std::error_code error;
+    if (weights.run || fs::is_directory(weights.path, error))
+        return Json();
+    const auto file = formats::SafetensorsReader::open(weights.path);
+    if (!file)
+        return file.error();
+    const auto about = file->metadata().find("espalier.config");
+    if (about == file->metadata().end())
+        return Error{
+            ErrorCode::Usage,
+            fmt::format("{} does not say how its network was built. Give its configuration with --config; espalier-cli inspect says "
+                        "which model it is.",
+                        weights.typed),
+            {}};
+    auto overlay = config::parseText(about->second, weights.typed);
+    if (!overlay)
+        return overlay.error();
+    const auto config = config::read(*overlay);
+    if (!config)
+        return Error{ErrorCode::Format, fmt::format("{}: {}", weights.typed, config.error().message), config.error().detail};
+    return config::write(*config);
+}
+
+Result<std::string> jobDevice(const std::string& typed)
+{
+    auto device = typed == "cuda" || typed == "gpu" ? std::string("0") : typed.starts_with("cuda:") ? typed.substr(5) : typed;
+    const auto devices = devicesFor(device);
+    if (!devices)
+        return devices.error();
+    if (devices->size() != 1)
+        return Error{
+            ErrorCode::Usage, fmt::format("--device {}: this command works on one device. Name one, such as cpu or cuda:0.", typed), {}};
+    return device;
+}
+
+std::string workerDevice(const std::string& device)
+{
+    const auto devices = devicesFor(device);
+    return devices && !devices->empty() ? devices->front() : "cpu";
+}
+
+void SamplerFlags::addTo(CLI::App& command)
+{
+    command.add_option("--sampler", kind, "ddim or ddpm (default: as the run's settings say)")->check(CLI::IsMember({"ddim", "ddpm"}));
+    command.add_option("--steps", steps, "Levels that DDIM visits");
+    command.add_option("--eta", eta, "Noise of DDIM: 0 is deterministic, 1 as noisy as ancestral sampling");
+    command.add_option("--skip", skip, "Which levels DDIM visits: linear or quadratic");
+}
+
+Json SamplerFlags::overlay() const
+{
+    Json json = Json::object();
+    if (!kind.empty())
+        json["kind"] = kind;
+    if (steps)
+        json["steps"] = *steps;
+    if (eta)
+        json["eta"] = *eta;
+    if (!skip.empty())
+        json["skip"] = skip;
+    return json;
+}
+
+std::string absolutePath(const std::string& typed)
+{
+    std::error_code error;
+    auto path = fs::absolute(typed, error).lexically_normal();
+    if (!path.has_filename() && path.has_parent_path() && path != path.root_path())
+        path = path.parent_path();
+    return path.string();
+}
+
+double numberIn(const Json& json, const char* key, double otherwise)
+{
+    if (!json.is_object())
+        return otherwise;
+    const auto at = json.find(key);
+    return at != json.end() && at->is_number() ? at->get<double>() : otherwise;
+}
+
+std::string textIn(const Json& json, const char* key)
+{
+    if (!json.is_object())
+        return {};
+    const auto at = json.find(key);
+    return at != json.end() && at->is_string() ? at->get<std::string>() : std::string();
+}
+
+} // namespace espalier::cli

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/base/json.h"
+#include "core/base/result.h"
+#include "core/runs/run_folder.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace CLI {
+class App;
+}
+
+namespace espalier::cli {
+
+/// What sample, evaluate and export work on, as typed after --checkpoint.
+struct Weights {
+    std::optional<runs::RunFolder> run; // a run: its newest checkpoint
+    std::filesystem::path path;         // else a checkpoint folder or a safetensors file, absolute
+    std::string typed;
+};
+/// A run's folder or name, a checkpoint folder, or a file. Opens nothing but the header of a safetensors file, so that a damaged one is
+/// told before a worker starts.
+Result<Weights> findWeights(const std::string& typed);
+/// "raw", "ema" or "ema:0.9999", else a sentence.
+Result<Done> checkWeightsName(const std::string& which);
+/// The configuration of weights that do not lie in a run or checkpoint: from --config, or from the metadata of a file that we exported.
+/// Null when the worker has to say what it finds.
+Result<Json> configFor(const Weights& weights, const std::string& configFile);
+
+/// "cpu", "cuda", "cuda:1", "1", "auto" as a job's "device": "cpu", "0", "1" or "auto". Says which device is not there.
+Result<std::string> jobDevice(const std::string& typed);
+/// The same for the worker's environment: "cpu" or "cuda:1".
+std::string workerDevice(const std::string& device);
+
+/// Sampler flags; what is not given stays as the settings say.
+struct SamplerFlags {
+    std::string kind, skip;
+    std::optional<std::int64_t> steps;
+    std::optional<double> eta;
+
+    void addTo(CLI::App& command);
+    /// In settings' words: {"kind": "ddim", "steps": 50}.
+    Json overlay() const;
+};
+
+/// An absolute path, whoever works where.
+std::string absolutePath(const std::string& typed);
+/// Fields of a worker's result or an event, whatever came.
+double numberIn(const Json& json, const char* key, double otherwise = 0.0);
+std::string textIn(const Json& json, const char* key);
+
+} // namespace espalier::cli

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/cli/ask_run.h"
+#include "app/cli/command.h"
+#include "app/cli/job_options.h"
+#include "app/cli/run_weights.h"
+#include "core/base/files.h"
+#include "core/config/config.h"
+#include "core/runs/library.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <memory>
+
+namespace espalier::cli {
+namespace fs = std::filesystem;
+
+namespace {
+
+struct SampleOptions {
+    std::string checkpoint, weights = "ema", out, configFile, device = "auto";
+    std::optional<std::int64_t> num, seed;
+    SamplerFlags sampler;
+    bool npz = false, noWait = false;
+};
+
+/// The run's settings with these flags laid over; fails with the sentence of the setting.
+Result<config::RunConfig> laidOver(const config::RunConfig& config, const Json& samples)
+{
+    auto whole = config::write(config);
+    whole["samples"] = config::merge(whole["samples"], samples);
+    return config::read(whole);
+}
+
+int tellWish(const runs::RunFolder& run, const Asked& asked, Console& console)
+{
+    Json json{{"run", run.root().string()}, {"wish", "sample"}, {"id", asked.id}, {"samples", Json::array()}};
+    std::string text = fmt::format("Asked {} to sample.", run.name());
+    if (asked.answer) {
+        text = asked.answer->answer;
+        json["step"] = asked.answer->step;
+        json["answer"] = asked.answer->answer;
+    }
+    for (const auto& event : asked.drawn)
+        if (const auto drawn = runs::SamplesDrawn::from(event)) {
+            const auto grid = (run.root() / drawn->grid).string();
+            auto fields = event.fields;
+            fields["grid"] = grid;
+            json["samples"].push_back(fields);
+            text += fmt::format("\n  {:<12} {}", drawn->weights, grid);
+        }
+    console.result(json, console.quiet ? "" : text);
+    return 0;
+}
+
+/// A live run draws with the weights that it has just now, into its own folder.
+int sampleLive(const SampleOptions& options, const runs::RunFolder& run, Signals& signals, Console& console)
+{
+    if (!options.out.empty() || options.npz)
+        return console.fail(
+            {ErrorCode::Busy,
+             fmt::format("{} is training, so it draws itself and into its own folder: leave --out and --npz away. To draw beside it, "
+                         "name one of its checkpoints: --checkpoint {}/step-…",
+                         run.name(), run.checkpointsFolder().string()),
+             {}});
+    if (options.weights != "ema" && options.weights != "raw")
+        return console.fail({ErrorCode::Usage, fmt::format("{} is training: --weights can be ema or raw now.", run.name()), {}});
+    Json wish{{"weights", options.weights}};
+    if (options.num)
+        wish["count"] = *options.num;
+    if (options.seed)
+        wish["seed"] = *options.seed;
+    if (const auto sampler = options.sampler.overlay(); !sampler.empty())
+        wish["sampler"] = sampler;
+    const auto config = configOf(run);
+    if (!config)
+        return console.fail(config.error());
+    if (const auto fine = laidOver(*config, wish); !fine)
+        return console.fail(fine.error());
+    const auto asked = askRun(run, runs::WishKind::Sample, wish, options.noWait ? Until::Sent : Until::Answered, signals, console);
+    return asked ? tellWish(run, *asked, console) : console.fail(asked.error());
+}
+
+int tellDrawn(const Json& result, const SampleOptions& options, Console& console)
+{
+    const auto at = result.find("recipe");
+    const auto step = at == result.end() ? -1.0 : numberIn(*at, "step", -1.0);
+    auto text = fmt::format("Drew {:.0f} images{} ({}, seed {}) into {}", numberIn(result, "images"),
+                            step < 0 ? std::string() : fmt::format(" of step {:.0f}", step), options.weights, options.seed.value_or(0),
+                            textIn(result, "folder"));
+    if (const auto grid = textIn(result, "grid"); !grid.empty())
+        text += fmt::format("\n  grid  {}", grid);
+    if (const auto npz = textIn(result, "npz"); !npz.empty())
+        text += fmt::format("\n  npz   {}", npz);
+    console.result(result, console.quiet ? "" : text);
+    return 0;
+}
+
+/// "step-0000100-ema-ddim50-seed0-n64": another way to draw gets another folder.
+std::string nameOf(std::int64_t step, const SampleOptions& options, const config::SamplerConfig& sampler, std::int64_t count)
+{
+    auto how = sampler.kind == config::SamplerKind::Ddim ? fmt::format("ddim{}", sampler.steps) : std::string("ddpm");
+    if (sampler.kind == config::SamplerKind::Ddim && sampler.eta != 0.0)
+        how += fmt::format("-eta{}", sampler.eta);
+    if (sampler.kind == config::SamplerKind::Ddim && sampler.skip != config::SkipSchedule::Linear)
+        how += "-quadratic";
+    return runs::safeName(fmt::format("{}-{}-{}-seed{}-n{}", runs::stepName(step), options.weights, how, options.seed.value_or(0), count));
+}
+
+/// The grid as part of the run's history, also when the images went elsewhere.
+Result<Done> tellRun(OwnedRun& run, Json& result, const NewestCheckpoint& newest, const SampleOptions& options, const std::string& name,
+                     double seconds)
+{
+    const fs::path grid = textIn(result, "grid");
+    if (grid.empty())
+        return Done{}; // too many for one picture
+    fs::path shown = grid;
+    const auto inside = grid.lexically_relative(run.folder.root());
+    if (inside.empty() || inside.begin()->string() == "..") {
+        const auto drawn = run.folder.samplesFolder() / "drawn";
+        shown = drawn / (name + ".png");
+        std::error_code error;
+        fs::create_directories(drawn, error);
+        fs::copy_file(grid, shown, fs::copy_options::overwrite_existing, error);
+        if (error)
+            return ioError("write", shown, error.value());
+    }
+    const auto count = static_cast<std::int64_t>(numberIn(result, "images"));
+    const auto recipe = result.find("recipe");
+    return run.events.write(runs::SamplesDrawn{.step = newest.step,
+                                               .stage = newest.stage,
+                                               .weights = options.weights,
+                                               .folder = run.folder.relative(shown.parent_path()),
+                                               .grid = run.folder.relative(shown),
+                                               .count = count,
+                                               .columns = static_cast<int>(std::sqrt(static_cast<double>(count))),
+                                               .recipe = recipe == result.end() ? Json::object() : *recipe,
+                                               .seconds = seconds});
+}
+
+int sampleResting(const SampleOptions& options, const runs::RunFolder& run, Json request, Signals& signals, Console& console)
+{
+    const auto config = configOf(run);
+    if (!config)
+        return console.fail(config.error());
+    const auto wanted = laidOver(*config, {{"sampler", options.sampler.overlay()}});
+    if (!wanted)
+        return console.fail(wanted.error());
+    const auto newest = newestCheckpoint(run);
+    if (!newest)
+        return console.fail(newest.error());
+    const auto name = nameOf(newest->step, options, wanted->samples.sampler, options.num.value_or(64));
+    request["checkpoint"] = newest->folder.string();
+    request["sampler"] = config::write(*wanted)["samples"]["sampler"];
+    request["out"] = options.out.empty() ? (run.samplesFolder() / "drawn" / name).string() : absolutePath(options.out);
+    const auto began = runs::wallTime();
+    const Job job{"sample", request, workerDevice(request["device"].get<std::string>()), {}, {}};
+    const auto result = jobOnRun(
+        run, job, [&](OwnedRun& owned, Json& made) { return tellRun(owned, made, *newest, options, name, runs::wallTime() - began); },
+        signals, console);
+    return result ? tellDrawn(*result, options, console) : console.fail(result.error());
+}
+
+int sample(const SampleOptions& options, Console& console)
+{
+    const auto weights = findWeights(options.checkpoint);
+    if (!weights)
+        return console.fail(weights.error());
+    if (auto fine = checkWeightsName(options.weights); !fine)
+        return console.fail(fine.error());
+    const auto device = jobDevice(options.device);
+    if (!device)
+        return console.fail(device.error());
+    const auto config = configFor(*weights, options.configFile);
+    if (!config)
+        return console.fail(config.error());
+    Json request{{"checkpoint", weights->path.string()},
+                 {"weights", options.weights},
+                 {"num", options.num.value_or(64)},
+                 {"sampler", options.sampler.overlay()},
+                 {"seed", options.seed.value_or(0)},
+                 {"npz", options.npz},
+                 {"device", *device}};
+    Signals signals;
+    if (weights->run) {
+        const auto state = runs::summarize(weights->run->root()).state;
+        if (const auto may = runs::possible(runs::Action::Sample, state); !may)
+            return console.fail({ErrorCode::Busy, fmt::format("{} ({}): {}", weights->run->name(), runs::stateText(state), may.why), {}});
+        return runs::isLive(state) ? sampleLive(options, *weights->run, signals, console)
+                                   : sampleResting(options, *weights->run, std::move(request), signals, console);
+    }
+    if (options.out.empty())
+        return console.fail({ErrorCode::Usage, "No folder was named for the images. Give one with --out.", {}});
+    request["out"] = absolutePath(options.out);
+    if (!config->is_null())
+        request["config"] = *config;
+    const auto result = runJob({"sample", request, workerDevice(*device), {}, {}}, signals, console);
+    return result ? tellDrawn(*result, options, console) : console.fail(result.error());
+}
+
+} // namespace
+
+void addSample(CLI::App& app, Program& program)
+{
+    auto options = std::make_shared<SampleOptions>();
+    auto* command = addCommand(app, program, "sample", "Draw images with the weights of a run or file",
+                               [options, &program] { return sample(*options, program.console); });
+    command->add_option("--checkpoint", options->checkpoint, "A run (its newest checkpoint), a checkpoint folder, or a safetensors file")
+        ->required();
+    command->add_option("--weights", options->weights, "ema, ema:DECAY such as ema:0.9999, or raw")->capture_default_str();
+    command->add_option("--num", options->num, "How many images (64)")->check(CLI::Range(std::int64_t{1}, std::int64_t{10'000'000}));
+    options->sampler.addTo(*command);
+    command->add_option("--seed", options->seed, "Seed of the starting noise (0)")
+        ->check(CLI::Range(std::int64_t{0}, std::int64_t{9'000'000'000'000'000}));
+    command->add_option("--out", options->out, "Folder for the images (default: in the run's samples/drawn)");
+    command->add_flag("--npz", options->npz, "Also write samples.npz");
+    command->add_option("--config", options->configFile, "The configuration of a safetensors file that does not carry its own");
+    command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+    command->add_flag("--no-wait", options->noWait, "On a run that trains: ask, and do not wait for the grid");
+}
+
+} // namespace espalier::cli
