@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs ours and theirs alternately, prints a table of ratios and writes it as JSON. Called by run_bench.sh; standard library only.
+
+Every ratio is the median of the ratios of pairs: ours and theirs run one after the other, so that a machine that is busy or warm
+hurts both. A row that could not be measured says why and has no ratio; it never counts as passed.
+"""
+import argparse
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+class Unmeasured(Exception):
+    """Carries the reason."""
+
+
+def json_of(text):
+    """The JSON document in what a program printed: all of it, or its last line."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return json.loads(text.strip().splitlines()[-1])
+
+
+def run(command, limit):
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit)
+    except FileNotFoundError:
+        raise Unmeasured(f"{command[0]} is not built")
+    except subprocess.TimeoutExpired:
+        raise Unmeasured(f"{pathlib.Path(command[0]).name} took longer than {limit} s")
+    if done.returncode != 0:
+        reason = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
+        raise Unmeasured(f"{pathlib.Path(command[0]).name} failed: {reason[:200]}")
+    try:
+        return json_of(done.stdout)
+    except (ValueError, IndexError):
+        raise Unmeasured(f"{pathlib.Path(command[0]).name} printed no JSON")
+
+
+def pairs_of(ours, theirs, pairs, what):
+    """Images per second of ours and theirs, A B A B …, as rows of [ours, theirs, ratio], and the last full answers."""
+    measured = []
+    for number in range(pairs):
+        a = ours()
+        b = theirs()
+        measured.append([a["images_per_s"], b["images_per_s"], a["images_per_s"] / b["images_per_s"]])
+        print(f"  {what} pair {number + 1} of {pairs}: {measured[-1][0]:.3f} and {measured[-1][1]:.3f} images/s, "
+              f"ratio {measured[-1][2]:.3f}", file=sys.stderr, flush=True)
+    return measured, a, b
+
+
+def row(name, measured, target, **more):
+    ratio = statistics.median(m[2] for m in measured)
+    return {"name": name, "ours": statistics.median(m[0] for m in measured), "theirs": statistics.median(m[1] for m in measured),
+            "unit": "images/s", "ratio": ratio, "target": target, "result": "passed" if ratio >= target else "missed",
+            "pairs": measured, **more}
+
+
+def cpu_has_bf16():
+    try:
+        flags = next(line for line in open("/proc/cpuinfo") if line.startswith("flags")).split()
+    except (OSError, StopIteration):
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def step(a, precision, target):
+    name = f"step {a.model} batch {a.batch} {a.device} {precision}"
+    if precision == "bf16" and a.device == "cpu" and not cpu_has_bf16():
+        raise Unmeasured("this CPU has no bf16 arithmetic")
+    if not a.peer_python:
+        raise Unmeasured("the Python of the published code could not be made")
+    if not a.peers or not (pathlib.Path(a.peers) / "ddpm-torch" / "ddpm_torch").is_dir():
+        raise Unmeasured("ESPALIER_PEERS names no folder with a checkout of tqch/ddpm-torch called ddpm-torch")
+    request = {"model": a.model, "batch": a.batch, "steps": a.steps, "warmup": a.warmup, "device": a.device, "precision": precision,
+               "threads": a.threads}
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(request, file)
+        file.flush()
+        ours = [str(a.build / "espalier-worker"), "bench", "--request", file.name]
+        theirs = [a.peer_python, str(HERE / "peer_step.py"), "--peers", a.peers, "--model", a.model, "--batch", str(a.batch),
+                  "--steps", str(a.steps), "--warmup", str(a.warmup), "--device", a.device, "--precision", precision,
+                  "--threads", str(a.threads)] + (["--fused"] if a.fused else [])
+        measured, mine, other = pairs_of(lambda: run(ours, a.limit), lambda: run(theirs, a.limit), a.pairs, name)
+    return row(name, measured, target, step_s_ours=mine["step_s"], step_s_theirs=other["step_s"], threads=[mine.get("threads"),
+               other.get("threads")], torch=[mine.get("libtorch"), other.get("torch")])
+
+
+def loader(a, scaled, folder):
+    name = "loader JPEG 256 to 32" + (", scaled decoding (other pixels)" if scaled else ", equal pixels")
+    if not a.peer_python:
+        raise Unmeasured("the Python of the published code could not be made")
+    ours = [str(a.build / "bench_loader"), "read", folder, "--workers", str(a.workers)] + (["--scaled"] if scaled else [])
+    theirs = [a.peer_python, str(HERE / "peer_loader.py"), "--images", folder, "--workers", str(a.workers)]
+    measured, mine, other = pairs_of(lambda: run(ours, a.limit), lambda: run(theirs, a.limit), a.pairs, name)
+    equal = mine["sha256"] == other["sha256"]
+    if not equal and not scaled:
+        raise Unmeasured("the pixels are not equal (another JPEG library or Pillow?), so the speeds do not compare")
+    return row(name, measured, 1.5, equal_pixels=equal, workers=a.workers, files=mine["images"])
+
+
+def runs(a):
+    """What the window asks of core/runs, against fixed times."""
+    r = run([str(a.build / "bench_runs"), "--runs", str(a.runs), "--points", str(a.points)], a.limit)
+    def fixed(name, seconds, most):
+        return {"name": name, "seconds": seconds, "most": most, "result": "passed" if seconds <= most else "missed"}
+    rows = [fixed(f"library, first scan of {a.runs} runs", r["library"]["first_scan_s"], 0.5),
+            fixed(f"library, scan of {a.runs} runs without change", r["library"]["scan_without_change_s"], 0.05),
+            fixed(f"replay of {a.points:,} points".replace(",", " "), r["curve"]["replay_s"], 1.0)]
+    for pixels, frames in ((1280, 60), (3840, 30)):
+        rows.append(fixed(f"envelope at {pixels} px, worst frame", r["curve"][f"envelope_{pixels}"]["worst_s"], 1 / frames))
+    rows.append(fixed("a look at an idle run, ten a second, of one core", r["curve"]["idle_share_of_core_at_10_per_s"], 0.01))
+    rows.append(fixed("a scalar from pen to reader, worst", r["latency"]["worst_s"], 0.3))
+    return rows, r
+
+
+def show(rows):
+    width = max(len(r["name"]) for r in rows)
+    for r in rows:
+        if r["result"] == "unmeasured":
+            text = f"unmeasured: {r['why']}"
+        elif "ratio" in r:
+            text = (f"{r['ours']:10.2f} {r['theirs']:10.2f} {r['unit']}  ratio {r['ratio']:.3f}  target {r['target']:.2f}  {r['result']}  "
+                    f"(pairs {' '.join(f'{m[2]:.2f}' for m in r['pairs'])})")
+        else:
+            text = f"{r['seconds']:.3g} s, at most {r['most']:.3g} s: {r['result']}"
+        print(f"{r['name']:<{width}}  {text}")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"), help="where the programs are")
+    p.add_argument("--peers", default="", help="folder with a checkout named ddpm-torch")
+    p.add_argument("--peer-python", default="", help="Python with torch and torchvision")
+    p.add_argument("--only", action="append", choices=["step", "loader", "runs"], help="may be given several times; default: all")
+    p.add_argument("--model", default="unet-cifar10")
+    p.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    p.add_argument("--precision", action="append", choices=["fp32", "bf16"])
+    p.add_argument("--batch", type=int, default=8)
+    p.add_argument("--steps", type=int, default=10)
+    p.add_argument("--warmup", type=int, default=3)
+    p.add_argument("--pairs", type=int, default=3, help="at least 3")
+    p.add_argument("--threads", type=int, default=0, help="of each side; 0: what each takes by itself")
+    p.add_argument("--fused", action="store_true", help="theirs with torch's fused Adam and foreach EMA")
+    p.add_argument("--workers", type=int, default=2, help="of both loaders")
+    p.add_argument("--images", type=int, default=384, help="JPEG files to make for the loaders")
+    p.add_argument("--runs", type=int, default=200)
+    p.add_argument("--points", type=int, default=10_000_000)
+    p.add_argument("--limit", type=int, default=1800, help="seconds a program may take")
+    p.add_argument("--json", type=pathlib.Path, help="where the figures go (default: bench.json in the build folder)")
+    a = p.parse_args()
+    if a.pairs < 3:
+        p.error("--pairs has to be at least 3")
+    if min(a.batch, a.steps, a.workers, a.runs) < 1 or a.images < 128 or a.points < 1000:
+        p.error("--batch, --steps, --workers and --runs have to be at least 1, --images 128, --points 1000")
+    a.build = a.build.resolve()
+    only = a.only or ["step", "loader", "runs"]
+    rows, more = [], {}
+
+    def attempt(name, measure):
+        try:
+            rows.append(measure())
+        except Unmeasured as reason:
+            rows.append({"name": name, "result": "unmeasured", "why": str(reason)})
+
+    if "step" in only:
+        for precision, target in (("fp32", 1.1), ("bf16", 1.05)):
+            if precision in (a.precision or ["fp32", "bf16"]):
+                attempt(f"step {a.model} batch {a.batch} {a.device} {precision}", lambda: step(a, precision, target))
+    if "loader" in only:
+        with tempfile.TemporaryDirectory(prefix="espalier-bench-") as folder:
+            try:
+                made = subprocess.run([str(a.build / "bench_loader"), "make", folder, str(a.images)], capture_output=True, text=True)
+                problem = made.stderr.strip() if made.returncode else ""
+            except FileNotFoundError:
+                problem = "bench_loader is not built"
+            for scaled in (False, True):
+                def measure(scaled=scaled):
+                    if problem:
+                        raise Unmeasured(problem)
+                    return loader(a, scaled, folder)
+                attempt("loader JPEG 256 to 32" + (", scaled decoding (other pixels)" if scaled else ", equal pixels"), measure)
+    if "runs" in only:
+        try:
+            found, more = runs(a)
+            rows += found
+        except Unmeasured as reason:
+            rows.append({"name": "library and curves", "result": "unmeasured", "why": str(reason)})
+
+    show(rows)
+    document = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": platform.machine(), "cores": os.cpu_count(),
+                "load_before_end": os.getloadavg(), "rows": rows, "runs": more}
+    target = a.json or a.build / "bench.json"
+    target.write_text(json.dumps(document, indent=1) + "\n")
+    print(f"Figures are in {target}", file=sys.stderr)
+    sys.exit(1 if any(r["result"] == "missed" for r in rows) else 0)
+
+
+if __name__ == "__main__":
+    main()
