@@ -71,6 +71,8 @@ QString ago(double seconds)
         return QStringLiteral("just now");
     if (seconds < 60)
         return QStringLiteral("%1 s ago").arg(static_cast<int>(seconds));
+    if (seconds < 3600)
+        return QStringLiteral("%1 m ago").arg(static_cast<int>(seconds / 60));
     return duration(std::floor(seconds / 60) * 60) + QStringLiteral(" ago");
 }
 

@@ -153,6 +153,8 @@ QString summaryNote(const runs::RunSummary& run)
         return QStringLiteral("damaged");
     if (run.state == runs::RunState::Training && run.progress.etaSeconds)
         return QStringLiteral("ETA ") + duration(*run.progress.etaSeconds);
+    if (run.state == runs::RunState::Training && run.progress.fraction > 0)
+        return QStringLiteral("%1 %").arg(static_cast<int>(run.progress.fraction * 100));
     if (run.state == runs::RunState::Finished && run.bestMetric)
         return qstr(run.bestMetricName).toUpper() + QLatin1Char(' ') + value(*run.bestMetric, 3);
     return stateWords(run.state).toLower();

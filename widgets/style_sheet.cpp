@@ -12,6 +12,7 @@ namespace {
 constexpr const char* kSheet = R"(
 QToolTip { background: %card%; color: %text%; border: 1px solid %line%; padding: 4px 8px; }
 QMainWindow, QDialog { background: %window%; }
+QWidget#library { background: %panel%; }
 QMainWindow::separator { background: %line%; width: 1px; height: 1px; }
 QLabel[role="dim"] { color: %dim%; }
 QLabel[role="error"] { color: %failure%; }

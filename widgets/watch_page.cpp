@@ -104,7 +104,8 @@ QWidget* WatchPage::buildCurveCard()
     m_curveTitle->setFont(typeFont(Type::Strong));
     m_curveTitle->setPopupMode(QToolButton::InstantPopup);
     m_curveTitle->setMenu(new QMenu(m_curveTitle));
-    m_curveTitle->setStyleSheet(QStringLiteral("QToolButton { color: palette(text); padding: 1px 6px 1px 0; }"));
+    m_curveTitle->setStyleSheet(
+        QStringLiteral("QToolButton { color: palette(text); padding: 1px 6px 1px 0; margin-left: -1px; border: none; }"));
     head->insertWidget(0, m_curveTitle);
 
     m_smoothingText = new QLabel(card);

@@ -3,9 +3,14 @@
 
 #include "app/gui/curve_views.h"
 #include "app/gui/launcher.h"
+#include "app/gui/checkpoints.h"
 #include "core/config/config.h"
+#include "core/machine/cpu.h"
+#include "core/runs/retention.h"
 #include "core/runs/lock.h"
 #include "core/runs/run_folder.h"
+
+#include "widgets/format.h"
 
 #include <QFile>
 #include <QImageReader>
@@ -177,6 +182,7 @@ void Engine::pollRun(bool fresh)
     m_runDirty = false;
     const auto changes = m_follower->poll();
     m_polled = Clock::now();
+    readLog(fresh);
     if (!changes.any() && !fresh)
         return;
     const auto attempt = m_view.attempt;
@@ -232,6 +238,49 @@ void Engine::loadGrid()
         return;
     m_gridShown = grid;
     m_sink(std::move(event));
+}
+
+void Engine::readLog(bool fresh)
+{
+    constexpr std::uint64_t kMost = 1 << 20; // of an old log its end is enough
+    constexpr std::size_t kLine = 1 << 16;
+    LogArrived event{m_follower->folder().root(), {}, fresh};
+    if (fresh) {
+        m_logOffset = 0;
+        m_logRest.clear();
+        if (const auto launch = tailOf(m_follower->folder().launchLogFile(), 40); !launch.empty())
+            for (std::size_t from = 0; from < launch.size();) {
+                const auto end = std::min(launch.find('\n', from), launch.size());
+                event.lines.push_back(launch.substr(from, std::min(end - from, kLine)));
+                from = end + 1;
+            }
+    }
+    std::error_code error;
+    const auto file = m_follower->folder().logFile();
+    const std::uint64_t size = fs::file_size(file, error);
+    if (!error && size != m_logOffset) {
+        if (size < m_logOffset)
+            m_logOffset = 0; // written anew
+        if (size - m_logOffset > kMost)
+            m_logOffset = size - kMost;
+        std::ifstream in(file, std::ios::binary);
+        in.seekg(static_cast<std::streamoff>(m_logOffset));
+        std::string text(size - m_logOffset, '\0');
+        in.read(text.data(), static_cast<std::streamsize>(text.size()));
+        text.resize(static_cast<std::size_t>(in.gcount()));
+        m_logOffset += text.size();
+        m_logRest += text;
+        std::size_t from = 0;
+        for (auto end = m_logRest.find('\n'); end != std::string::npos; end = m_logRest.find('\n', from)) {
+            event.lines.push_back(m_logRest.substr(from, std::min(end - from, kLine)));
+            from = end + 1;
+        }
+        m_logRest.erase(0, from);
+        if (m_logRest.size() > kLine)
+            m_logRest.clear(); // no line of ours is so long
+    }
+    if (fresh || !event.lines.empty())
+        m_sink(std::move(event));
 }
 
 void Engine::answerWishes(const std::vector<runs::Event>& events)
@@ -413,6 +462,23 @@ void Engine::saveCsv(const std::string& tag, const fs::path& file)
     say(QStringLiteral("Saved %1 rows to %2.").arg(static_cast<qulonglong>(rows)).arg(qstr(file.string())));
 }
 
+void Engine::keep(const fs::path& folder, std::int64_t step, bool keep)
+{
+    if (const auto done = runs::keepCheckpoint(runs::RunFolder(folder), step, keep); !done)
+        return complain(done.error());
+    say(keep ? QStringLiteral("The checkpoint of step %1 is kept.").arg(step)
+             : QStringLiteral("The checkpoint of step %1 may go with the others.").arg(step));
+    m_runDirty = true;
+}
+
+void Engine::remove(const fs::path& folder, std::int64_t step)
+{
+    if (const auto done = deleteCheckpoint(runs::RunFolder(folder), step); !done)
+        return complain(done.error());
+    say(QStringLiteral("The checkpoint of step %1 is deleted.").arg(step));
+    m_runDirty = true;
+}
+
 void Engine::readMachine()
 {
     m_machineRead = Clock::now();
@@ -436,6 +502,27 @@ void Engine::readMachine()
             QStringLiteral("CPU %1 %").arg(qRound(100.0 * static_cast<double>(busy - m_busy) / static_cast<double>(all - m_all)));
     m_busy = busy;
     m_all = all;
+    const auto gpus = m_gpus.read();
+    QStringList each;
+    for (const auto& gpu : gpus) {
+        QString line = QStringLiteral("GPU %1").arg(gpu.index);
+        if (gpu.utilisationPercent)
+            line += QStringLiteral("  %1 %").arg(*gpu.utilisationPercent);
+        if (gpu.totalBytes > 0)
+            line += QStringLiteral("  ") + widgets::bytes(gpu.totalBytes - gpu.freeBytes);
+        if (gpu.celsius)
+            line += QStringLiteral("  %1 °C").arg(*gpu.celsius);
+        each << line;
+    }
+    if (!each.isEmpty())
+        event.machine.devices = each.join(QStringLiteral("     "));
+    event.gpus = static_cast<int>(gpus.size());
+    if (m_cpuName.isEmpty()) {
+        const auto cpu = machine::cpu();
+        m_cpuName =
+            QStringLiteral("%1, %2 core%3").arg(qstr(cpu.model)).arg(cpu.cores).arg(cpu.cores == 1 ? QString() : QStringLiteral("s"));
+    }
+    event.deviceName = gpus.empty() ? m_cpuName : qstr(gpus.front().name);
     const auto rounded = event.machine.diskFree / 1'000'000'000;
     if (event.machine.devices == m_machineText && rounded == m_diskText)
         return;

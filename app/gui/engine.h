@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "core/machine/gpus.h"
 #include "core/runs/control.h"
 #include "core/runs/watcher.h"
 #include "widgets/run_values.h"
@@ -46,6 +47,19 @@ struct GridArrived {
 };
 struct MachineChanged {
     widgets::MachineView machine;
+    int gpus = 0;
+    QString deviceName;
+};
+struct LogArrived {
+    std::filesystem::path folder;
+    std::vector<std::string> lines;
+    bool fresh = false; // another run: these are its first lines
+};
+struct CheckpointChecked {
+    std::filesystem::path folder;
+    std::int64_t step = 0;
+    bool good = false;
+    QString sentence;
 };
 struct Launched {
     std::filesystem::path folder;
@@ -56,7 +70,8 @@ struct Said {
     bool trouble = false;
     QString detail;
 };
-using EngineEvent = std::variant<LibraryChanged, RunChanged, PlotAnswered, GridArrived, MachineChanged, Launched, Said>;
+using EngineEvent =
+    std::variant<LibraryChanged, RunChanged, PlotAnswered, GridArrived, MachineChanged, LogArrived, CheckpointChecked, Launched, Said>;
 
 /// The work of the engine thread: follows the library and the chosen run, answers plots, launches runs and delivers wishes.
 /// run() and everything marked so belong to the engine thread; post() may be called by any.
@@ -83,6 +98,8 @@ public:
     void archive(const std::filesystem::path& folder);
     void trash(const std::filesystem::path& folder);
     void saveCsv(const std::string& tag, const std::filesystem::path& file);
+    void keep(const std::filesystem::path& folder, std::int64_t step, bool keep);
+    void remove(const std::filesystem::path& folder, std::int64_t step);
 
 private:
     using Clock = std::chrono::steady_clock;
@@ -98,6 +115,7 @@ private:
     void pollRun(bool fresh);
     void publishPlot();
     void loadGrid();
+    void readLog(bool fresh);
     void answerWishes(const std::vector<runs::Event>& events);
     void watchLaunches();
     void readMachine();
@@ -121,8 +139,12 @@ private:
     widgets::PlotQuery m_query;
     bool m_asked = false, m_plotDue = false, m_libraryDirty = false, m_runDirty = false;
     std::string m_gridShown;
+    std::uint64_t m_logOffset = 0;
+    std::string m_logRest;          // a line without its end yet
     std::set<std::string> m_wishes; // ids that are ours and unanswered
     std::vector<Launch> m_launches;
+    machine::Gpus m_gpus;
+    QString m_cpuName;
     Clock::time_point m_scanned{}, m_polled{}, m_machineRead{};
     std::uint64_t m_busy = 0, m_all = 0; // of /proc/stat
     QString m_machineText;

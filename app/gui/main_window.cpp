@@ -11,9 +11,11 @@
 #include "widgets/command_palette.h"
 #include "widgets/configuration_form.h"
 #include "widgets/configuration_page.h"
+#include "widgets/export_dialog.h"
 #include "widgets/format.h"
 #include "widgets/help_sheet.h"
 #include "widgets/library_panel.h"
+#include "widgets/sample_dialog.h"
 #include "widgets/state_look.h"
 #include "widgets/status_strip.h"
 #include "widgets/theme.h"
@@ -23,6 +25,7 @@
 #include <QCheckBox>
 #include <QCloseEvent>
 #include <QDesktopServices>
+#include <QDir>
 #include <QDockWidget>
 #include <QFileDialog>
 #include <QInputDialog>
@@ -40,6 +43,15 @@
 namespace espalier::gui {
 
 using namespace widgets;
+
+namespace {
+
+std::int64_t newestStep(const RunView& run)
+{
+    return run.checkpoints->empty() ? -1 : run.checkpoints->back().step;
+}
+
+} // namespace
 
 MainWindow::MainWindow(RunController* controller, std::filesystem::path library, QWidget* parent)
     : QMainWindow(parent), m_controller(controller), m_libraryFolder(std::move(library)), m_model(new LibraryModel(this)),
@@ -66,9 +78,7 @@ void MainWindow::buildLayout()
     m_dock->setTitleBarWidget(new QWidget(m_dock));
     m_dock->setFeatures(QDockWidget::NoDockWidgetFeatures);
     m_dock->setWidget(m_panel);
-    m_panel->setAutoFillBackground(true);
-    auto colours = m_panel->palette();
-    colours.setColor(QPalette::Window, tokens(palette()).panel);
+    m_panel->setAttribute(Qt::WA_StyledBackground);
     addDockWidget(Qt::LeftDockWidgetArea, m_dock);
     resizeDocks({m_dock}, {272}, Qt::Horizontal);
 
@@ -129,7 +139,15 @@ void MainWindow::connectController()
     connect(m_controller, &RunController::runChanged, this, &MainWindow::takeRun);
     connect(m_controller, &RunController::plotAnswered, m_page, &RunPage::setPlotData);
     connect(m_controller, &RunController::gridArrived, m_page, &RunPage::setGrid);
-    connect(m_controller, &RunController::machineChanged, m_status, &StatusStrip::setMachine);
+    connect(m_controller, &RunController::machineChanged, this, [this](const MachineChanged& change) {
+        m_status->setMachine(change.machine);
+        m_page->setMachine(change);
+    });
+    connect(m_controller, &RunController::logArrived, this, [this](const LogArrived& log) {
+        if (log.folder == m_chosen)
+            m_page->appendLog(log);
+    });
+    connect(m_controller, &RunController::checkpointChecked, m_page, &RunPage::setCheck);
     connect(m_controller, &RunController::said, this, &MainWindow::tell);
     connect(m_controller, &RunController::launched, this, [this](const QString& folder) { openRun(folder.toStdString()); });
 }
@@ -165,6 +183,13 @@ void MainWindow::connectParts()
     });
     connect(m_page, &RunPage::duplicateRequested, this, &MainWindow::duplicate);
     connect(m_page, &RunPage::startPossible, this, [this](const QString& whyNot) { m_tools->setForm(whyNot); });
+    connect(m_page, &RunPage::sampleFromRequested, this, &MainWindow::askSample);
+    connect(m_page, &RunPage::exportRequested, this, &MainWindow::askExport);
+    connect(m_page, &RunPage::keepRequested, this,
+            [this](qint64 step, bool keep) { m_controller->keepCheckpoint(m_page->run().folder, step, keep); });
+    connect(m_page, &RunPage::verifyRequested, this, [this](qint64 step) { m_controller->verifyCheckpoint(m_page->run().folder, step); });
+    connect(m_page, &RunPage::deleteRequested, this, [this](qint64 step) { m_controller->deleteCheckpoint(m_page->run().folder, step); });
+    connect(m_page, &RunPage::fileOpened, this, [](const QString& path) { QDesktopServices::openUrl(QUrl::fromLocalFile(path)); });
     connect(m_page, &RunPage::message, m_status, &StatusStrip::showMessage);
 }
 
@@ -333,7 +358,6 @@ void MainWindow::act(runs::Action action)
     const auto folder = run.folder;
     if (folder.empty())
         return;
-    const bool live = runs::isLive(run.state);
     switch (action) {
     case runs::Action::Start:
         m_status->showMessage(QStringLiteral("Starting %1…").arg(qstr(run.name)));
@@ -348,29 +372,81 @@ void MainWindow::act(runs::Action action)
         m_status->showMessage(QStringLiteral("Asked for a checkpoint."));
         return m_controller->requestWish(folder, runs::WishKind::Checkpoint);
     case runs::Action::Sample:
-        if (live) {
-            m_status->showMessage(QStringLiteral("Asked for samples."));
-            return m_controller->requestWish(folder, runs::WishKind::Sample);
-        }
-        return m_controller->startJob(folder, {QStringLiteral("sample"), QStringLiteral("--checkpoint"), qstr(folder.string())},
-                                      QStringLiteral("Drawing samples from the newest checkpoint…"));
+        return askSample(-1);
     case runs::Action::Evaluate:
-        if (live) {
-            m_status->showMessage(QStringLiteral("Asked for an evaluation."));
-            return m_controller->requestWish(folder, runs::WishKind::Evaluate);
-        }
-        return m_controller->startJob(folder, {QStringLiteral("evaluate"), QStringLiteral("--checkpoint"), qstr(folder.string())},
-                                      QStringLiteral("Evaluating the newest checkpoint…"));
+        return askEvaluate();
     case runs::Action::Export:
-        return m_page->showPage(RunPage::Checkpoints);
+        return askExport(-1);
     }
+}
+
+void MainWindow::askSample(std::int64_t step)
+{
+    const auto run = m_page->run();
+    const bool live = runs::isLive(run.state);
+    auto* dialog =
+        new SampleDialog(run.config.is_object() ? run.config : Json::object(), live ? -1 : std::max(step, newestStep(run)), this);
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    connect(dialog, &QDialog::accepted, this, [this, dialog, run, live] {
+        const auto request = dialog->request();
+        if (live) {
+            m_controller->requestWish(run.folder, runs::WishKind::Sample, request.wishOptions());
+            return m_status->showMessage(QStringLiteral("Asked for samples."));
+        }
+        const QString from = qstr(runs::RunFolder(run.folder).checkpointFolder(request.step).string());
+        m_controller->startJob(run.folder,
+                               QStringList{QStringLiteral("sample"), QStringLiteral("--checkpoint"), from} + request.arguments(),
+                               QStringLiteral("Drawing samples from step %1…").arg(number(request.step)));
+    });
+    dialog->open();
+}
+
+void MainWindow::askEvaluate()
+{
+    const auto run = m_page->run();
+    const bool live = runs::isLive(run.state);
+    auto* dialog = new EvaluateDialog(run.config.is_object() ? run.config : Json::object(), live ? -1 : newestStep(run), this);
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    connect(dialog, &QDialog::accepted, this, [this, dialog, run, live] {
+        const auto request = dialog->request();
+        if (live) {
+            m_controller->requestWish(run.folder, runs::WishKind::Evaluate, request.wishOptions());
+            return m_status->showMessage(QStringLiteral("Asked for an evaluation."));
+        }
+        const QString from = qstr(runs::RunFolder(run.folder).checkpointFolder(request.step).string());
+        m_controller->startJob(run.folder,
+                               QStringList{QStringLiteral("evaluate"), QStringLiteral("--checkpoint"), from} + request.arguments(),
+                               QStringLiteral("Evaluating step %1…").arg(number(request.step)));
+    });
+    dialog->open();
+}
+
+void MainWindow::askExport(std::int64_t step)
+{
+    const auto run = m_page->run();
+    std::vector<std::int64_t> steps;
+    for (const auto& checkpoint : *run.checkpoints)
+        steps.push_back(checkpoint.step);
+    std::vector<double> decays;
+    if (const auto config = config::read(run.config.is_object() ? run.config : Json::object()))
+        decays = config->training.ema.decays;
+    auto* dialog = new ExportDialog(qstr(run.name), steps, step, decays, QDir::homePath(), this);
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    connect(dialog, &QDialog::accepted, this, [this, dialog, run] {
+        const auto request = dialog->request();
+        const QString from = qstr(runs::RunFolder(run.folder).checkpointFolder(request.step < 0 ? newestStep(run) : request.step).string());
+        m_status->showMessage(QStringLiteral("Exporting…"));
+        m_controller->runTool(QStringList{QStringLiteral("export"), QStringLiteral("--checkpoint"), from} + request.arguments(),
+                              QStringLiteral("Exported to %1.").arg(request.file));
+    });
+    dialog->open();
 }
 
 void MainWindow::fillExportMenu()
 {
     auto* menu = m_tools->exportMenu();
     menu->clear();
-    menu->addAction(QStringLiteral("Checkpoint for other programs…"), this, [this] { m_page->showPage(RunPage::Checkpoints); });
+    menu->addAction(QStringLiteral("Checkpoint for other programs…"), this, [this] { askExport(-1); });
     menu->addAction(QStringLiteral("Sample grids…"), this, [this] { m_page->showPage(RunPage::Samples); });
     menu->addSeparator();
     const auto csv = [this](const QString& tag, const QString& stem) {

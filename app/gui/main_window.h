@@ -58,6 +58,9 @@ private:
     void takeRun(const RunChanged& change);
     void refreshTools();
     void act(runs::Action action);
+    void askSample(std::int64_t step);
+    void askEvaluate();
+    void askExport(std::int64_t step);
     void leaveForm();
     void chooseLibrary();
     void duplicate(const Json& config, const QString& name);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/gui/run_controller.h"
 
+#include "app/gui/checkpoints.h"
+#include "app/gui/launcher.h"
+
 #include <QCoreApplication>
 #include <QFileInfo>
 #include <QStandardPaths>
@@ -19,13 +22,14 @@ struct Overloaded : T... {
 } // namespace
 
 RunController::RunController(std::filesystem::path cli, QObject* parent)
-    : QObject(parent), m_engine(std::move(cli), [this](EngineEvent event) { publish(std::move(event)); }),
+    : QObject(parent), m_cli(cli), m_engine(std::move(cli), [this](EngineEvent event) { publish(std::move(event)); }),
       m_thread([this](std::stop_token stop) { m_engine.run(stop); })
 {
 }
 
 RunController::~RunController()
 {
+    m_jobs.stop();
     m_thread.request_stop();
     m_thread.join();
 }
@@ -54,14 +58,15 @@ void RunController::drain()
         m_drainQueued = false;
     }
     for (const auto& event : events)
-        std::visit(Overloaded{[this](const LibraryChanged& e) { Q_EMIT libraryChanged(e); },
-                              [this](const RunChanged& e) { Q_EMIT runChanged(e); },
-                              [this](const PlotAnswered& e) { Q_EMIT plotAnswered(e.data); },
-                              [this](const GridArrived& e) { Q_EMIT gridArrived(e); },
-                              [this](const MachineChanged& e) { Q_EMIT machineChanged(e.machine); },
-                              [this](const Launched& e) { Q_EMIT launched(widgets::qstr(e.folder.string())); },
-                              [this](const Said& e) { Q_EMIT said(e.text, e.trouble, e.detail); }},
-                   event);
+        std::visit(
+            Overloaded{[this](const LibraryChanged& e) { Q_EMIT libraryChanged(e); }, [this](const RunChanged& e) { Q_EMIT runChanged(e); },
+                       [this](const PlotAnswered& e) { Q_EMIT plotAnswered(e.data); },
+                       [this](const GridArrived& e) { Q_EMIT gridArrived(e); },
+                       [this](const MachineChanged& e) { Q_EMIT machineChanged(e); }, [this](const LogArrived& e) { Q_EMIT logArrived(e); },
+                       [this](const CheckpointChecked& e) { Q_EMIT checkpointChecked(e); },
+                       [this](const Launched& e) { Q_EMIT launched(widgets::qstr(e.folder.string())); },
+                       [this](const Said& e) { Q_EMIT said(e.text, e.trouble, e.detail); }},
+            event);
 }
 
 void RunController::openLibrary(const std::filesystem::path& library)
@@ -121,6 +126,46 @@ void RunController::trash(const std::filesystem::path& folder)
 void RunController::saveCsv(const QString& tag, const QString& file)
 {
     m_engine.post([tag = tag.toStdString(), file = file.toStdString()](Engine& engine) { engine.saveCsv(tag, file); });
+}
+
+void RunController::keepCheckpoint(const std::filesystem::path& folder, std::int64_t step, bool keep)
+{
+    m_engine.post([folder, step, keep](Engine& engine) { engine.keep(folder, step, keep); });
+}
+
+void RunController::deleteCheckpoint(const std::filesystem::path& folder, std::int64_t step)
+{
+    m_engine.post([folder, step](Engine& engine) { engine.remove(folder, step); });
+}
+
+void RunController::verifyCheckpoint(const std::filesystem::path& folder, std::int64_t step)
+{
+    m_jobs.post([this, folder, step](std::stop_token stop) {
+        const auto done = gui::verifyCheckpoint(runs::RunFolder(folder), step, stop);
+        publish(CheckpointChecked{folder, step, bool(done), done ? QString() : widgets::qstr(done.error().message)});
+    });
+}
+
+void RunController::runTool(const QStringList& arguments, const QString& done)
+{
+    std::vector<std::string> command{m_cli.string()};
+    for (const auto& argument : arguments)
+        command.push_back(argument.toStdString());
+    m_jobs.post([this, command = std::move(command), done](std::stop_token stop) {
+        const auto finished = runAndWait(command, stop);
+        if (stop.stop_requested())
+            return;
+        if (!finished)
+            return publish(Said{widgets::qstr(finished.error().message), true, widgets::qstr(finished.error().detail)});
+        if (finished->exitCode == 0)
+            return publish(Said{done, false, {}});
+        std::string why = finished->errors;
+        while (!why.empty() && (why.back() == '\n' || why.back() == ' '))
+            why.pop_back();
+        const auto line = why.substr(why.rfind('\n') == std::string::npos ? 0 : why.rfind('\n') + 1);
+        publish(Said{line.empty() ? QStringLiteral("It failed without a word (exit %1).").arg(finished->exitCode) : widgets::qstr(line),
+                     true, widgets::qstr(why)});
+    });
 }
 
 std::filesystem::path findCli()

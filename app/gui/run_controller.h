@@ -3,6 +3,8 @@
 
 #include "app/gui/engine.h"
 
+#include "app/gui/job_thread.h"
+
 #include <QObject>
 
 #include <mutex>
@@ -30,13 +32,21 @@ public:
     void archive(const std::filesystem::path& folder);
     void trash(const std::filesystem::path& folder);
     void saveCsv(const QString& tag, const QString& file);
+    void keepCheckpoint(const std::filesystem::path& folder, std::int64_t step, bool keep);
+    void deleteCheckpoint(const std::filesystem::path& folder, std::int64_t step);
+    /// Reads the whole checkpoint on the thread for long work; answered by checkpointChecked().
+    void verifyCheckpoint(const std::filesystem::path& folder, std::int64_t step);
+    /// Runs `espalier-cli <arguments>` to its end on the thread for long work and says `done`, or why it failed.
+    void runTool(const QStringList& arguments, const QString& done);
 
 Q_SIGNALS:
     void libraryChanged(const espalier::gui::LibraryChanged& change);
     void runChanged(const espalier::gui::RunChanged& change);
     void plotAnswered(const espalier::widgets::PlotData& data);
     void gridArrived(const espalier::gui::GridArrived& grid);
-    void machineChanged(const espalier::widgets::MachineView& machine);
+    void machineChanged(const espalier::gui::MachineChanged& machine);
+    void logArrived(const espalier::gui::LogArrived& log);
+    void checkpointChecked(const espalier::gui::CheckpointChecked& check);
     void launched(const QString& folder);
     void said(const QString& text, bool trouble, const QString& detail);
 
@@ -47,7 +57,9 @@ private:
     std::mutex m_inboxMutex;
     std::vector<EngineEvent> m_inbox;
     bool m_drainQueued = false;
+    const std::filesystem::path m_cli;
     Engine m_engine;
+    JobThread m_jobs;
     std::jthread m_thread; // last: joins before the rest goes
 };
 

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/gui/run_page.h"
 
-#include "widgets/card.h"
+#include "core/config/config.h"
+#include "widgets/checkpoints_page.h"
 #include "widgets/configuration_page.h"
+#include "widgets/evaluation_page.h"
 #include "widgets/format.h"
+#include "widgets/image_provider.h"
+#include "widgets/log_page.h"
 #include "widgets/run_header.h"
+#include "widgets/samples_page.h"
 #include "widgets/stage_lanes.h"
 #include "widgets/theme.h"
 #include "widgets/time_axis.h"
@@ -20,9 +25,23 @@ namespace espalier::gui {
 
 using namespace widgets;
 
+namespace {
+
+std::int64_t settingAt(const Json& config, const char* section, const char* key)
+{
+    if (!config.is_object() || !config.contains(section) || !config[section].is_object() || !config[section].contains(key) ||
+        !config[section][key].is_number())
+        return 0;
+    return static_cast<std::int64_t>(config[section][key].get<double>());
+}
+
+} // namespace
+
 RunPage::RunPage(QWidget* parent)
     : QWidget(parent), m_axis(new TimeAxis(this)), m_header(new RunHeader(this)), m_lanes(new StageLanes(m_axis, this)),
-      m_tabs(new QTabWidget(this)), m_watch(new WatchPage(m_axis, this)), m_configuration(new ConfigurationPage(this))
+      m_tabs(new QTabWidget(this)), m_watch(new WatchPage(m_axis, this)), m_images(new ImageProvider(this)),
+      m_samples(new SamplesPage(m_images, this)), m_evaluation(new EvaluationPage(this)), m_checkpoints(new CheckpointsPage(this)),
+      m_configuration(new ConfigurationPage(this)), m_log(new LogPage(this))
 {
     setObjectName(QStringLiteral("runPage"));
     buildLayout();
@@ -53,11 +72,12 @@ void RunPage::buildLayout()
     m_tabs->tabBar()->setDrawBase(false);
     m_tabs->tabBar()->setExpanding(false);
     column->addWidget(m_tabs, 1);
-    m_tabs->addTab(m_watch, pageTitle(Watch));
-    for (const auto page : {Samples, Evaluation, Checkpoints})
-        m_tabs->addTab(new EmptyNote(pageTitle(page), {}, m_tabs), pageTitle(page));
-    m_tabs->addTab(m_configuration, pageTitle(Configuration));
-    m_tabs->addTab(new EmptyNote(pageTitle(Log), {}, m_tabs), pageTitle(Log));
+    QWidget* const pages[] = {m_watch, m_samples, m_evaluation, m_checkpoints, m_configuration, m_log};
+    for (int i = Watch; i <= Log; ++i) {
+        m_tabs->addTab(pages[i], pageTitle(static_cast<Page>(i)));
+        if (i != Watch) // it has this gap itself
+            pages[i]->setContentsMargins(0, metric::kCardGap - 2, 0, 0);
+    }
     for (int i = 0; i < m_tabs->count(); ++i)
         m_tabs->setTabToolTip(i, QStringLiteral("%1 (%2)").arg(m_tabs->tabText(i)).arg(i + 1));
     m_lanes->installEventFilter(this);
@@ -82,6 +102,26 @@ void RunPage::connectSignals()
             Q_EMIT startPossible(whyNot);
     });
     connect(m_configuration, &ConfigurationPage::duplicateRequested, this, &RunPage::duplicateRequested);
+    connect(m_lanes, &StageLanes::blockClicked, this, [this](int stage) { m_samples->setStage(m_view.stages->size() > 1 ? stage : -1); });
+    connect(m_samples, &SamplesPage::sampleRequested, this, [this] { Q_EMIT actionRequested(runs::Action::Sample); });
+    connect(m_evaluation, &EvaluationPage::evaluateRequested, this, [this] { Q_EMIT actionRequested(runs::Action::Evaluate); });
+    connect(m_evaluation, &EvaluationPage::stepChosen, this, [this](qint64 step) {
+        m_samples->showStep(step);
+        m_checkpoints->choose(step);
+    });
+    connect(m_checkpoints, &CheckpointsPage::checkpointRequested, this, [this] { Q_EMIT actionRequested(runs::Action::Checkpoint); });
+    connect(m_checkpoints, &CheckpointsPage::sampleRequested, this, &RunPage::sampleFromRequested);
+    connect(m_checkpoints, &CheckpointsPage::exportRequested, this, &RunPage::exportRequested);
+    connect(m_checkpoints, &CheckpointsPage::keepRequested, this, &RunPage::keepRequested);
+    connect(m_checkpoints, &CheckpointsPage::verifyRequested, this, [this](qint64 step) {
+        m_checkpoints->setCheck(step, {CheckpointCheck::Checking, {}});
+        Q_EMIT verifyRequested(step);
+    });
+    connect(m_checkpoints, &CheckpointsPage::deleteRequested, this, &RunPage::deleteRequested);
+    connect(m_checkpoints, &CheckpointsPage::openFolderRequested, this,
+            [this](const QString& folder) { Q_EMIT fileOpened(qstr((m_view.folder / folder.toStdString()).string())); });
+    connect(m_log, &LogPage::openLogFileRequested, this,
+            [this] { Q_EMIT fileOpened(qstr(runs::RunFolder(m_view.folder).logFile().string())); });
 }
 
 void RunPage::setRun(const RunChanged& change)
@@ -89,14 +129,99 @@ void RunPage::setRun(const RunChanged& change)
     const bool other = change.view.folder != m_view.folder;
     const bool config = other || change.view.config != m_view.config;
     m_view = change.view;
+    logEvents(change);
     if (m_editing)
         return; // shown when the form is left
     m_header->setRun(m_view);
     m_lanes->setTraining(runs::isLive(m_view.state));
     showLanesWords();
     m_watch->setRun(m_view);
+    showSamples();
+    showEvaluations();
+    showCheckpoints();
     if (config)
         m_configuration->showRun(qstr(m_view.name), m_view.config.is_object() ? m_view.config : Json::object());
+}
+
+void RunPage::showSamples()
+{
+    m_samples->setSamples(qstr(m_view.folder.string()), *m_view.samples);
+    const auto every = settingAt(m_view.config, "samples", "every");
+    const auto may = runs::possible(runs::Action::Sample, m_view.state);
+    m_samples->setExpectation(
+        every > 0 ? QStringLiteral("A grid of samples appears here every %1 steps, always from the same noise.").arg(number(every))
+                  : QStringLiteral("This run draws no samples by itself. Press Sample to draw a grid now."),
+        qstr(may.why));
+}
+
+void RunPage::showEvaluations()
+{
+    m_evaluation->setEvaluations(*m_view.evaluations);
+    const auto every = settingAt(m_view.config, "evaluation", "every");
+    const auto may = runs::possible(runs::Action::Evaluate, m_view.state);
+    m_evaluation->setEvaluatePossible(qstr(may.why), m_view.state == runs::RunState::Evaluating
+                                                         ? QStringLiteral("Evaluating step %1 …").arg(number(m_view.progress.step))
+                                                         : QString());
+    m_evaluation->setExpectation(every > 0 ? QStringLiteral("A distance appears here every %1 steps.").arg(number(every))
+                                           : QStringLiteral("This run measures no distance by itself. Press Evaluate to measure one now."));
+}
+
+void RunPage::showCheckpoints()
+{
+    config::CheckpointConfig keeping;
+    if (const auto read = config::read(m_view.config.is_object() ? m_view.config : Json::object()))
+        keeping = read->checkpoints;
+    m_checkpoints->setCheckpoints(*m_view.checkpoints, keeping);
+    const auto live = runs::isLive(m_view.state);
+    m_checkpoints->setPossible(qstr(runs::possible(runs::Action::Checkpoint, m_view.state).why),
+                               live ? QStringLiteral("This run is training: press Sample to draw from it as it is now.") : QString(),
+                               live ? QStringLiteral("This run is training. Stop it before you delete a checkpoint.") : QString());
+    m_checkpoints->setExpectation(
+        keeping.every > 0
+            ? QStringLiteral("A checkpoint appears here every %1 steps, and whenever the run pauses or ends.").arg(number(keeping.every))
+            : QStringLiteral("A checkpoint appears here when the run pauses, stops or finishes."));
+}
+
+void RunPage::setMachine(const MachineChanged& machine)
+{
+    m_configuration->setMachine({machine.gpus, machine.deviceName});
+}
+
+void RunPage::appendLog(const LogArrived& log)
+{
+    std::vector<LogLine> lines;
+    for (const auto& line : log.lines)
+        lines.push_back(parseLogLine(line));
+    if (log.fresh)
+        m_firstLines = std::move(lines); // shown with the events that come with the run, in order of time
+    else
+        m_log->append(lines);
+}
+
+void RunPage::logEvents(const RunChanged& change)
+{
+    std::vector<LogLine> lines;
+    if (change.fresh) {
+        m_log->clear();
+        lines = std::exchange(m_firstLines, {});
+        // A line without a time belongs to the one before it.
+        double time = 0.0;
+        for (auto& line : lines)
+            time = line.time > 0 ? line.time : (line.time = time);
+    }
+    for (const auto& event : change.events)
+        if (auto line = logLineOf(event))
+            lines.push_back(std::move(*line));
+    if (change.fresh)
+        std::stable_sort(lines.begin(), lines.end(), [](const auto& a, const auto& b) { return a.time < b.time; });
+    if (!lines.empty())
+        m_log->append(lines);
+}
+
+void RunPage::setCheck(const CheckpointChecked& check)
+{
+    if (check.folder == m_view.folder)
+        m_checkpoints->setCheck(check.step, {check.good ? CheckpointCheck::Good : CheckpointCheck::Damaged, check.sentence});
 }
 
 void RunPage::showLanesWords()
@@ -178,7 +303,7 @@ void RunPage::leaveForm()
     m_lanes->show();
     const auto view = m_view;
     m_view = {};
-    setRun({view, {}, true});
+    setRun({view, {}, false}); // the log stands as it was
     showPage(m_pageBefore == Configuration ? Watch : m_pageBefore);
 }
 

@@ -2,14 +2,20 @@
 #pragma once
 
 #include "app/gui/engine.h"
+#include "widgets/log_model.h"
 
 #include <QWidget>
 
 class QTabWidget;
 
 namespace espalier::widgets {
+class CheckpointsPage;
 class ConfigurationPage;
+class EvaluationPage;
+class ImageProvider;
+class LogPage;
 class RunHeader;
+class SamplesPage;
 class StageLanes;
 class TimeAxis;
 class WatchPage;
@@ -27,6 +33,9 @@ public:
     void setRun(const RunChanged& change);
     void setPlotData(const widgets::PlotData& data);
     void setGrid(const GridArrived& grid);
+    void setMachine(const MachineChanged& machine);
+    void appendLog(const LogArrived& log);
+    void setCheck(const CheckpointChecked& check);
     void setLibrary(const std::filesystem::path& folder, const std::vector<runs::RunSummary>& runs);
     /// Shows the form of a new run.
     void editNew(const Json& config, const QString& presetId, const QString& name);
@@ -43,6 +52,8 @@ public:
     static QString pageTitle(Page page);
 
     widgets::WatchPage* watch() const { return m_watch; }
+    widgets::SamplesPage* samples() const { return m_samples; }
+    widgets::CheckpointsPage* checkpoints() const { return m_checkpoints; }
     widgets::ConfigurationPage* configuration() const { return m_configuration; }
     Json layoutState() const;
     void restoreLayout(const Json& state);
@@ -51,6 +62,12 @@ Q_SIGNALS:
     void queryChanged(const espalier::widgets::PlotQuery& query);
     void csvRequested(const QString& tag, const QString& file);
     void actionRequested(espalier::runs::Action action);
+    void sampleFromRequested(qint64 step);
+    void exportRequested(qint64 step);
+    void keepRequested(qint64 step, bool keep);
+    void verifyRequested(qint64 step);
+    void deleteRequested(qint64 step);
+    void fileOpened(const QString& path); // in the desktop's program for it
     void newRunRequested(const espalier::Json& config, const QString& name, const QString& folder);
     void duplicateRequested(const espalier::Json& config, const QString& name);
     void startPossible(const QString& whyNot);
@@ -64,14 +81,24 @@ private:
     void connectSignals();
     void alignLanes();
     void showLanesWords();
+    void logEvents(const RunChanged& change);
+    void showSamples();
+    void showEvaluations();
+    void showCheckpoints();
 
     widgets::TimeAxis* m_axis;
     widgets::RunHeader* m_header;
     widgets::StageLanes* m_lanes;
     QTabWidget* m_tabs;
     widgets::WatchPage* m_watch;
+    widgets::ImageProvider* m_images;
+    widgets::SamplesPage* m_samples;
+    widgets::EvaluationPage* m_evaluation;
+    widgets::CheckpointsPage* m_checkpoints;
     widgets::ConfigurationPage* m_configuration;
+    widgets::LogPage* m_log;
     widgets::RunView m_view;
+    std::vector<widgets::LogLine> m_firstLines;
     bool m_editing = false;
     Page m_pageBefore = Watch;
 };
