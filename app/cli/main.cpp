@@ -29,12 +29,12 @@ int main(int argc, char** argv)
     cli::addSample(app, program);
     cli::addEvaluate(app, program);
     cli::addExport(app, program);
-    // cli::addInspect(app, program);
+    cli::addInspect(app, program);
     cli::addPresets(app, program);
     cli::addControl(app, program);
-    // cli::addFollow(app, program);
+    cli::addFollow(app, program);
     cli::addBench(app, program);
-    // cli::addDoctor(app, program);
+    cli::addDoctor(app, program);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

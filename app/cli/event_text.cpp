@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/cli/event_text.h"
+
+#include "core/base/text.h"
+
+#include <fmt/format.h>
+
+#include <ctime>
+
+namespace espalier::cli {
+
+namespace {
+
+std::string clock(double time)
+{
+    const auto seconds = static_cast<std::time_t>(time);
+    std::tm parts{};
+    if (!::localtime_r(&seconds, &parts))
+        return "--:--:--";
+    return fmt::format("{:02}:{:02}:{:02}", parts.tm_hour, parts.tm_min, parts.tm_sec);
+}
+
+std::string said(const runs::Event& event)
+{
+    using namespace runs;
+    if (const auto e = StateChanged::from(event))
+        return fmt::format("{}{}{}", stateText(e->state), e->why.empty() ? "" : ": ", e->why);
+    if (const auto e = Started::from(event))
+        return fmt::format("attempt {} from step {} on {} ({} worker{})", e->attempt, e->fromStep, e->devices, e->ranks,
+                           e->ranks == 1 ? "" : "s");
+    if (const auto e = CheckpointWritten::from(event))
+        return fmt::format("step {}, {} ({}) {}", e->step, bytesText(e->bytes), e->because, e->folder);
+    if (const auto e = SamplesDrawn::from(event))
+        return fmt::format("step {}, {} images, {}: {}", e->step, e->count, e->weights, e->grid);
+    if (const auto e = Evaluated::from(event))
+        return fmt::format("step {}, {} {:.4g}", e->step, e->metric == "fd" ? "FD" : e->metric, e->value);
+    if (const auto e = Warned::from(event))
+        return e->message;
+    if (const auto e = WishAnswered::from(event))
+        return fmt::format("{}: {}", e->wish, e->answer);
+    if (const auto e = Failed::from(event))
+        return e->message;
+    return event.fields.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+} // namespace
+
+std::string eventText(const runs::Event& event)
+{
+    return fmt::format("{} {:<12} {}", clock(event.time), event.kind, said(event));
+}
+
+} // namespace espalier::cli

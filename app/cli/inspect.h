@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/base/json.h"
+#include "core/base/result.h"
+#include "core/runs/run_folder.h"
+
+#include <filesystem>
+#include <string>
+
+namespace espalier::cli {
+
+/// What inspect has to say about something: a document and a text.
+struct Inspected {
+    Json json = Json::object();
+    std::string text;
+};
+
+Result<Inspected> inspectRun(const runs::RunFolder& run);
+/// A checkpoint folder: what its manifest says, and every file against its size and SHA-256.
+Result<Inspected> inspectCheckpoint(const std::filesystem::path& folder);
+Result<Inspected> inspectSafetensors(const std::filesystem::path& file);
+Result<Inspected> inspectNpz(const std::filesystem::path& file);
+Result<Inspected> inspectConfig(const std::filesystem::path& file);
+Result<Inspected> inspectPreset(const std::string& id);
+
+} // namespace espalier::cli

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/base/files.h"
+#include "core/runs/events.h"
+#include "core/runs/library.h"
+#include "tests/app/cli/cli_runner.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <unistd.h>
+
+namespace espalier {
+namespace fs = std::filesystem;
+using tests::CliProcess;
+using tests::CliResult;
+
+/// The real command line over the fake worker, in a folder of its own.
+class Commands : public testing::Test {
+protected:
+    void SetUp() override
+    {
+        fs::create_directories(m_folder);
+        ::setenv("ESPALIER_LIBRARY", (m_folder / "library").c_str(), 1);
+    }
+    void TearDown() override { fs::remove_all(m_folder); }
+    CliResult call(const std::vector<std::string>& arguments)
+    {
+        CliProcess process(arguments, {{"FAKE_STEP_MS", "1"}}, m_folder / "call");
+        CliResult result;
+        result.status = process.wait();
+        result.out = process.out();
+        result.err = process.err();
+        return result;
+    }
+    std::string run() { return (m_folder / "run").string(); }
+    CliResult train() { return call({"train", "--preset", "smoke", "--run", run(), "--devices", "cpu", "--quiet"}); }
+    std::vector<runs::Event> events(std::string_view kind)
+    {
+        std::vector<runs::Event> found;
+        for (const auto& each : runs::EventReader(fs::path(run()) / "events.jsonl").poll())
+            if (each.kind == kind)
+                found.push_back(each);
+        return found;
+    }
+    const fs::path m_folder = fs::temp_directory_path() / ("espalier-commands-" + std::to_string(::getpid()));
+};
+
+TEST_F(Commands, RefuseBadInputWithASentenceThatNamesIt)
+{
+    ASSERT_TRUE(writeFileAtomically(m_folder / "broken.safetensors", std::string("\x40\0\0\0\0\0\0\0{\"a\":", 13)));
+    ASSERT_TRUE(writeFileAtomically(m_folder / "empty.npz", ""));
+    fs::create_directories(m_folder / "nothing");
+    const auto at = [&](const char* name) { return (m_folder / name).string(); };
+    struct Bad {
+        std::vector<std::string> arguments;
+        int status;
+        std::string named;
+    };
+    const std::vector<Bad> table{
+        {{"train", "--preset", "smoke", "--run", at("x"), "--set", "training.stepz=3"}, 2, "training.stepz"},
+        {{"train", "--preset", "smoke", "--run", at("x"), "--set", "training.steps=many"}, 2, "training.steps"},
+        {{"train", "--preset", "smoke", "--run", at("x"), "--set", "training.batch_size=0"}, 2, "training.batch_size"},
+        {{"train", "--preset", "smoke", "--run", at("x"), "--devices", "cpu:3"}, 2, "batch"},
+        {{"train", "--preset", "smoke", "--run", at("x"), "--devices", "97"}, 2, "97"},
+        {{"train", "--preset", "demoo", "--run", at("x")}, 2, "Did you mean demo"},
+        {{"train", "--resume", at("gone")}, 2, "gone"},
+        {{"presets", "smoky"}, 2, "smoke"},
+        {{"presets", "--colour"}, 2, "--colour"},
+        {{"follow", at("gone")}, 2, "gone"},
+        {{"control", at("gone"), "pause"}, 2, "gone"},
+        {{"sample", "--checkpoint", at("gone")}, 2, "gone"},
+        {{"sample", "--checkpoint", at("nothing"), "--out", at("o")}, 2, "nothing"},
+        {{"sample", "--checkpoint", at("broken.safetensors"), "--out", at("o")}, 1, "broken.safetensors"},
+        {{"sample", "--checkpoint", at("gone"), "--num", "0"}, 2, "--num"},
+        {{"sample", "--checkpoint", at("broken.safetensors"), "--device", "cuda:97"}, 1, "broken.safetensors"},
+        {{"evaluate", "--images", at("gone"), "--reference", at("nothing")}, 2, "--images"},
+        {{"evaluate", "--images", at("nothing")}, 2, "--reference"},
+        {{"evaluate", "--checkpoint", at("gone"), "--metrics", "fid"}, 2, "never FID"},
+        {{"evaluate", "--checkpoint", at("gone"), "--metrics", "is"}, 2, "--metrics"},
+        {{"export", at("gone"), "--out", at("w.safetensors")}, 2, "gone"},
+        {{"export", at("gone")}, 2, "--out"},
+        {{"bench", "--device", "cuda:97"}, 2, "97"},
+        {{"bench", "--precision", "fp8"}, 2, "--precision"},
+        {{"inspect", at("broken.safetensors")}, 1, "broken.safetensors"},
+        {{"inspect", at("empty.npz")}, 1, "empty.npz"},
+        {{"inspect", at("gone")}, 2, "gone"},
+    };
+    for (const auto& bad : table) {
+        const auto result = call(bad.arguments);
+        std::string typed;
+        for (const auto& each : bad.arguments)
+            typed += each + ' ';
+        EXPECT_EQ(result.status, bad.status) << typed << result.err;
+        EXPECT_NE(result.err.find(bad.named), std::string::npos) << typed << result.err;
+        EXPECT_FALSE(fs::exists(m_folder / "x")) << typed;
+    }
+}
+
+TEST_F(Commands, SampleAndEvaluateLeaveTheStateOfARunAtRest)
+{
+    ASSERT_EQ(train().status, 0);
+    const auto sampled = call({"sample", "--checkpoint", run(), "--num", "4", "--steps", "3", "--json"});
+    ASSERT_EQ(sampled.status, 0) << sampled.err;
+    const auto json = sampled.json();
+    EXPECT_EQ(json["request"]["num"], 4);
+    EXPECT_EQ(json["request"]["sampler"]["steps"], 3);
+    EXPECT_TRUE(json["request"]["checkpoint"].get<std::string>().ends_with("step-0000012"));
+    EXPECT_EQ(runs::summarize(run()).state, runs::RunState::Finished);
+}
+
+TEST_F(Commands, ControlRefusesWhatTheStateDoesNotAllow)
+{
+    ASSERT_EQ(train().status, 0);
+    for (const char* action : {"pause", "stop", "checkpoint", "sample"}) {
+        const auto refused = call({"control", run(), action});
+        EXPECT_EQ(refused.status, 1) << action;
+        EXPECT_NE(refused.err.find("finished"), std::string::npos) << refused.err;
+    }
+    EXPECT_EQ(call({"control", run(), "dance"}).status, 2);
+}
+
+TEST_F(Commands, ControlPausesARunAndWaitsForIt)
+{
+    CliProcess training({"train", "--preset", "smoke", "--run", run(), "--devices", "cpu", "--set", "training.steps=100000", "--quiet"},
+                        {{"FAKE_STEP_MS", "2"}}, m_folder / "train");
+    ASSERT_TRUE(tests::eventually([&] { return runs::summarize(run()).progress.step > 3; }));
+    const auto sampled = call({"sample", "--checkpoint", run(), "--json"});
+    EXPECT_EQ(sampled.status, 0) << sampled.err;
+    EXPECT_EQ(sampled.json()["samples"].size(), 1u) << sampled.out;
+    const auto paused = call({"control", run(), "pause", "--wait", "--json"});
+    EXPECT_EQ(paused.status, 0) << paused.err;
+    EXPECT_EQ(paused.json()["state"], "paused");
+    EXPECT_EQ(training.wait(), 0);
+}
+
+TEST_F(Commands, FollowAndInspectTellWhatARunDid)
+{
+    ASSERT_EQ(train().status, 0);
+    const auto followed = call({"follow", run(), "--json"});
+    ASSERT_EQ(followed.status, 0);
+    EXPECT_EQ(static_cast<std::size_t>(std::count(followed.out.begin(), followed.out.end(), '\n')),
+              runs::EventReader(fs::path(run()) / "events.jsonl").poll().size());
+    const auto csv = call({"follow", run(), "--csv", "--tag", "loss/train"});
+    EXPECT_TRUE(csv.out.starts_with("step,loss/train\n1,1\n")) << csv.out;
+    EXPECT_EQ(std::count(csv.out.begin(), csv.out.end(), '\n'), 13);
+    const auto inspected = call({"inspect", run(), "--json"}).json();
+    EXPECT_EQ(inspected["state"], "finished");
+    EXPECT_EQ(inspected["step"], 12);
+    EXPECT_EQ(inspected["checkpoints"].size(), 2u);
+}
+
+TEST_F(Commands, PresetsAndBenchAnswerInJson)
+{
+    const auto listed = call({"presets", "--json"}).json();
+    EXPECT_EQ(listed["presets"][0]["id"], "demo");
+    EXPECT_EQ(call({"presets", "smoke", "--json"}).json()["settings"]["training"]["steps"], 12);
+    const auto bench = call({"bench", "--batch", "2", "--steps", "3", "--json", "--quiet"});
+    ASSERT_EQ(bench.status, 0) << bench.err;
+    EXPECT_EQ(bench.json()["images_per_s"], 10.0);
+    EXPECT_EQ(bench.json()["request"]["batch"], 2);
+    EXPECT_EQ(call({"inspect", "smoke", "--json"}).json()["changed"]["training.steps"], 12);
+    EXPECT_EQ(call({"doctor", "--quick", "--json"}).json()["checks"].size() > 3, true);
+}
+
+} // namespace espalier
