@@ -2,6 +2,7 @@
 #include "app/worker/job.h"
 
 #include "core/base/files.h"
+#include "core/tensors/host_memory.h"
 
 #include <c10/util/Exception.h>
 
@@ -109,6 +110,7 @@ int main(int argc, char** argv)
     using namespace espalier;
     using namespace espalier::worker;
     runs::WorkerLink link; // first thing: no orphan outlives its supervisor
+    tensors::keepFreedMemory();
     const Signals signals(link);
     if (argc < 2) {
         std::fputs("espalier-worker trains, samples and evaluates for espalier-cli; start that instead.\n", stderr);
