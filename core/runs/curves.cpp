@@ -22,6 +22,9 @@ std::int64_t modifiedNs(const fs::path& path, std::uint64_t* size)
 
 namespace {
 
+constexpr std::size_t kPiece = std::size_t{1} << 18; // points read at once
+constexpr std::uint64_t kMostReserved = 100'000'000; // a sparse file may claim any size
+
 /// Two changes within one tick of the file system's clock have one time: a folder that changed just now is listed again.
 bool settled(std::int64_t modified)
 {
@@ -97,7 +100,7 @@ void Curves::readFile(int number, File& file, std::vector<std::string>& grown)
     const auto limit = limitOf(number);
     for (;;) {
         m_buffer.clear();
-        const auto got = file.reader.poll(m_buffer);
+        const auto got = file.reader.poll(m_buffer, kPiece);
         if (!got) {
             file.broken = true;
             m_problem = got.error().message;
@@ -110,6 +113,10 @@ void Curves::readFile(int number, File& file, std::vector<std::string>& grown)
         auto& curve = m_curves[file.reader.tag()];
         if (curve.unit.empty())
             curve.unit = file.reader.unit();
+        if (*got == kPiece) // a long file: its size says how many are left
+            if (std::uint64_t size = 0; modifiedNs(file.reader.file(), &size) >= 0 && size > file.reader.offset())
+                curve.points.reserve(curve.points.size() + *got +
+                                     std::min<std::uint64_t>((size - file.reader.offset()) / sizeof(ScalarPoint), kMostReserved));
         std::span<const ScalarPoint> points(m_buffer);
         // Steps of one file never fall; those beyond the limit were trained again by a later attempt.
         std::vector<ScalarPoint> visible;

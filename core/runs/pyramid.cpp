@@ -92,6 +92,13 @@ void Pyramid::clear()
     *this = {};
 }
 
+void Pyramid::reserve(std::size_t points)
+{
+    m_steps.reserve(points);
+    m_times.reserve(points);
+    m_values.reserve(points);
+}
+
 Pyramid::Block Pyramid::fold(std::size_t from, std::size_t to) const
 {
     Block sum{kInfinity, -kInfinity, 0.0, 0, 0};

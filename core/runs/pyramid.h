@@ -33,6 +33,8 @@ public:
     /// Forgets all points with a step beyond `step`: they were superseded by a resume. Gives how many.
     std::size_t truncateAfter(std::int64_t step);
     void clear();
+    /// Room for so many points at once, when a long file is about to be read.
+    void reserve(std::size_t points);
 
     std::size_t size() const { return m_values.size(); }
     bool empty() const { return m_values.empty(); }

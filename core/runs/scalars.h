@@ -60,6 +60,7 @@ public:
     explicit ScalarReader(std::filesystem::path file) : m_file(std::move(file)) {}
     /// Appends what was added since the last call, at most `limit` points; gives how many. An error is final for this file.
     Result<std::size_t> poll(std::vector<ScalarPoint>& into, std::size_t limit = std::size_t{1} << 20);
+    const std::filesystem::path& file() const { return m_file; }
     const std::string& tag() const { return m_header.tag; }
     const std::string& unit() const { return m_header.unit; }
     std::uint64_t offset() const { return m_offset; }
