@@ -69,6 +69,28 @@ TEST_F(RealRuns, TwoRanksTrainUnderOneSupervisor)
     EXPECT_EQ(shardsOf(run, 12), shardsOf(again, 12));
 }
 
+TEST_F(RealRuns, SampleEvaluateAndExportFromACheckpoint)
+{
+    const RunFolder run(m_folder / "run");
+    ASSERT_EQ(call(trainInto(run, {"--set", "training.steps=8"})).status, 0);
+    const auto out = m_folder / "images";
+    const auto sampled = call({"sample", "--checkpoint", run.root().string(), "--num", "5", "--sampler", "ddim", "--steps", "3", "--out",
+                               out.string(), "--npz", "--json"});
+    ASSERT_EQ(sampled.status, 0) << sampled.err;
+    for (const auto* name : {"00000.png", "00004.png", "samples.npz", "grid.png"})
+        EXPECT_TRUE(fs::exists(out / name)) << name;
+    const auto evaluated = call({"evaluate", "--checkpoint", run.root().string(), "--num", "32", "--json"});
+    ASSERT_EQ(evaluated.status, 0) << evaluated.err;
+    EXPECT_GT(evaluated.json()["fd"].get<double>(), evaluated.json()["floor"].get<double>()) << evaluated.out;
+    const auto file = m_folder / "weights.safetensors";
+    const auto exported = call({"export", "--checkpoint", run.root().string(), "--weights", "raw", "--out", file.string(), "--json"});
+    ASSERT_EQ(exported.status, 0) << exported.err;
+    const auto reader = formats::SafetensorsReader::open(file);
+    ASSERT_TRUE(reader);
+    EXPECT_NE(reader->find("downsamples.level_0.0.conv1.weight"), nullptr);
+    EXPECT_EQ(stateOf(run), runs::RunState::Finished); // as it was
+}
+
 TEST_F(RealRuns, DryRunBuildsAndTakesAStepButMakesNothing)
 {
     const RunFolder run(m_folder / "dry");
