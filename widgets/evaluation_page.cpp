@@ -9,9 +9,12 @@
 #include "widgets/theme.h"
 #include "widgets/time_axis.h"
 
+#include <QApplication>
 #include <QClipboard>
 #include <QGuiApplication>
+#include <QEvent>
 #include <QHeaderView>
+#include <QLabel>
 #include <QPushButton>
 #include <QSortFilterProxyModel>
 #include <QStackedWidget>
@@ -23,6 +26,10 @@
 #include <cmath>
 
 namespace espalier::widgets {
+
+namespace {
+constexpr int kFirstColour = 1; // green belongs to the loss
+}
 
 EvaluationPage::EvaluationPage(QWidget* parent)
     : QWidget(parent), m_model(new EvaluationModel(this)), m_sorted(new QSortFilterProxyModel(this))
@@ -46,6 +53,10 @@ void EvaluationPage::buildLayout()
     m_plot->setAccessibleName(tr("Distances over the steps"));
     m_plot->setMinimumHeight(140);
     m_plotCard->body()->addWidget(m_plot, 1);
+    m_legend = dimLabel(QString(), m_plotCard);
+    m_legend->setObjectName(QStringLiteral("evaluationLegend"));
+    m_legend->setTextFormat(Qt::RichText);
+    m_plotCard->header()->addWidget(m_legend);
 
     auto* tableCard = new Card(tr("Evaluations"), this);
     tableCard->layout()->setContentsMargins(1, 10, 1, 4); // rows reach from hairline to hairline
@@ -119,7 +130,31 @@ void EvaluationPage::refreshPlot()
     for (DistanceSeries& one : series)
         std::stable_sort(one.points.begin(), one.points.end(), [](const auto& a, const auto& b) { return a.x < b.x; });
     m_axis->setExtent(0.0, std::max(1.0, last * 1.04), last);
-    m_plot->setDistances(std::move(series), 1);
+    m_recipes.clear();
+    for (const DistanceSeries& one : series)
+        m_recipes << QString::fromStdString(one.recipe);
+    refreshLegend();
+    m_plot->setDistances(std::move(series), kFirstColour);
+}
+
+void EvaluationPage::refreshLegend()
+{
+    const Tokens& t = tokens(QApplication::palette());
+    QStringList entries;
+    for (qsizetype i = 0; i < std::min<qsizetype>(m_recipes.size(), 4); ++i) {
+        const QColor& colour = t.series[static_cast<std::size_t>(i + kFirstColour) % t.series.size()];
+        entries << QStringLiteral("<span style=\"color:%1\">●</span>&nbsp;%2").arg(colour.name(), m_recipes[i].toHtmlEscaped());
+    }
+    if (m_recipes.size() > entries.size())
+        entries << tr("and %1 more").arg(m_recipes.size() - entries.size());
+    m_legend->setText(entries.join(QStringLiteral("&nbsp;&nbsp; ")));
+}
+
+void EvaluationPage::changeEvent(QEvent* event)
+{
+    if (event->type() == QEvent::PaletteChange && m_legend)
+        refreshLegend();
+    QWidget::changeEvent(event);
 }
 
 void EvaluationPage::setEvaluatePossible(const QString& whyNot, const QString& progress)

@@ -3,10 +3,12 @@
 
 #include "core/runs/follower.h"
 
+#include <QStringList>
 #include <QWidget>
 
 #include <vector>
 
+class QLabel;
 class QPushButton;
 class QSortFilterProxyModel;
 class QStackedWidget;
@@ -43,10 +45,14 @@ Q_SIGNALS:
     /// A row was opened: other pages may go to its step.
     void stepChosen(qint64 step);
 
+protected:
+    void changeEvent(QEvent* event) override;
+
 private:
     void buildLayout();
     void connectSignals();
     void refreshPlot();
+    void refreshLegend();
     void showEmpty();
 
     EvaluationModel* m_model;
@@ -57,6 +63,8 @@ private:
     Card* m_plotCard = nullptr;
     TimeAxis* m_axis = nullptr;
     PlotView* m_plot = nullptr;
+    QLabel* m_legend = nullptr;
+    QStringList m_recipes; // of the curves, in their order
     QTableView* m_table = nullptr;
     QToolButton* m_copy = nullptr;
     QPushButton* m_evaluate = nullptr;

@@ -45,7 +45,7 @@ QStringList EvaluateRequest::arguments() const
 
 QStringList ExportRequest::arguments() const
 {
-    return {QStringLiteral("--weights"), weights, QStringLiteral("--format"), format, QStringLiteral("--out"), file};
+    return {QStringLiteral("--weights"), weights, QStringLiteral("--out"), file}; // safetensors is the one format there is
 }
 
 } // namespace espalier::widgets

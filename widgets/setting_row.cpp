@@ -21,7 +21,7 @@ namespace espalier::widgets {
 
 namespace {
 
-constexpr int kEditorWidth = 184;
+constexpr int kEditorWidth = 184, kTextWidth = 560;
 
 bool isPath(const config::Field& field)
 {
@@ -92,7 +92,11 @@ void SettingRow::buildLayout()
     grid->setContentsMargins(16, 7, 12, 8);
     grid->setHorizontalSpacing(8);
     grid->setVerticalSpacing(1);
-    grid->setColumnStretch(0, 1);
+    // On a wide page the editors stay within reach of what they are about.
+    m_title->setMaximumWidth(kTextWidth);
+    m_help->setMaximumWidth(kTextWidth);
+    grid->setColumnStretch(0, 1000);
+    grid->setColumnStretch(5, 1);
     grid->addWidget(m_title, 0, 0);
     grid->addWidget(m_help, 1, 0);
     grid->addWidget(m_compared, 0, 1, 2, 1, Qt::AlignVCenter);
@@ -100,7 +104,7 @@ void SettingRow::buildLayout()
     grid->addWidget(m_value, 0, 2, 2, 1, Qt::AlignVCenter);
     grid->addWidget(unit, 0, 3, 2, 1, Qt::AlignVCenter);
     grid->addWidget(m_revert, 0, 4, 2, 1, Qt::AlignVCenter);
-    grid->addWidget(m_problem, 2, 0, 1, 5);
+    grid->addWidget(m_problem, 2, 0, 1, 6);
     if (steps.size() > 1 && !steps[steps.size() - 2].kind.empty())
         m_title->setToolTip(tr("%1 (of %2)").arg(path, QString::fromStdString(steps[steps.size() - 2].kind)));
 }

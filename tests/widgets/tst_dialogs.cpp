@@ -114,6 +114,8 @@ void TestDialogs::exportNamesItsFile()
     QCOMPARE(dialog.request().step, 2000);
     QCOMPARE(dialog.request().weights, QStringLiteral("ema:0.9999"));
     QCOMPARE(dialog.request().file, QStringLiteral("/tmp/garden-1-step-2000-ema.safetensors"));
+    QCOMPARE(dialog.request().arguments(),
+             (QStringList{QStringLiteral("--weights"), QStringLiteral("ema:0.9999"), QStringLiteral("--out"), dialog.request().file}));
     auto* weights = dialog.findChild<QComboBox*>(QStringLiteral("exportWeights"));
     weights->setCurrentIndex(weights->count() - 1);
     QCOMPARE(dialog.request().file, QStringLiteral("/tmp/garden-1-step-2000-raw.safetensors"));

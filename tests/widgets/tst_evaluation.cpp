@@ -10,6 +10,7 @@
 #include <QApplication>
 #include <QClipboard>
 #include <QHeaderView>
+#include <QLabel>
 #include <QPushButton>
 #include <QSignalSpy>
 #include <QTableView>
@@ -86,6 +87,8 @@ void TestEvaluation::bestOfEachRecipeStandsOut()
     for (int row = 0; row < model.rowCount(); ++row)
         if (model.index(row, EvaluationModel::Value).data(kBestRole).toBool())
             best << row;
+    auto* legend = m_page->findChild<QLabel*>(QStringLiteral("evaluationLegend"));
+    QVERIFY(legend->text().contains(QStringLiteral("EMA, DDIM-50")) && legend->text().contains(QStringLiteral("raw, DDIM-50")));
     QCOMPARE(best, (QList<int>{6, 7})); // row 7 is the best with raw weights, which is another recipe
 }
 
