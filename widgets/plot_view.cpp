@@ -177,6 +177,9 @@ void PlotView::fillCurve(std::size_t at)
     const auto& view = m_curves[at].view;
     setPoints(m_items[at].band, view.envelope.points, m_logarithmic);
     setPoints(m_items[at].line, smoothed(view.means, m_smoothing), m_logarithmic);
+    // A line needs two points; the very first one is shown as a dot.
+    auto* line = m_items[at].line;
+    line->setScatterStyle(line->dataCount() == 1 ? QCPScatterStyle(QCPScatterStyle::ssDisc, line->pen().color(), 5.0) : QCPScatterStyle());
 }
 
 void PlotView::setDistances(std::vector<DistanceSeries> series, int firstColour)
