@@ -5,7 +5,7 @@
 
 namespace espalier::training {
 namespace {
-constexpr int kOrders = 7;
+constexpr int kOrders = 6;
 } // namespace
 
 ControlWord::ControlWord(std::shared_ptr<parallel::ProcessGroup> group) : m_group(std::move(group)), m_word(at::zeros({kOrders}, at::kLong))

@@ -11,7 +11,7 @@
 namespace espalier::training {
 
 /// What the ranks may be asked to do together. Bits of one word.
-enum class Order : std::int64_t { Checkpoint = 1, Sample = 2, Evaluate = 4, Pause = 8, Stop = 16, EndOfTime = 32, Fail = 64 };
+enum class Order : std::int64_t { Checkpoint = 1, Sample = 2, Evaluate = 4, Pause = 8, Stop = 16, EndOfTime = 32 };
 
 /// Lets all ranks act at the same step without waiting for each other: what a rank says before a step is agreed on the CPU group while
 /// the step runs and obeyed before the next one. With one rank it is obeyed at once.
@@ -23,7 +23,7 @@ public:
 
 private:
     std::shared_ptr<parallel::ProcessGroup> m_group;
-    at::Tensor m_word; // int64 [7]: one element per order, so that a maximum is a union
+    at::Tensor m_word; // int64 [6]: one element per order, so that a maximum is a union
     parallel::ProcessGroup::Waiter m_wait;
 };
 

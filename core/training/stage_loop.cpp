@@ -45,6 +45,17 @@ Order orderOf(runs::WishKind kind)
     return Order::Stop;
 }
 
+/// The settings with what a wish asks for laid over one of their groups. A wish speaks the language of the settings:
+/// {"count": 16, "sampler": {"steps": 20}}.
+Result<config::RunConfig> configFor(const config::RunConfig& config, const char* group, const runs::Wish* wish)
+{
+    if (!wish)
+        return config;
+    auto whole = config::write(config);
+    whole[group] = config::merge(whole[group], wish->options);
+    return config::read(whole);
+}
+
 } // namespace
 
 StageLoop::StageLoop(Parts parts, const config::RunConfig& config, int index, const plan::Stage& stage)
@@ -134,7 +145,8 @@ Result<Done> StageLoop::reportIfDue()
     writer.scalar(runs::tags::kGradNorm, counters.step, report.gradientNorm);
     writer.scalar(runs::tags::kLearningRate, counters.step, learningRateAt(m_config.training, counters.step - 1, m_decayEnd));
     if (elapsed > 0)
-        writer.scalar(runs::tags::kImagesPerSecond, counters.step, static_cast<double>(counters.images - m_imagesAtReport) / elapsed, "images/s");
+        writer.scalar(runs::tags::kImagesPerSecond, counters.step, static_cast<double>(counters.images - m_imagesAtReport) / elapsed,
+                      "images/s");
     writer.scalar(runs::tags::kTrainingSeconds, counters.step, seconds, "s");
     writer.scalar(runs::tags::kImages, counters.step, static_cast<double>(counters.images), "images");
     writer.scalar(runs::tags::kFlops, counters.step, counters.flops, "FLOPs");
@@ -247,16 +259,10 @@ Result<Done> StageLoop::drawSamples(const runs::Wish* wish, std::stop_token now)
 {
     if (!m_parts.scribe)
         return Done{};
-    auto samples = m_config.samples;
-    if (wish) {
-        // A wish speaks the language of the settings: {"count": 16, "sampler": {"steps": 20}}.
-        auto whole = config::write(m_config);
-        whole["samples"] = config::merge(whole["samples"], wish->options);
-        auto read = config::read(whole);
-        if (!read)
-            return read.error();
-        samples = read->samples;
-    }
+    const auto asked = configFor(m_config, "samples", wish);
+    if (!asked)
+        return asked.error();
+    const auto& samples = asked->samples;
     const ClockScope time(m_parts.clock, Activity::Sampling);
     auto& writer = m_parts.scribe->writer;
     writer.state(runs::RunState::Sampling);
@@ -269,15 +275,10 @@ Result<Done> StageLoop::evaluate(const runs::Wish* wish, std::stop_token now)
 {
     if (!m_parts.scribe)
         return Done{};
-    auto evaluation = m_config.evaluation;
-    if (wish) {
-        auto whole = config::write(m_config);
-        whole["evaluation"] = config::merge(whole["evaluation"], wish->options);
-        auto read = config::read(whole);
-        if (!read)
-            return read.error();
-        evaluation = read->evaluation;
-    }
+    const auto asked = configFor(m_config, "evaluation", wish);
+    if (!asked)
+        return asked.error();
+    const auto& evaluation = asked->evaluation;
     const ClockScope time(m_parts.clock, Activity::Evaluating);
     auto& scribe = *m_parts.scribe;
     scribe.writer.state(runs::RunState::Evaluating);
