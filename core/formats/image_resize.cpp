@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/formats/image_resize.h"
 
+#include "core/formats/resize_kernels.h"
+
 #include <algorithm>
 #include <cassert>
 #include <cmath>
@@ -9,8 +11,8 @@
 namespace espalier::formats {
 namespace {
 
-// The arithmetic of Pillow: weights in double, normalised, then fixed point; 8-bit results after each pass.
-constexpr int kPrecision = 32 - 8 - 2;
+using kernels::kPrecision;
+using kernels::Weights;
 
 struct Kernel {
     double support;
@@ -76,17 +78,6 @@ Kernel kernelOf(ResizeFilter filter)
     return {1.0, triangleWeight};
 }
 
-/// For each place of the result: which places of the source count, and how much.
-struct Weights {
-    struct Run {
-        int first, count;
-    };
-    std::vector<Run> runs;
-    std::vector<std::int32_t> values; // `stride` for each run
-    std::size_t stride = 0;
-    const std::int32_t* of(std::size_t i) const { return values.data() + i * stride; }
-};
-
 // Edges are floats in Pillow, and so is their difference: it moves the last bit of a weight.
 Weights weightsFor(int from, float begin, float end, int to, const Kernel& kernel)
 {
@@ -118,33 +109,16 @@ Weights weightsFor(int from, float begin, float end, int to, const Kernel& kerne
     return weights;
 }
 
-std::uint8_t clipped(std::int32_t sum)
+kernels::Rows rowsOf(const Image& image, int first, int count)
 {
-    return static_cast<std::uint8_t>(std::clamp(sum >> kPrecision, 0, 255));
+    return {image.row(first), static_cast<std::size_t>(image.width) * 3, count};
 }
 
 /// Rows [firstRow, firstRow + rows) of the source, each squeezed or stretched to the result's width.
 Image resizeRows(const Image& source, const Weights& weights, int firstRow, int rows)
 {
     Image out = Image::ofSize(static_cast<int>(weights.runs.size()), rows);
-    for (int y = 0; y < rows; ++y) {
-        const std::uint8_t* in = source.row(firstRow + y);
-        std::uint8_t* to = out.row(y);
-        for (std::size_t x = 0; x < weights.runs.size(); ++x, to += 3) {
-            const auto [first, count] = weights.runs[x];
-            const std::int32_t* w = weights.of(x);
-            const std::uint8_t* p = in + static_cast<std::size_t>(first) * 3;
-            std::int32_t r = 1 << (kPrecision - 1), g = r, b = r;
-            for (int k = 0; k < count; ++k, p += 3) {
-                r += p[0] * w[k];
-                g += p[1] * w[k];
-                b += p[2] * w[k];
-            }
-            to[0] = clipped(r);
-            to[1] = clipped(g);
-            to[2] = clipped(b);
-        }
-    }
+    kernels::across(rowsOf(source, firstRow, rows), weights, out.rgb.data());
     return out;
 }
 
@@ -152,21 +126,7 @@ Image resizeRows(const Image& source, const Weights& weights, int firstRow, int 
 Image resizeColumns(const Image& source, const Weights& weights, int firstRow)
 {
     Image out = Image::ofSize(source.width, static_cast<int>(weights.runs.size()));
-    const std::size_t bytes = static_cast<std::size_t>(source.width) * 3;
-    std::vector<std::int32_t> sums(bytes);
-    for (std::size_t y = 0; y < weights.runs.size(); ++y) {
-        const auto [first, count] = weights.runs[y];
-        std::fill(sums.begin(), sums.end(), 1 << (kPrecision - 1));
-        for (int k = 0; k < count; ++k) {
-            const std::uint8_t* in = source.row(first - firstRow + k);
-            const std::int32_t w = weights.of(y)[k];
-            for (std::size_t i = 0; i < bytes; ++i)
-                sums[i] += in[i] * w;
-        }
-        std::uint8_t* to = out.row(static_cast<int>(y));
-        for (std::size_t i = 0; i < bytes; ++i)
-            to[i] = clipped(sums[i]);
-    }
+    kernels::down(rowsOf(source, 0, source.height), firstRow, weights, out.rgb.data());
     return out;
 }
 

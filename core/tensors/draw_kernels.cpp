@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/tensors/draw_kernels.h"
 
+#include "core/base/clones.h"
 #include "core/base/normal.h"
 
 #include <algorithm>
 
-// One body, compiled for each instruction set and chosen when the program starts. All of it is integers, exact scaling by powers
-// of two, and double arithmetic without fused multiply-add: the clones agree bit for bit. Sanitizers cannot follow the dispatch.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define ESPALIER_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define ESPALIER_CLONES
-#endif
+// All of it is integers, exact scaling by powers of two, and double arithmetic without fused multiply-add: the clones agree.
 
 namespace espalier::tensors::kernels {
 namespace {

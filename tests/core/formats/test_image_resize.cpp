@@ -2,6 +2,7 @@
 #include "core/formats/image_grid.h"
 #include "core/formats/image_quantise.h"
 #include "core/formats/image_resize.h"
+#include "core/formats/resize_kernels.h"
 #include "core/formats/safetensors.h"
 #include "tests/core/formats/golden_json.h"
 
@@ -88,6 +89,30 @@ ResizeFilter filterOf(const std::string& name)
 std::string sizeText(int height, int width)
 {
     return std::to_string(height) + "x" + std::to_string(width);
+}
+
+/// `places` windows that wander over `from` pixels, with weights of either sign that add up to about one.
+kernels::Weights windows(int from, int places, int widest)
+{
+    kernels::Weights weights;
+    weights.stride = static_cast<std::size_t>(widest);
+    const auto u = goldenUniform("windows", static_cast<std::size_t>(places) * weights.stride);
+    for (int i = 0; i < places; ++i) {
+        const int count = std::min(from, 1 + (i * 7) % widest);
+        weights.runs.push_back({static_cast<int>(std::int64_t{from - count} * i / std::max(1, places - 1)), count});
+        for (std::size_t k = 0; k < weights.stride; ++k)
+            weights.values.push_back(static_cast<std::int32_t>((u[static_cast<std::size_t>(i) * weights.stride + k] + 1.0 / count) *
+                                                               (1 << kernels::kPrecision)));
+    }
+    return weights;
+}
+
+std::uint8_t weighted(const std::uint8_t* in, std::size_t stride, const std::int32_t* weights, int count)
+{
+    std::int32_t sum = 1 << (kernels::kPrecision - 1);
+    for (int k = 0; k < count; ++k)
+        sum += in[static_cast<std::size_t>(k) * stride] * weights[k];
+    return static_cast<std::uint8_t>(std::clamp(sum >> kernels::kPrecision, 0, 255));
 }
 
 } // namespace
@@ -200,6 +225,49 @@ TEST_F(ImageGridGolden, EveryCallLaysOutTheGridOfSaveImage)
                                      static_cast<int>(shape[2]), static_cast<int>(shape[3]), options);
         expectImage(grid, wanted);
         EXPECT_EQ((std::vector<int>{3, grid.height, grid.width}), wanted.at("grid_shape").get<std::vector<int>>());
+    }
+}
+
+TEST(ResizeKernels, AreTheSumsThatTheyStandFor)
+{
+    struct Case {
+        int width, height, to, widest;
+    };
+    // Whole strips and rests of them, rows shorter than a vector, and rows so long that they are taken in parts.
+    for (const Case& c : {Case{1, 1, 1, 1},
+                          {5, 17, 3, 2},
+                          {6, 16, 9, 3},
+                          {37, 15, 20, 5},
+                          {64, 33, 8, 33},
+                          {5003, 18, 40, 9},
+                          {4100, 3, 3, 3000},
+                          {300, 40, 310, 6}}) {
+        SCOPED_TRACE(sizeText(c.height, c.width));
+        Image image = Image::ofSize(c.width, c.height);
+        const auto u = goldenUniform("pixels", image.rgb.size());
+        std::transform(u.begin(), u.end(), image.rgb.begin(), [](double v) { return static_cast<std::uint8_t>((v + 1) * 128); });
+        const kernels::Rows rows{image.rgb.data(), static_cast<std::size_t>(c.width) * 3, c.height};
+
+        const auto across = windows(c.width, c.to, c.widest);
+        Image got = Image::ofSize(c.to, c.height), want = got;
+        kernels::across(rows, across, got.rgb.data());
+        for (int y = 0; y < c.height; ++y)
+            for (int i = 0; i < c.to * 3; ++i) {
+                const auto place = static_cast<std::size_t>(i / 3);
+                want.row(y)[i] =
+                    weighted(image.row(y) + across.runs[place].first * 3 + i % 3, 3, across.of(place), across.runs[place].count);
+            }
+        EXPECT_EQ(got.rgb, want.rgb);
+
+        const auto down = windows(c.height, c.to, std::min(c.widest, 20));
+        got = want = Image::ofSize(c.width, c.to);
+        kernels::down(rows, 0, down, got.rgb.data());
+        for (int y = 0; y < c.to; ++y)
+            for (int i = 0; i < c.width * 3; ++i) {
+                const auto place = static_cast<std::size_t>(y);
+                want.row(y)[i] = weighted(image.row(down.runs[place].first) + i, rows.bytes, down.of(place), down.runs[place].count);
+            }
+        EXPECT_EQ(got.rgb, want.rgb);
     }
 }
 
