@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/diffusion/objective.h"
+#include "core/models/registry.h"
+#include "core/training/ema.h"
+#include "core/training/learning_rate.h"
+#include "core/training/train_step.h"
+#include "tests/core/tensors/tensor_support.h"
+
+#include <torch/torch.h>
+
+namespace espalier::training {
+namespace {
+
+using namespace espalier::tests;
+
+/// Levels and noise as the golden files give them, in place of drawn ones; everything after the draw is the real objective.
+class GivenDraws final : public models::Objective {
+public:
+    struct Draw {
+        at::Tensor x0, t, noise;
+    };
+    explicit GivenDraws(const config::DiffusionConfig& diffusion) : m_real(diffusion) {}
+
+    models::LossTerms operator()(models::Model& model, const tensors::Batch& batch, const tensors::Path& path,
+                                 const tensors::Draws& draws) override
+    {
+        const Draw& given = next.at(losses.size());
+        // The clean images have values that no byte stands for, so they are given too, lying in memory as the real ones do.
+        tensors::Batch clean = batch;
+        clean.x = at::empty_like(batch.x).copy_(given.x0);
+        auto terms = m_real.with(model, clean, path, draws, given.t, given.noise);
+        losses.push_back(terms.loss.item<double>());
+        return terms;
+    }
+    std::string name() const override { return "given"; }
+    void save(Json&, tensors::TensorMap&) const override {}
+    Result<Done> load(const Json&, const tensors::TensorMap&) override { return Done{}; }
+
+    std::vector<Draw> next;     // one per micro-batch of the step
+    std::vector<double> losses; // as many as were asked for
+
+private:
+    diffusion::DiffusionObjective m_real;
+};
+
+/// Keeps what the step hands to an objective.
+class Listener final : public models::Objective {
+public:
+    models::LossTerms operator()(models::Model& model, const tensors::Batch& batch, const tensors::Path&, const tensors::Draws&) override
+    {
+        seen = batch.x.clone();
+        auto loss = at::zeros({});
+        for (const auto& parameter : model.parameters())
+            loss = loss + parameter.sum();
+        return {loss, loss.detach().view({1})};
+    }
+    std::string name() const override { return "listener"; }
+    void save(Json&, tensors::TensorMap&) const override {}
+    Result<Done> load(const Json&, const tensors::TensorMap&) override { return Done{}; }
+
+    at::Tensor seen;
+};
+
+tensors::TrainState stateOf(const models::Model& model, const std::vector<double>& decays)
+{
+    tensors::TrainState state;
+    state.emaDecays = decays;
+    for (const auto& parameter : model.named_parameters()) {
+        tensors::Slot slot{.name = parameter.key(), .value = parameter.value()};
+        for (std::size_t i = 0; i < decays.size(); ++i)
+            slot.ema.push_back(slot.value.detach().clone());
+        slot.m = tensors::twinOf(slot.value);
+        slot.v = tensors::twinOf(slot.value);
+        slot.step = at::zeros({});
+        state.slots.push_back(std::move(slot));
+    }
+    tensors::assertPaired(state);
+    return state;
+}
+
+/// A micro-batch whose bytes nobody looks at.
+struct BlankBatch {
+    std::vector<std::uint8_t> bytes;
+    std::vector<std::int32_t> labels;
+    data::HostBatch batch;
+
+    BlankBatch(std::int64_t size, std::int64_t side, std::int64_t micro)
+        : bytes(static_cast<std::size_t>(size * side * side * 3)), labels(static_cast<std::size_t>(size))
+    {
+        batch.images = bytes;
+        batch.labels = labels;
+        batch.micro = micro;
+        batch.firstSlot = micro * size;
+    }
+};
+
+/// One run of training.json; with `merged` the micro-batches of a step come as one batch, which has to train the same.
+void checkRun(const std::string& name, const Json& run, const std::string& tag, bool channelsLast, bool merged)
+{
+    SCOPED_TRACE(name + (channelsLast ? ", channels last" : ", contiguous") + (merged ? ", merged" : ""));
+    const auto batch = run.at("batch").get<std::int64_t>(), accumulation = run.at("num_accum").get<std::int64_t>();
+    const auto decay = run.at("ema_decay").get<double>();
+    constexpr std::int64_t kSide = 8;
+
+    config::RunConfig config;
+    config.model =
+        config::UNetConfig{.hidChannels = 64, .chMultipliers = {1, 2}, .numResBlocks = 1, .applyAttn = {false, true}, .dropRate = 0.0};
+    config.diffusion = {};
+    config.diffusion.betaStart = 1e-4;
+    config.diffusion.betaEnd = 0.02;
+    config.diffusion.timesteps = 1000;
+    config.training.learningRate = run.at("lr");
+    config.training.warmupSteps = run.at("warmup");
+    config.training.batchSize = batch * accumulation;
+    config.training.gradNorm = 1.0;
+    config.training.channelsLast = channelsLast;
+    config.training.ema.decays = {decay};
+    config.training.ema.ramp = true;
+    ASSERT_EQ(config.training.optimizer, config::OptimizerKind::Adam);
+
+    auto made = models::make(config.model, {3, kSide, kSide}, at::kCPU, channelsLast);
+    ASSERT_TRUE(made) << made.error().message;
+    models::Model& model = **made;
+    fillParameters(model);
+    model.train();
+    std::map<std::string, at::Tensor> filled;
+    for (const auto& parameter : model.named_parameters())
+        filled[parameter.key()] = parameter.value().detach().clone();
+
+    auto state = stateOf(model, config.training.ema.decays);
+    GivenDraws objective(config.diffusion);
+    const data::Share share = merged ? data::Share{batch * accumulation, batch * accumulation, 1, 0, 1}
+                                     : data::Share{batch * accumulation, batch, accumulation, 0, 1};
+    TrainStep step({model, objective, state, parallel::ProcessGroup::alone(), share, at::kCPU}, config);
+
+    const auto levels = run.at("t").get<std::vector<std::int64_t>>();
+    std::int64_t mini = 0;
+    for (const auto& wanted : run.at("steps_log")) {
+        objective.next.clear();
+        objective.losses.clear();
+        for (std::int64_t i = 0; i < accumulation; ++i, ++mini) {
+            const std::string input = "input:" + tag + "train." + name;
+            const auto t = at::tensor(levels).slice(0, mini * batch, (mini + 1) * batch);
+            ASSERT_EQ(t.size(0), batch);
+            objective.next.push_back({inputTensor(input + ".x0." + std::to_string(mini), {batch, 3, kSide, kSide}), t,
+                                      inputTensor(input + ".noise." + std::to_string(mini), {batch, 3, kSide, kSide})});
+        }
+        if (merged) {
+            std::vector<at::Tensor> x0, t, noise;
+            for (const auto& draw : objective.next) {
+                x0.push_back(draw.x0);
+                t.push_back(draw.t);
+                noise.push_back(draw.noise);
+            }
+            objective.next = {{at::cat(x0), at::cat(t), at::cat(noise)}};
+        }
+        const double rate = learningRateAt(config.training, state.counters.step, 0);
+        EXPECT_NEAR(rate, wanted.at("lr").get<double>(), 1e-7 * wanted.at("lr").get<double>());
+        EXPECT_NEAR(emaDecayAt(decay, true, state.counters.step), wanted.at("ema_decay").get<double>(),
+                    1e-7 * wanted.at("ema_decay").get<double>());
+
+        step.begin(rate);
+        for (std::int64_t micro = 0; micro < share.accumulation; ++micro)
+            step.accumulate(BlankBatch(share.microBatch, kSide, micro).batch);
+        step.finish();
+
+        const auto losses = wanted.at("losses").get<std::vector<double>>();
+        double mean = 0.0;
+        for (const double loss : losses)
+            mean += loss / static_cast<double>(losses.size());
+        if (!merged) {
+            ASSERT_EQ(objective.losses.size(), losses.size());
+            for (std::size_t i = 0; i < losses.size(); ++i)
+                EXPECT_NEAR(objective.losses[i], losses[i], 1e-4 * losses[i]) << "step " << state.counters.step << ", micro-batch " << i;
+        }
+        const auto report = step.report().take();
+        EXPECT_EQ(report.goodSteps, 1);
+        EXPECT_NEAR(report.loss, mean, 1e-4 * mean) << "step " << state.counters.step;
+        EXPECT_NEAR(report.gradientNorm, wanted.at("grad_norm").get<double>(), 1e-3 * wanted.at("grad_norm").get<double>())
+            << "step " << state.counters.step;
+    }
+    EXPECT_EQ(state.counters.step, run.at("steps").get<std::int64_t>());
+
+    ASSERT_EQ(state.slots.size(), run.at("delta").size());
+    for (const auto& slot : state.slots) {
+        ASSERT_TRUE(run.at("delta").contains(slot.name)) << slot.name;
+        const auto check = [&](const at::Tensor& now, const char* what) {
+            auto moved = (now.detach() - filled.at(slot.name)).contiguous();
+            if (slot.name.ends_with("project_in.bias")) // keys: their true gradient is 0, and Adam steps along rounding noise
+                moved.narrow(0, moved.size(0) / 3, moved.size(0) / 3).zero_();
+            expectStatistics(moved, run.at(what).at(slot.name).get<std::vector<double>>(), 2e-3, 0.02, slot.name + " " + what);
+        };
+        check(slot.value, "delta");
+        check(slot.ema[0], "ema_delta");
+    }
+}
+
+} // namespace
+
+TEST(GoldenTraining, StepsAreThePublishedOnes)
+{
+    const auto file = goldenFolder() / "unet" / "training.json";
+    ESPALIER_NEED_GOLDEN(file);
+    at::set_num_threads(1);
+    const Json document = readJson(file);
+    const std::string tag = document.at("about").get<std::string>().find("'input:held.") != std::string::npos ? "held." : "";
+    int accumulated = 0;
+    for (const auto& [name, run] : document.at("runs").items()) {
+        checkRun(name, run, tag, false, false);
+        checkRun(name, run, tag, true, false);
+        if (run.at("num_accum").get<std::int64_t>() > 1) {
+            checkRun(name, run, tag, true, true);
+            ++accumulated;
+        }
+    }
+    EXPECT_GE(accumulated, 1);
+}
+
+// helpers.json of ddpm: what the transforms of the published data set make of every byte.
+TEST(GoldenTraining, BytesBecomeThePublishedNumbers)
+{
+    const auto file = goldenFolder() / "ddpm" / "helpers.safetensors";
+    ESPALIER_NEED_GOLDEN(file);
+    const auto golden = readGoldenTensors(file).at("normalised_u8").view({16, 16}); // pixel k of the ramp has the value k
+    config::RunConfig config;
+    config.model = config::UNetConfig{.hidChannels = 32, .chMultipliers = {1}, .numResBlocks = 1, .applyAttn = {false}, .dropRate = 0.0};
+    config.training.batchSize = 1;
+    config.training.ema.decays = {};
+    auto model = models::make(config.model, {3, 16, 16}, at::kCPU, config.training.channelsLast);
+    ASSERT_TRUE(model) << model.error().message;
+    fillParameters(**model);
+    auto state = stateOf(**model, {});
+    Listener listener;
+    TrainStep step({**model, listener, state, parallel::ProcessGroup::alone(), {1, 1, 1, 0, 1}, at::kCPU}, config);
+    BlankBatch ramp(1, 16, 0);
+    for (std::size_t i = 0; i < ramp.bytes.size(); ++i)
+        ramp.bytes[i] = static_cast<std::uint8_t>(i / 3);
+    step.begin(0.0);
+    step.accumulate(ramp.batch);
+    step.finish();
+    for (std::int64_t channel = 0; channel < 3; ++channel)
+        expectClose(listener.seen[0][channel], golden, 1e-7, 0, "channel " + std::to_string(channel));
+}
+
+} // namespace espalier::training
