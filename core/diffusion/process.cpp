@@ -120,7 +120,6 @@ Process::Process(Table betas, config::MeanType meanType, config::VarType varType
     : m_tables(processTables(betas)), m_meanType(meanType), m_varType(varType), m_sqrtAlphasBar(m_tables.sqrtAlphasBar),
       m_sqrtOneMinusAlphasBar(m_tables.sqrtOneMinusAlphasBar), m_sqrtRecip(m_tables.sqrtRecipAlphasBar),
       m_sqrtRecipM1(m_tables.sqrtRecipM1AlphasBar), m_coef1(m_tables.posteriorMeanCoef1), m_coef2(m_tables.posteriorMeanCoef2),
-      m_coef2Over1(mapped(betas, [&](std::size_t i) { return m_tables.posteriorMeanCoef2[i] / m_tables.posteriorMeanCoef1[i]; })),
       m_posteriorLogVar(m_tables.posteriorLogVar),
       m_logVar(varType == config::VarType::FixedLarge ? m_tables.logVarFixedLarge : m_tables.logVarFixedSmall)
 {
@@ -138,8 +137,10 @@ at::Tensor Process::x0FromEps(const at::Tensor& xt, const at::Tensor& t, const a
 
 at::Tensor Process::x0FromMean(const at::Tensor& xt, const at::Tensor& t, const at::Tensor& mean) const
 {
-    // Divided, not multiplied by the reciprocal: at large t the difference of two numbers near 4000 is near 1.
-    return mean / m_coef1(t, xt) - m_coef2Over1(t, xt) * xt;
+    // Divided, not multiplied by the reciprocal, and in the dtype of the image, as published: at large t the difference of two numbers
+    // near 4000 is near 1, and every rounding shows.
+    const at::Tensor coef1 = m_coef1(t, xt);
+    return mean / coef1 - m_coef2(t, xt) / coef1 * xt;
 }
 
 at::Tensor Process::posteriorMean(const at::Tensor& x0, const at::Tensor& xt, const at::Tensor& t) const

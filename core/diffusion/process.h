@@ -76,7 +76,7 @@ private:
     ProcessTables m_tables;
     config::MeanType m_meanType;
     config::VarType m_varType;
-    Lookup m_sqrtAlphasBar, m_sqrtOneMinusAlphasBar, m_sqrtRecip, m_sqrtRecipM1, m_coef1, m_coef2, m_coef2Over1;
+    Lookup m_sqrtAlphasBar, m_sqrtOneMinusAlphasBar, m_sqrtRecip, m_sqrtRecipM1, m_coef1, m_coef2;
     Lookup m_posteriorLogVar, m_logVar;
 };
 

@@ -50,13 +50,12 @@ std::vector<std::int64_t> subsequence(config::SkipSchedule skip, std::int64_t st
     if (skip == config::SkipSchedule::Linear)
         for (std::int64_t level = 0; level < levels; level += levels / steps)
             chosen.push_back(level);
-    else
-        for (std::int64_t i = 0; i < steps; ++i) {
-            const double root = std::sqrt(0.8 * static_cast<double>(levels)),
-                         share = steps > 1 ? root / static_cast<double>(steps - 1) : 0.0;
-            const double at = i + 1 == steps && steps > 1 ? root : share * static_cast<double>(i);
-            chosen.push_back(static_cast<std::int64_t>(std::nearbyint(at * at))); // ties to even
-        }
+    else {
+        // In float32 and with LibTorch's spacing, as published: in double the tie 12.5 (25 of 1000) lies a hair above and becomes 13.
+        const at::Tensor roots = at::linspace(0.0, std::sqrt(0.8 * static_cast<double>(levels)), steps, at::kFloat);
+        const at::Tensor rounded = roots.square().round().to(at::kLong);
+        chosen.assign(rounded.const_data_ptr<std::int64_t>(), rounded.const_data_ptr<std::int64_t>() + steps);
+    }
     return chosen;
 }
 

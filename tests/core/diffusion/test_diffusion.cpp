@@ -42,6 +42,16 @@ at::Tensor sampled(const Sampler& sampler, const Network& network, at::Tensor x,
     return x;
 }
 
+// (3/24)² and (9/24)² of 800 lie between two levels, 12.5 and 112.5: in exact arithmetic both ties go to the even one.
+TEST(Subsequence, TiesGoWhereThePublishedCodeSendsThem)
+{
+    const auto levels = subsequence(config::SkipSchedule::Quadratic, 25, 1000);
+    ASSERT_EQ(levels.size(), 25u);
+    EXPECT_EQ(levels[3], 12);
+    EXPECT_EQ(levels[9], 112);
+    EXPECT_EQ(levels.back(), 800);
+}
+
 TEST(Process, TablesOfTheCifarRun)
 {
     const ProcessTables p = linear().tables();
