@@ -61,6 +61,36 @@ public:
     at::Tensor seen;
 };
 
+/// Two parameters whose gradients are given, and one that gets none.
+class ThreeParameters final : public models::Model {
+public:
+    ThreeParameters()
+    {
+        for (const auto& [name, shape] :
+             std::initializer_list<std::pair<const char*, std::vector<std::int64_t>>>{{"a", {3, 4}}, {"b", {5}}, {"c", {2}}})
+            register_parameter(name, at::zeros(shape));
+    }
+    std::string kind() const override { return "three"; }
+    models::ImageShape image() const override { return {3, 1, 1}; }
+    at::Tensor forward(const tensors::Batch& batch, const tensors::Path&, const tensors::Draws&) override { return batch.x; }
+};
+
+class GivenGradients final : public models::Objective {
+public:
+    models::LossTerms operator()(models::Model& model, const tensors::Batch&, const tensors::Path&, const tensors::Draws&) override
+    {
+        auto loss = at::zeros({});
+        for (const auto& [name, gradient] : gradients)
+            loss = loss + (model.named_parameters()[name] * gradient).sum();
+        return {loss, loss.detach().view({1})};
+    }
+    std::string name() const override { return "gradients"; }
+    void save(Json&, tensors::TensorMap&) const override {}
+    Result<Done> load(const Json&, const tensors::TensorMap&) override { return Done{}; }
+
+    std::map<std::string, at::Tensor> gradients;
+};
+
 tensors::TrainState stateOf(const models::Model& model, const std::vector<double>& decays)
 {
     tensors::TrainState state;
@@ -214,6 +244,45 @@ TEST(GoldenTraining, StepsAreThePublishedOnes)
         }
     }
     EXPECT_GE(accumulated, 1);
+}
+
+TEST(GoldenTraining, GradientsAreClippedAsPublished)
+{
+    const auto file = goldenFolder() / "optim" / "averages.json";
+    ESPALIER_NEED_GOLDEN(file);
+    const Json document = readJson(file);
+    const std::string tag = document.at("about").get<std::string>().find("input:held.clip.") != std::string::npos ? "held." : "";
+    int compared = 0;
+    for (const auto& [name, wanted] : document.at("clip").items()) { // "max_norm=1.0 float32"
+        SCOPED_TRACE(name);
+        if (!name.ends_with("float32"))
+            continue;
+        config::RunConfig config;
+        config.training.batchSize = 1;
+        config.training.optimizer = config::OptimizerKind::Sgd;
+        config.training.momentum = config.training.weightDecay = 0.0;
+        config.training.gradNorm = std::stod(name.substr(name.find('=') + 1));
+        ThreeParameters model;
+        GivenGradients objective;
+        objective.gradients = {{"a", inputTensor("input:" + tag + "clip.0", {3, 4})}, {"b", inputTensor("input:" + tag + "clip.1", {5})}};
+        auto state = stateOf(model, {});
+        for (auto& slot : state.slots)
+            slot.v = at::Tensor();
+        TrainStep step({model, objective, state, parallel::ProcessGroup::alone(), {1, 1, 1, 0, 1}, at::kCPU}, config);
+        step.begin(1.0); // the parameters go from zero to minus their clipped gradients
+        step.accumulate(BlankBatch(1, 1, 0).batch);
+        step.finish();
+        const double norm = wanted.at("norm");
+        EXPECT_NEAR(step.report().take().gradientNorm, norm, 1e-6 * norm);
+        EXPECT_NEAR(std::min(1.0, config.training.gradNorm / (norm + 1e-6)), wanted.at("factor").get<double>(), 1e-7);
+        const auto moved = [&](std::size_t i) { return -state.slots[i].value.detach().flatten(); };
+        const auto numbers = [&](const char* key) { return at::tensor(wanted.at(key).get<std::vector<double>>()).to(at::kFloat); };
+        expectClose(moved(0).slice(0, 0, 4), numbers("clipped_first4"), 1e-6, 0, "first four of a");
+        expectClose(moved(1), numbers("clipped_bias"), 1e-6, 0, "b");
+        EXPECT_EQ(moved(2).abs().max().item<double>(), 0.0);
+        ++compared;
+    }
+    EXPECT_GE(compared, 3);
 }
 
 // helpers.json of ddpm: what the transforms of the published data set make of every byte.
