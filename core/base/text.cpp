@@ -31,10 +31,12 @@ std::string durationText(std::chrono::duration<double> time)
     if (whole < 60)
         return fmt::format("{} s", whole);
     const std::int64_t minutes = whole / 60;
-    if (whole < 600)
+    if (whole < 600 && whole % 60 != 0)
         return fmt::format("{} m {} s", minutes, whole % 60);
     if (minutes < 60)
         return fmt::format("{} m", minutes);
+    if (minutes < 48 * 60 && minutes % 60 == 0)
+        return fmt::format("{} h", minutes / 60);
     if (minutes < 48 * 60)
         return fmt::format("{} h {} m", minutes / 60, minutes % 60);
     return fmt::format("{} d {} h", minutes / 1440, minutes / 60 % 24);

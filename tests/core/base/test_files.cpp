@@ -53,6 +53,9 @@ TEST(Text, SpeaksTheUnitsOfTheWindow)
     EXPECT_EQ(groupedNumber(12400), "12\u2009400");
     EXPECT_EQ(groupedNumber(999), "999");
     EXPECT_EQ(durationText(7860s), "2 h 11 m");
+    EXPECT_EQ(durationText(7200s), "2 h");
+    EXPECT_EQ(durationText(480s), "8 m");
+    EXPECT_EQ(durationText(485s), "8 m 5 s");
     EXPECT_EQ(durationText(400ms), "0.4 s");
     EXPECT_EQ(bytesText(61'000'000'000), "61.0 GB");
     EXPECT_EQ(nearestWord("learning_rat", {"learning_rate", "seed"}), "learning_rate");
