@@ -37,6 +37,16 @@ data::BufferFactory buffersFor(at::Device device)
     };
 }
 
+/// What "auto" came to: people read it, and a forecast compares it.
+std::string devicesInUse(const std::string& asked, at::Device device, int world)
+{
+    if (asked != "auto")
+        return asked;
+    if (!device.is_cuda())
+        return world == 1 ? "cpu" : fmt::format("cpu:{}", world);
+    return world == 1 ? fmt::format("{}", static_cast<int>(device.index())) : fmt::format("cuda:{}", world);
+}
+
 } // namespace
 
 TrainingSession::~TrainingSession() = default;
@@ -161,7 +171,7 @@ Result<Done> TrainingSession::openWriter()
     m_writer->write(runs::Started{.attempt = m_writer->attempt(),
                                   .fromStep = m_state.counters.step,
                                   .ranks = m_request.group->world(),
-                                  .devices = m_request.config.devices,
+                                  .devices = devicesInUse(m_request.config.devices, m_request.device, m_request.group->world()),
                                   .ofSteps = length.steps.value_or(0),
                                   .ofImages = length.images.value_or(0),
                                   .ofSeconds = length.seconds.value_or(0.0)});
