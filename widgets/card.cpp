@@ -47,6 +47,14 @@ void Card::paintEvent(QPaintEvent*)
     drawRounded(painter, rect(), t.card, t.line);
 }
 
+void TroubleCard::paintEvent(QPaintEvent*)
+{
+    QPainter painter(this);
+    const auto& t = tokens(palette());
+    drawRounded(painter, rect(), t.card, t.failure);
+    drawRounded(painter, QRectF(6, 8, 3, height() - 16), t.failure, QColor(), 1.5);
+}
+
 Chip::Chip(const QString& text, Tone tone, QWidget* parent) : QWidget(parent), m_tone(tone)
 {
     setSizePolicy(QSizePolicy::Fixed, QSizePolicy::Fixed);

@@ -29,6 +29,16 @@ private:
     QVBoxLayout* m_body;
 };
 
+/// A panel with a bar in the colour of failures at its left: something went wrong.
+class TroubleCard : public QWidget {
+    Q_OBJECT
+public:
+    explicit TroubleCard(QWidget* parent = nullptr) : QWidget(parent) {}
+
+protected:
+    void paintEvent(QPaintEvent* event) override;
+};
+
 /// A rounded label such as "bf16 · 2 × H200".
 class Chip : public QWidget {
     Q_OBJECT

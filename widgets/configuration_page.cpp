@@ -5,6 +5,7 @@
 #include "widgets/card.h"
 #include "widgets/configuration_form.h"
 #include "widgets/page_parts.h"
+#include "widgets/plan_card.h"
 #include "widgets/preset_strip.h"
 #include "widgets/problem_list.h"
 #include "widgets/setting_row.h"
@@ -147,24 +148,14 @@ QWidget* ConfigurationPage::buildSide()
     startRow->addWidget(m_why, 1);
     m_runCard->body()->addLayout(startRow);
 
-    m_planCard = new Card(tr("Plan"), m_side);
-    m_planLines = new QGridLayout;
-    m_planLines->setHorizontalSpacing(metric::kGap);
-    m_planLines->setVerticalSpacing(6);
-    m_planLines->setColumnStretch(1, 1);
-    m_planCard->body()->addLayout(m_planLines);
-    m_forecast = dimLabel(QString(), m_planCard);
-    m_forecast->setObjectName(QStringLiteral("forecast"));
-    m_forecast->setWordWrap(true);
-    m_forecast->hide();
-    m_planCard->body()->addWidget(m_forecast);
+    m_plan = new PlanCard(m_side);
 
     m_duplicate = pushButton(QStringLiteral("duplicateAsNew"), tr("Duplicate as new"), m_side);
     setThemedIcon(m_duplicate, QStringLiteral("new"));
     m_copy = pushButton(QStringLiteral("copyCommandLine"), tr("Copy as command line"), m_side);
     setThemedIcon(m_copy, QStringLiteral("copy"));
     column->addWidget(m_runCard);
-    column->addWidget(m_planCard);
+    column->addWidget(m_plan);
     column->addWidget(m_duplicate);
     column->addWidget(m_copy);
     column->addStretch(1);
@@ -274,28 +265,8 @@ void ConfigurationPage::refreshUndo()
 
 void ConfigurationPage::refreshPlan()
 {
-    while (QLayoutItem* item = m_planLines->takeAt(0)) {
-        delete item->widget();
-        delete item;
-    }
-    const auto lines = planSummary(m_model->config(), m_machine);
-    int row = 0;
-    for (const PlanLine& line : lines) {
-        auto* title = dimLabel(line.title, m_planCard);
-        auto* text = new QLabel(line.text, m_planCard);
-        text->setObjectName(QStringLiteral("plan.") + line.title);
-        text->setWordWrap(true);
-        text->setTextInteractionFlags(Qt::TextSelectableByMouse);
-        m_planLines->addWidget(title, row, 0, Qt::AlignTop);
-        m_planLines->addWidget(text, row++, 1, Qt::AlignTop);
-    }
-    if (lines.empty()) {
-        auto* note = dimLabel(tr("The plan appears here when every setting is right."), m_planCard);
-        note->setWordWrap(true);
-        m_planLines->addWidget(note, 0, 0, 1, 2);
-    } else if (m_editing) {
-        Q_EMIT planChanged(m_model->config());
-    }
+    if (m_plan->setConfig(m_model->config()) && m_editing)
+        Q_EMIT paceWanted(m_model->config());
 }
 
 QString ConfigurationPage::whyNotStart() const
@@ -328,8 +299,7 @@ void ConfigurationPage::refreshStart()
 
 void ConfigurationPage::setMachine(const MachineFacts& machine)
 {
-    m_machine = machine;
-    refreshPlan();
+    m_plan->setMachine(machine);
 }
 
 void ConfigurationPage::setLibraryFolder(const QString& folder)
@@ -350,15 +320,9 @@ void ConfigurationPage::setStartBlocked(const QString& reason)
     refreshStart();
 }
 
-void ConfigurationPage::setForecast(const QString& text)
+void ConfigurationPage::setPace(const std::optional<Pace>& pace)
 {
-    m_forecast->setText(text);
-    m_forecast->setVisible(!text.isEmpty());
-}
-
-void ConfigurationPage::setPlanWidget(QWidget* widget)
-{
-    m_planCard->body()->insertWidget(0, widget);
+    m_plan->setPace(pace);
 }
 
 void ConfigurationPage::setComparable(const std::vector<Comparable>& others)

@@ -7,10 +7,10 @@
 #include <QSet>
 #include <QWidget>
 
+#include <optional>
 #include <vector>
 
 class QComboBox;
-class QGridLayout;
 class QLabel;
 class QLineEdit;
 class QPushButton;
@@ -20,6 +20,7 @@ namespace espalier::widgets {
 
 class Card;
 class ConfigurationForm;
+class PlanCard;
 class PresetStrip;
 class ProblemList;
 
@@ -51,10 +52,8 @@ public:
     void setTakenNames(const QSet<QString>& names);
     /// Something outside of the form that forbids starting (a sentence), or "".
     void setStartBlocked(const QString& reason);
-    /// What the run will cost, in one line; "" takes it away.
-    void setForecast(const QString& text);
-    /// What stands above the plan's lines, such as the lanes of the schedule.
-    void setPlanWidget(QWidget* widget);
+    /// What a run like this one reached; the answer to paceWanted().
+    void setPace(const std::optional<Pace>& pace);
 
     void setComparable(const std::vector<Comparable>& others);
     /// The answer to comparisonRequested().
@@ -75,8 +74,8 @@ public Q_SLOTS:
 
 Q_SIGNALS:
     void startRequested(const espalier::Json& config, const QString& name, const QString& folder);
-    /// The configuration changed and is valid: time to forecast it.
-    void planChanged(const espalier::Json& config);
+    /// The configuration changed and is valid: how fast will it train?
+    void paceWanted(const espalier::Json& config);
     /// Whether start() would do something, and why not.
     void startPossible(const QString& whyNot);
     void duplicateRequested(const espalier::Json& config, const QString& name);
@@ -101,7 +100,6 @@ private:
     bool m_editing = true, m_nameTyped = false;
     QString m_shownName, m_library, m_blocked, m_importProblem, m_lastWhyNot;
     QSet<QString> m_taken;
-    MachineFacts m_machine;
 
     PresetStrip* m_presets = nullptr;
     ConfigurationForm* m_form = nullptr;
@@ -115,9 +113,7 @@ private:
     QComboBox* m_compare = nullptr;
     QWidget* m_side = nullptr;
     Card* m_runCard = nullptr;
-    Card* m_planCard = nullptr;
-    QGridLayout* m_planLines = nullptr;
-    QLabel* m_forecast = nullptr;
+    PlanCard* m_plan = nullptr;
     QLineEdit* m_name = nullptr;
     QLineEdit* m_folder = nullptr;
     QLabel* m_why = nullptr;

@@ -45,7 +45,13 @@ private:
         return false;
     }
     // The button's own palette has what the style sheet made of it, such as a transparent ground.
-    void renew() { m_button->setIcon(themedIcon(m_name, QApplication::palette())); }
+    void renew()
+    {
+        const auto palette = QApplication::palette();
+        const auto& t = tokens(palette);
+        const bool primary = m_button->property("primary").toBool();
+        m_button->setIcon(primary ? themedIcon(m_name, t.onAccent, t.faint) : themedIcon(m_name, palette));
+    }
 
     QAbstractButton* m_button;
     QString m_name;

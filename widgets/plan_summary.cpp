@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/plan_summary.h"
 
-#include "core/base/text.h"
 #include "core/config/batch.h"
 #include "core/config/config.h"
 #include "core/config/devices.h"
+#include "core/plan/forecast.h"
+#include "core/plan/strategy.h"
+#include "core/shapes/cost.h"
+#include "core/shapes/parameters.h"
+#include "widgets/format.h"
+#include "widgets/run_values.h"
 #include "widgets/setting_text.h"
 
 #include <QObject>
 #include <QStringList>
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 
 namespace espalier::widgets {
@@ -43,11 +47,6 @@ QString plural(std::int64_t count, const char* one, const char* many)
     return groupedText(count) + QLatin1Char(' ') + QLatin1String(count == 1 ? one : many);
 }
 
-QString time(double seconds)
-{
-    return QString::fromStdString(durationText(std::chrono::duration<double>(seconds)));
-}
-
 QString lengthText(const config::RunConfig& run)
 {
     const config::TrainingConfig& training = run.training;
@@ -69,7 +68,7 @@ QString lengthText(const config::RunConfig& run)
         steps = std::min(steps, (training.images + training.batchSize - 1) / training.batchSize);
     }
     if (training.seconds > 0.0)
-        limits << time(training.seconds);
+        limits << duration(training.seconds);
     QString text = limits.join(tr(" or "));
     if (limits.size() > 1)
         text += tr(", whichever comes first");
@@ -95,9 +94,62 @@ QString everyText(std::int64_t every, const QString& never, const QString& what)
     return every > 0 ? QObject::tr("%1 every %2").arg(what, plural(every, "step", "steps")) : never;
 }
 
+/// "2 048", "12.4 M".
+QString amount(double count)
+{
+    return count < 1e5 ? groupedText(static_cast<std::int64_t>(count)) : compact(count);
+}
+
+QString modelText(const shapes::ModelShape& shape)
+{
+    return QObject::tr("%1, %2 parameters, %3FLOP an image")
+        .arg(modelName(qstr(shapes::family(shape))), amount(static_cast<double>(shapes::parameterCount(shape))),
+             compact(shapes::trainingFlops(shape)));
+}
+
+/// Against the memory of one GPU, or of the host, which all its workers share.
+PlanLine memoryLine(const config::RunConfig& run, const shapes::ModelShape& shape, std::int64_t microBatch, int world, bool gpu,
+                    const MachineFacts& machine)
+{
+    // Allocators and workspaces add 10 to 40 % to what can be counted.
+    const double counted = static_cast<double>(shapes::trainingMemory(shape, run.training, microBatch).total()) * (gpu ? 1 : world);
+    const auto least = static_cast<std::uint64_t>(counted * 1.1), most = static_cast<std::uint64_t>(counted * 1.4);
+    const auto there = gpu ? machine.gpuBytes : machine.hostBytes;
+    QString text = QObject::tr("about %1 to %2").arg(bytes(least), bytes(most));
+    if (there == 0)
+        return {tr("Memory"), text};
+    text += QObject::tr(" of %1").arg(bytes(there));
+    if (least > there)
+        text += tr(": too much. Lower training.micro_batch or the model");
+    else if (most > there)
+        text += tr(": this may not fit");
+    return {tr("Memory"), text, least > there};
+}
+
+QString timeText(const config::RunConfig& run, const std::optional<Pace>& pace)
+{
+    const double limit = run.training.seconds;
+    auto images = epochImages(run.data);
+    if (images == 0 && run.training.epochs == 0)
+        images = run.training.batchSize; // only epochs need to know how many there are
+    const auto planned = plan::PlainStrategy({.images = images}).begin(run);
+    if (pace && planned) {
+        const auto cost = plan::forecast(planned->stages.front(), pace->imagesPerSecond);
+        const QString basis = QObject::tr("at the %1 images/s of %2").arg(value(pace->imagesPerSecond, 3), pace->run);
+        if (cost.seconds && limit > 0 && *cost.seconds >= limit && cost.steps)
+            return QObject::tr("%1: about %2 steps, %3").arg(duration(limit), groupedText(*cost.steps), basis);
+        if (cost.seconds)
+            return QObject::tr("about %1, %2").arg(duration(*cost.seconds), basis);
+    }
+    const bool others = run.training.steps > 0 || run.training.epochs > 0 || run.training.images > 0;
+    if (limit > 0)
+        return (others ? tr("at most ") : QString()) + duration(limit);
+    return tr("known after the first steps: no run like this one has been trained here");
+}
+
 } // namespace
 
-std::vector<PlanLine> planSummary(const Json& json, const MachineFacts& machine)
+std::vector<PlanLine> planSummary(const Json& json, const MachineFacts& machine, const std::optional<Pace>& pace)
 {
     const auto read = config::read(json);
     if (!read)
@@ -105,15 +157,19 @@ std::vector<PlanLine> planSummary(const Json& json, const MachineFacts& machine)
     const config::RunConfig& run = *read;
     std::vector<PlanLine> lines;
     lines.push_back({tr("Length"), lengthText(run)});
+    lines.push_back({tr("Time"), timeText(run, pace)});
+    const auto shape = shapes::shapeOf(run);
+    lines.push_back({tr("Model"), modelText(shape)});
 
     int world = 1;
+    bool gpu = false;
     QString devices;
     if (const auto ask = config::parseDevices(run.devices)) {
         world = ask->count;
         switch (ask->kind) {
         case config::DeviceKind::Auto:
-            world = std::max(1, machine.gpus);
-            devices = machine.gpus > 0 ? plural(machine.gpus, "GPU", "GPUs") : QStringLiteral("CPU");
+            gpu = machine.gpus > 0; // the first one
+            devices = gpu ? QStringLiteral("GPU 0") : QStringLiteral("CPU");
             if (!machine.deviceName.isEmpty())
                 devices += QStringLiteral(" · ") + machine.deviceName;
             break;
@@ -121,6 +177,7 @@ std::vector<PlanLine> planSummary(const Json& json, const MachineFacts& machine)
             devices = world > 1 ? QObject::tr("CPU, %1 workers").arg(world) : QStringLiteral("CPU");
             break;
         case config::DeviceKind::Gpu:
+            gpu = true;
             devices = tr(world > 1 ? "GPUs " : "GPU ") + QString::fromStdString(run.devices);
             break;
         }
@@ -139,8 +196,9 @@ std::vector<PlanLine> planSummary(const Json& json, const MachineFacts& machine)
         else
             text += tr(" images in one pass");
         lines.push_back({tr("Batch"), text});
+        lines.push_back(memoryLine(run, shape, split->microBatch, world, gpu, machine));
     } else {
-        lines.push_back({tr("Batch"), QString::fromStdString(split.error().message)});
+        lines.push_back({tr("Batch"), QString::fromStdString(split.error().message), true});
     }
     QString rate = scientificText(config::effectiveLearningRate(run.training));
     if (run.training.learningRateBatch > 0)

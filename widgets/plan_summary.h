@@ -5,23 +5,34 @@
 
 #include <QString>
 
+#include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace espalier::widgets {
 
 /// What the form must know about the machine to say what a configuration means.
 struct MachineFacts {
-    int gpus = 0;       // what `auto` will use; 0: the CPU
-    QString deviceName; // "NVIDIA H200", "AMD EPYC, 16 cores"; may be empty
+    int gpus = 0;                              // 0: `auto` means the CPU
+    QString deviceName;                        // of what `auto` will use: "NVIDIA H200", "AMD EPYC, 16 cores"; may be empty
+    std::uint64_t hostBytes = 0, gpuBytes = 0; // memory of the machine and of its first GPU; 0: not known
+};
+
+/// How fast a run like the planned one trained.
+struct Pace {
+    double imagesPerSecond = 0.0;
+    QString run;
+    bool operator==(const Pace&) const = default;
 };
 
 struct PlanLine {
     QString title, text;
+    bool wrong = false; // it will not work
     bool operator==(const PlanLine&) const = default;
 };
 
-/// What a valid configuration amounts to, line by line: length, batch, learning rate, devices, what is saved and drawn. Empty if it is not
-/// valid.
-std::vector<PlanLine> planSummary(const Json& config, const MachineFacts& machine);
+/// What a valid configuration amounts to, line by line: length, cost, batch, learning rate, devices, what is saved and drawn. Empty if it
+/// is not valid. Time is said only where a limit or a measured pace gives it.
+std::vector<PlanLine> planSummary(const Json& config, const MachineFacts& machine, const std::optional<Pace>& pace = std::nullopt);
 
 } // namespace espalier::widgets

@@ -3,10 +3,9 @@
 
 #include "widgets/format.h"
 #include "widgets/plot_marks.h"
+#include "widgets/plot_picture.h"
 #include "widgets/theme.h"
 #include "widgets/time_axis.h"
-
-#include <QSvgGenerator>
 
 #include <algorithm>
 #include <cmath>
@@ -39,7 +38,7 @@ const runs::CurvePoint* nearest(const std::vector<runs::CurvePoint>& points, dou
 
 } // namespace
 
-std::vector<runs::CurvePoint> smoothed(const std::vector<runs::CurvePoint>& means, double amount)
+std::vector<runs::CurvePoint> smoothed(const std::vector<runs::CurvePoint>& means, double amount, double pixel)
 {
     std::vector<runs::CurvePoint> line;
     line.reserve(means.size());
@@ -47,8 +46,10 @@ std::vector<runs::CurvePoint> smoothed(const std::vector<runs::CurvePoint>& mean
     for (const auto& point : means) {
         if (!std::isfinite(point.y))
             continue;
-        sum = amount * sum + (1 - amount) * point.y;
-        weight = amount * weight + (1 - amount);
+        const double apart = pixel > 0 && !line.empty() ? (point.x - line.back().x) / pixel : 1.0;
+        const double kept = apart == 1.0 ? amount : std::pow(amount, apart);
+        sum = kept * sum + (1 - kept) * point.y;
+        weight = kept * weight + (1 - kept);
         line.push_back({point.x, sum / weight});
     }
     return line;
@@ -176,7 +177,8 @@ void PlotView::fillCurve(std::size_t at)
 {
     const auto& view = m_curves[at].view;
     setPoints(m_items[at].band, view.envelope.points, m_logarithmic);
-    setPoints(m_items[at].line, smoothed(view.means, m_smoothing), m_logarithmic);
+    const double pixel = (m_axis->to() - m_axis->from()) / std::max(1, axisRect()->width());
+    setPoints(m_items[at].line, smoothed(view.means, m_smoothing, pixel), m_logarithmic);
     // A line needs two points; the very first one is shown as a dot.
     auto* line = m_items[at].line;
     line->setScatterStyle(line->dataCount() == 1 ? QCPScatterStyle(QCPScatterStyle::ssDisc, line->pen().color(), 5.0) : QCPScatterStyle());
@@ -391,7 +393,7 @@ void PlotView::mouseDoubleClickEvent(QMouseEvent*)
 
 void PlotView::wheelEvent(QWheelEvent* event)
 {
-    const double factor = std::pow(0.85, event->angleDelta().y() / 120.0);
+    const double factor = zoomOfWheel(*event);
     if (event->position().x() < metric::kPlotLeft || (event->modifiers() & Qt::ControlModifier)) {
         yAxis->scaleRange(factor, yAxis->pixelToCoord(event->position().y()));
         m_heldY = yAxis->range();
@@ -409,87 +411,18 @@ void PlotView::leaveEvent(QEvent*)
 
 void PlotView::keyPressEvent(QKeyEvent* event)
 {
-    const double width = m_axis->to() - m_axis->from();
-    switch (event->key()) {
-    case Qt::Key_Left:
-        return m_axis->panBy(-width / 10);
-    case Qt::Key_Right:
-        return m_axis->panBy(width / 10);
-    case Qt::Key_Plus:
-        return m_axis->zoomAround((m_axis->from() + m_axis->to()) / 2, 0.7);
-    case Qt::Key_Minus:
-        return m_axis->zoomAround((m_axis->from() + m_axis->to()) / 2, 1 / 0.7);
-    case Qt::Key_Home:
-        return m_axis->showAll();
-    case Qt::Key_End:
-        return m_axis->follow();
-    default:
+    if (!m_axis->moveByKey(event->key()))
         QCustomPlot::keyPressEvent(event);
-    }
-}
-
-void PlotView::dressForExport(bool on)
-{
-    legend->setVisible(on);
-    axisRect()->insetLayout()->setInsetAlignment(0, Qt::AlignTop | Qt::AlignRight);
-    xAxis->setLabel(on ? xTitle(m_axis->kind()) : QString());
-    xAxis->setLabelColor(tokens(palette()).dim);
-    yAxis->setLabel(QString());
-    axisRect()->setMargins(QMargins(metric::kPlotLeft, on ? 28 : kTop, metric::kPlotRight, on ? kBottom + 20 : kBottom));
-    if (on) {
-        auto* title = new QCPItemText(this);
-        title->setObjectName(QStringLiteral("exportTitle"));
-        title->position->setType(QCPItemPosition::ptAbsolute);
-        title->position->setCoords(metric::kPlotLeft, 6);
-        title->setPositionAlignment(Qt::AlignLeft | Qt::AlignTop);
-        title->setText(m_title);
-        title->setFont(typeFont(Type::Strong));
-        title->setColor(tokens(palette()).text);
-        title->setClipToAxisRect(false);
-    } else {
-        for (int i = itemCount() - 1; i >= 0; --i)
-            if (item(i)->objectName() == QLatin1String("exportTitle"))
-                removeItem(i);
-    }
 }
 
 QPixmap PlotView::picture()
 {
-    dressForExport(true);
-    const QPixmap pixmap = toPixmap(width(), height(), std::max(2.0, devicePixelRatioF()));
-    dressForExport(false);
-    queueReplot();
-    return pixmap;
+    return PlotPicture(this, m_axis->kind(), m_title).pixmap();
 }
 
 bool PlotView::saveImage(const QString& file)
 {
-    bool saved = false;
-    if (file.endsWith(QLatin1String(".png"), Qt::CaseInsensitive)) {
-        saved = picture().save(file, "PNG");
-    } else {
-        dressForExport(true);
-        if (file.endsWith(QLatin1String(".pdf"), Qt::CaseInsensitive)) {
-            saved = savePdf(file, width(), height());
-        } else if (file.endsWith(QLatin1String(".svg"), Qt::CaseInsensitive)) {
-            QSvgGenerator generator;
-            generator.setFileName(file);
-            generator.setSize(size());
-            generator.setViewBox(rect());
-            generator.setTitle(m_title);
-            QCPPainter painter;
-            saved = painter.begin(&generator);
-            if (saved) {
-                painter.setMode(QCPPainter::pmVectorized);
-                painter.setMode(QCPPainter::pmNoCaching);
-                toPainter(&painter, width(), height());
-                painter.end();
-            }
-        }
-        dressForExport(false);
-        queueReplot();
-    }
-    return saved;
+    return PlotPicture(this, m_axis->kind(), m_title).save(file);
 }
 
 } // namespace espalier::widgets

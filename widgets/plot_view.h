@@ -69,7 +69,6 @@ private:
     void fitRange();
     void readValues();
     void queueReplot();
-    void dressForExport(bool on);
 
     TimeAxis* m_axis;
     PlotMarks* m_marks;
@@ -87,7 +86,8 @@ private:
     QString m_title;
 };
 
-/// The exponential average of `means` without the pull of its start; amount 0 gives them back.
-std::vector<runs::CurvePoint> smoothed(const std::vector<runs::CurvePoint>& means, double amount);
+/// The exponential average of `means` without the pull of its start; amount 0 gives them back. `amount` is what one `pixel` of x keeps,
+/// so that few points far apart are not dragged behind the curve: as many pixels are averaged however many points lie on them.
+std::vector<runs::CurvePoint> smoothed(const std::vector<runs::CurvePoint>& means, double amount, double pixel = 0.0);
 
 } // namespace espalier::widgets

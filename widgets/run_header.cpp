@@ -14,21 +14,6 @@
 namespace espalier::widgets {
 namespace {
 
-/// A card with a bar in the colour of failures at its left.
-class TroubleCard : public QWidget {
-public:
-    using QWidget::QWidget;
-
-protected:
-    void paintEvent(QPaintEvent*) override
-    {
-        QPainter painter(this);
-        const auto& t = tokens(palette());
-        drawRounded(painter, rect(), t.card, t.failure);
-        drawRounded(painter, QRectF(6, 8, 3, height() - 16), t.failure, QColor(), 1.5);
-    }
-};
-
 QString textAt(const Json& json, std::initializer_list<const char*> path)
 {
     const Json* at = &json;
@@ -62,11 +47,15 @@ QStringList configChips(const Json& config, const std::string& devices)
     QString where = qstr(devices);
     if (where.isEmpty())
         where = textAt(config, {"devices"});
+    if (where == QLatin1String("auto"))
+        where.clear(); // a wish; the run says what it became once it has started
     QString precision = textAt(config, {"training", "precision"});
     if (where == QLatin1String("cpu"))
         where = QStringLiteral("CPU");
     else if (where.startsWith(QLatin1String("cpu:")))
         where = QStringLiteral("%1 × CPU").arg(where.mid(4));
+    else if (where.startsWith(QLatin1String("cuda:")))
+        where = where.mid(5) == QLatin1String("1") ? QStringLiteral("GPU") : QStringLiteral("%1 × GPU").arg(where.mid(5));
     else if (!where.isEmpty() && where.front().isDigit())
         where = QStringLiteral("GPU ") + where;
     QStringList both;

@@ -47,6 +47,10 @@ struct RunView {
     bool valid() const { return !folder.empty(); }
 };
 
+/// A setting of a run's configuration as it stands in its file; -1 or "" where it is missing or of another kind.
+std::int64_t settingNumber(const Json& config, const char* group, const char* key);
+QString settingText(const Json& config, const char* group, const char* key);
+
 /// The x of all plots and lanes.
 enum class XAxis { Step, Images, TrainingTime, WallTime, Flops };
 

@@ -294,29 +294,14 @@ void StageLanes::leaveEvent(QEvent*)
 
 void StageLanes::wheelEvent(QWheelEvent* event)
 {
-    m_axis->zoomAround(valueAt(event->position().x()), std::pow(0.85, event->angleDelta().y() / 120.0));
+    m_axis->zoomAround(valueAt(event->position().x()), zoomOfWheel(*event));
     event->accept();
 }
 
 void StageLanes::keyPressEvent(QKeyEvent* event)
 {
-    const double span = m_axis->to() - m_axis->from();
-    switch (event->key()) {
-    case Qt::Key_Left:
-        return m_axis->panBy(-span / 10);
-    case Qt::Key_Right:
-        return m_axis->panBy(span / 10);
-    case Qt::Key_Plus:
-        return m_axis->zoomAround((m_axis->from() + m_axis->to()) / 2, 0.7);
-    case Qt::Key_Minus:
-        return m_axis->zoomAround((m_axis->from() + m_axis->to()) / 2, 1 / 0.7);
-    case Qt::Key_Home:
-        return m_axis->showAll();
-    case Qt::Key_End:
-        return m_axis->follow();
-    default:
+    if (!m_axis->moveByKey(event->key()))
         QWidget::keyPressEvent(event);
-    }
 }
 
 } // namespace espalier::widgets

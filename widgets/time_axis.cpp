@@ -3,11 +3,19 @@
 
 #include "widgets/format.h"
 
+#include <QWheelEvent>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
 namespace espalier::widgets {
+namespace {
+
+/// Room behind the end, as a share of everything: an error bar at the last step is drawn whole.
+constexpr double kRoom = 0.014;
+
+} // namespace
 
 QString xText(XAxis kind, double x)
 {
@@ -42,6 +50,11 @@ QString xTitle(XAxis kind)
     return {};
 }
 
+double zoomOfWheel(const QWheelEvent& event)
+{
+    return std::pow(0.85, event.angleDelta().y() / 120.0);
+}
+
 void TimeAxis::setKind(XAxis kind)
 {
     if (kind == m_kind)
@@ -64,14 +77,14 @@ void TimeAxis::setExtent(double first, double last, double now)
     m_last = std::max(last, first);
     m_now = now;
     if (m_mode == Mode::All)
-        show(m_first, m_last, Mode::All);
+        showAll();
     else if (m_mode == Mode::Live)
         show(now - (m_to - m_from), now, Mode::Live);
 }
 
 void TimeAxis::showAll()
 {
-    show(m_first, m_last, Mode::All);
+    show(m_first, m_last + (m_last - m_first) * kRoom, Mode::All);
 }
 
 void TimeAxis::follow()
@@ -108,6 +121,33 @@ void TimeAxis::setPointer(std::optional<double> x)
         return;
     m_pointer = x;
     Q_EMIT pointerChanged();
+}
+
+bool TimeAxis::moveByKey(int key)
+{
+    const double width = m_to - m_from, middle = (m_from + m_to) / 2;
+    switch (key) {
+    case Qt::Key_Left:
+        panBy(-width / 10);
+        return true;
+    case Qt::Key_Right:
+        panBy(width / 10);
+        return true;
+    case Qt::Key_Plus:
+        zoomAround(middle, 0.7);
+        return true;
+    case Qt::Key_Minus:
+        zoomAround(middle, 1 / 0.7);
+        return true;
+    case Qt::Key_Home:
+        showAll();
+        return true;
+    case Qt::Key_End:
+        follow();
+        return true;
+    default:
+        return false;
+    }
 }
 
 void TimeAxis::show(double from, double to, Mode mode)

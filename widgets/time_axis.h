@@ -7,16 +7,20 @@
 
 #include <optional>
 
+class QWheelEvent;
+
 namespace espalier::widgets {
 
 /// "12 400", "1.2 M", "2 h 11 m": an x of the shared axis as text.
 QString xText(XAxis kind, double x);
 /// "step", "images", "training time" …
 QString xTitle(XAxis kind);
+/// By how much a turn of the wheel zooms; > 1 shows more.
+double zoomOfWheel(const QWheelEvent& event);
 
 /// The x-axis that lanes and plots share: what it counts, which piece shows, where the pointer is.
-/// All shows everything, forecast included; Fixed is what the person zoomed to and survives new data; Live keeps its width and ends at
-/// the newest point.
+/// All shows everything, forecast and a little room behind it included; Fixed is what the person zoomed to and survives new data; Live
+/// keeps its width and ends at the newest point.
 class TimeAxis : public QObject {
     Q_OBJECT
 public:
@@ -39,6 +43,8 @@ public:
     void zoomAround(double x, double factor); // > 1 shows more
     void panBy(double distance);
     void setPointer(std::optional<double> x);
+    /// Arrows pan, + and - zoom, Home shows everything, End follows; false for any other key.
+    bool moveByKey(int key);
 
 Q_SIGNALS:
     void rangeChanged();

@@ -4,15 +4,13 @@
 #include "widgets/card.h"
 #include "widgets/format.h"
 #include "widgets/grid_card.h"
+#include "widgets/plot_menu.h"
 #include "widgets/plot_view.h"
 #include "widgets/theme.h"
 #include "widgets/time_axis.h"
+#include "widgets/watch_tiles.h"
 
 #include <QActionGroup>
-#include <QApplication>
-#include <QClipboard>
-#include <QFileDialog>
-#include <QGridLayout>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QMenu>
@@ -39,14 +37,6 @@ QToolButton* headerTool(const QString& name, const QString& text, const QString&
     button->setFont(typeFont(Type::Small));
     button->setFocusPolicy(Qt::TabFocus);
     return button;
-}
-
-std::int64_t settingOf(const Json& config, const char* section, const char* key)
-{
-    if (!config.is_object() || !config.contains(section) || !config[section].is_object() || !config[section].contains(key) ||
-        !config[section][key].is_number())
-        return -1;
-    return static_cast<std::int64_t>(config[section][key].get<double>());
 }
 
 } // namespace
@@ -136,14 +126,16 @@ QWidget* WatchPage::buildCurveCard()
     m_followButton = headerTool(QStringLiteral("follow"), QStringLiteral("Follow"), QString(), card);
     m_followButton->setCheckable(true);
     auto* more = headerTool(QStringLiteral("curveMore"), QString(), QStringLiteral("Copy or save this plot"), card);
-    more->setIcon(themedIcon(QStringLiteral("more"), palette()));
     for (auto* button : {m_axisButton, m_logButton, m_followButton, more})
         head->addWidget(button);
     head->setSpacing(4);
 
     m_curve->setObjectName(QStringLiteral("curvePlot"));
     m_curve->setAccessibleName(QStringLiteral("Curve over the run"));
-    addPlotMenu(m_curve, more, QStringLiteral("curve"), true);
+    auto* menu = new PlotMenu(m_curve, m_axis, more, QStringLiteral("curve"),
+                              [this] { return qstr(m_run.name) + QStringLiteral(" · ") + curveTitle(m_tag); });
+    connect(menu, &PlotMenu::csvChosen, this, [this](const QString& file) { Q_EMIT csvRequested({qstr(m_tag)}, file); });
+    connect(menu, &PlotMenu::message, this, &WatchPage::message);
     m_curveEmpty = new EmptyNote(QStringLiteral("No curve yet"), QString(), card);
     m_curveStack = new QStackedLayout;
     m_curveStack->addWidget(m_curveEmpty);
@@ -168,7 +160,6 @@ QWidget* WatchPage::buildDistanceCard()
         headerTool(QStringLiteral("logDistance"), QStringLiteral("log y"), QStringLiteral("Logarithmic y-axis"), m_distanceCard);
     m_logDistance->setCheckable(true);
     auto* more = headerTool(QStringLiteral("distanceMore"), QString(), QStringLiteral("Copy or save this plot"), m_distanceCard);
-    more->setIcon(themedIcon(QStringLiteral("more"), palette()));
     head->addWidget(m_recipe);
     head->addWidget(m_logDistance);
     head->addWidget(more);
@@ -176,7 +167,10 @@ QWidget* WatchPage::buildDistanceCard()
 
     m_distance->setObjectName(QStringLiteral("distancePlot"));
     m_distance->setAccessibleName(QStringLiteral("Distance to the data over the run"));
-    addPlotMenu(m_distance, more, QStringLiteral("distance"), false);
+    auto* menu = new PlotMenu(m_distance, m_axis, more, QStringLiteral("distance"),
+                              [this] { return qstr(m_run.name) + QStringLiteral(" · ") + m_distanceCard->accessibleName(); });
+    connect(menu, &PlotMenu::csvChosen, this, [this](const QString& file) { Q_EMIT csvRequested({QStringLiteral("evaluations")}, file); });
+    connect(menu, &PlotMenu::message, this, &WatchPage::message);
     m_distanceEmpty = new EmptyNote(QString(), QString(), m_distanceCard);
     m_distanceStack = new QStackedLayout;
     m_distanceStack->addWidget(m_distanceEmpty);
@@ -193,19 +187,8 @@ QWidget* WatchPage::buildSide()
     auto* column = new QVBoxLayout(side);
     column->setContentsMargins(0, 0, 0, 0);
     column->setSpacing(metric::kCardGap - 2);
-    auto* tiles = new QGridLayout;
-    tiles->setSpacing(metric::kCardGap - 2);
-    m_loss = new Tile(QStringLiteral("Loss"), side);
-    m_best = new Tile(QStringLiteral("Best FD"), side);
-    m_throughput = new Tile(QStringLiteral("Throughput"), side);
-    m_rate = new Tile(QStringLiteral("Learning rate"), side);
-    const std::pair<Tile*, const char*> all[] = {
-        {m_loss, "tileLoss"}, {m_best, "tileBest"}, {m_throughput, "tileThroughput"}, {m_rate, "tileRate"}};
-    for (int i = 0; i < 4; ++i) {
-        all[i].first->setObjectName(QLatin1String(all[i].second));
-        tiles->addWidget(all[i].first, i / 2, i % 2);
-    }
-    column->addLayout(tiles);
+    m_tiles = new WatchTiles(side);
+    column->addWidget(m_tiles);
     m_grid = new GridCard(side);
     column->addWidget(m_grid, 1);
     side->setMinimumWidth(270);
@@ -250,43 +233,6 @@ void WatchPage::connectSignals()
     m_smoothing->setValue(930);
     m_axisButton->setText(xTitle(m_axis->kind()) + QStringLiteral(" ▾"));
     showFollow();
-}
-
-void WatchPage::addPlotMenu(PlotView* plot, QToolButton* button, const QString& stem, bool curves)
-{
-    auto* menu = new QMenu(button);
-    menu->addAction(themedIcon(QStringLiteral("copy"), palette()), QStringLiteral("Copy picture"), this, [this, plot] {
-        QApplication::clipboard()->setPixmap(plot->picture());
-        Q_EMIT message(QStringLiteral("The plot is on the clipboard."));
-    });
-    menu->addAction(QStringLiteral("Save picture as PNG, SVG or PDF…"), this, [this, plot, stem] { savePlot(plot, stem); });
-    menu->addAction(QStringLiteral("Save numbers as CSV…"), this, [this, stem, curves] {
-        const QString file = QFileDialog::getSaveFileName(this, QStringLiteral("Save numbers"), stem + QStringLiteral(".csv"),
-                                                          QStringLiteral("CSV (*.csv)"));
-        if (!file.isEmpty())
-            Q_EMIT csvRequested({curves ? qstr(m_tag) : QStringLiteral("evaluations")}, file);
-    });
-    menu->addSeparator();
-    menu->addAction(QStringLiteral("Show everything"), this, [this] { m_axis->showAll(); });
-    button->setPopupMode(QToolButton::InstantPopup);
-    button->setMenu(menu);
-    plot->setContextMenuPolicy(Qt::CustomContextMenu);
-    connect(plot, &QWidget::customContextMenuRequested, menu, [plot, menu](const QPoint& at) { menu->popup(plot->mapToGlobal(at)); });
-}
-
-void WatchPage::savePlot(PlotView* plot, const QString& stem)
-{
-    QString file = QFileDialog::getSaveFileName(this, QStringLiteral("Save picture"), stem + QStringLiteral(".png"),
-                                                QStringLiteral("Pictures (*.png *.svg *.pdf)"));
-    if (file.isEmpty())
-        return;
-    if (QFileInfo(file).suffix().isEmpty())
-        file += QStringLiteral(".png");
-    plot->setExportTitle(qstr(m_run.name) + QStringLiteral(" · ") +
-                         (plot == m_curve ? curveTitle(m_tag) : m_distanceCard->accessibleName()));
-    Q_EMIT message(plot->saveImage(file)
-                       ? QStringLiteral("Saved %1.").arg(file)
-                       : QStringLiteral("Could not write %1: choose a folder that you may write to, and .png, .svg or .pdf.").arg(file));
 }
 
 PlotQuery WatchPage::query() const
@@ -352,13 +298,13 @@ void WatchPage::setRun(const RunView& run)
         chooseCurve(m_tag);
     }
     m_curveTitle->setText(curveTitle(m_tag) + QStringLiteral(" ▾"));
-    showTiles(run);
+    m_tiles->setRun(run);
 
     const bool live = runs::isLive(run.state);
     m_curveEmpty->setText(live ? QStringLiteral("Waiting for the first step") : QStringLiteral("No curve yet"),
                           live ? QStringLiteral("The loss appears here as soon as the trainer has taken its first steps.")
                                : QStringLiteral("The loss appears here while the run trains. Press Start to begin."));
-    const auto every = settingOf(run.config, "evaluation", "every");
+    const auto every = settingNumber(run.config, "evaluation", "every");
     m_distanceEmpty->setText(
         QStringLiteral("No distance yet"),
         every > 0 ? QStringLiteral("The distance between samples and data appears here every %1 steps. Evaluate asks for one now.")
@@ -367,60 +313,6 @@ void WatchPage::setRun(const RunView& run)
                                    "“evaluation.every” in the configuration."));
     const bool canEvaluate = run.valid() && runs::possible(runs::Action::Evaluate, run.state).allowed;
     m_distanceEmpty->setAction(canEvaluate ? QStringLiteral("Evaluate now") : QString());
-}
-
-void WatchPage::showTiles(const RunView& run)
-{
-    const auto last = [&](std::string_view tag) -> const runs::ScalarPoint* {
-        const auto it = run.last.find(std::string(tag));
-        return it == run.last.end() ? nullptr : &it->second;
-    };
-    if (run.smoothedLoss) {
-        QString note = QStringLiteral("at step ") + number(run.progress.step);
-        if (run.lossPerThousand) {
-            const int places = std::abs(*run.smoothedLoss) >= 0.01 ? 4 : 6;
-            const QString change = QString::number(std::abs(*run.lossPerThousand), 'f', places);
-            const bool steady = change.toDouble() == 0.0;
-            note = steady ? QStringLiteral("steady")
-                          : (*run.lossPerThousand > 0 ? QLatin1Char('+') : QChar(0x2212)) + change + QStringLiteral(" per 1 000 steps");
-        }
-        m_loss->setValue(value(*run.smoothedLoss), note);
-    } else {
-        m_loss->setValue({}, QStringLiteral("appears with the first steps"));
-    }
-
-    const runs::Evaluated* best = nullptr;
-    for (const auto& entry : *run.evaluations)
-        if ((entry.evaluated.metric == "fd" || entry.evaluated.metric == "fid") && std::isfinite(entry.evaluated.value) &&
-            (best == nullptr || entry.evaluated.value < best->value))
-            best = &entry.evaluated;
-    if (best != nullptr) {
-        m_best->setLabel(QStringLiteral("Best ") + qstr(best->metric).toUpper());
-        m_best->setValue(value(best->value),
-                         (best->spread ? QStringLiteral("± ") + value(*best->spread, 2) + QLatin1Char(' ') : QString()) +
-                             QStringLiteral("at step ") + number(best->step));
-    } else {
-        m_best->setLabel(QStringLiteral("Best FD"));
-        m_best->setValue({}, QStringLiteral("appears after an evaluation"));
-    }
-
-    if (const auto* speed = last(runs::tags::kImagesPerSecond); speed != nullptr || run.progress.imagesPerSecond > 0) {
-        const double rate = run.progress.imagesPerSecond > 0 ? run.progress.imagesPerSecond : speed->value;
-        QString note = QStringLiteral("images/s");
-        if (const auto batch = settingOf(run.config, "training", "batch_size"); batch > 0 && rate > 0)
-            note += QStringLiteral(" · ") + value(rate / static_cast<double>(batch), 3) + QStringLiteral(" steps/s");
-        m_throughput->setValue(rate >= 100 ? number(std::llround(rate)) : value(rate, 3), note);
-    } else {
-        m_throughput->setValue({}, QStringLiteral("images per second"));
-    }
-
-    if (const auto* rate = last(runs::tags::kLearningRate)) {
-        const auto warmup = settingOf(run.config, "training", "warmup_steps");
-        m_rate->setValue(value(rate->value),
-                         warmup > rate->step ? QStringLiteral("warming up to step %1").arg(number(warmup)) : QStringLiteral("constant"));
-    } else {
-        m_rate->setValue({}, QStringLiteral("appears with the first steps"));
-    }
 }
 
 void WatchPage::setPlotData(const PlotData& data)
@@ -455,7 +347,7 @@ void WatchPage::setPlotData(const PlotData& data)
 
 void WatchPage::setNewestGrid(const QImage& image, const std::optional<runs::SampleEntry>& entry)
 {
-    const auto every = settingOf(m_run.config, "samples", "every");
+    const auto every = settingNumber(m_run.config, "samples", "every");
     const QString expected =
         every > 0 ? QStringLiteral("A grid of samples appears here every %1 steps, always from the same noise.").arg(number(every))
                   : QStringLiteral("This run draws no samples by itself. Press Sample to draw a grid now.");
@@ -483,15 +375,6 @@ void WatchPage::resizeEvent(QResizeEvent* event)
     QWidget::resizeEvent(event);
     Q_EMIT plotSpanChanged();
     ask();
-}
-
-void WatchPage::changeEvent(QEvent* event)
-{
-    QWidget::changeEvent(event);
-    if (event->type() == QEvent::PaletteChange)
-        for (auto* button : findChildren<QToolButton*>())
-            if (button->objectName().endsWith(QLatin1String("More")))
-                button->setIcon(themedIcon(QStringLiteral("more"), palette()));
 }
 
 Json WatchPage::layoutState() const

@@ -20,8 +20,8 @@ class Card;
 class EmptyNote;
 class GridCard;
 class PlotView;
-class Tile;
 class TimeAxis;
+class WatchTiles;
 
 /// Loss, distance, tiles and the newest grid of one run.
 class WatchPage : public QWidget {
@@ -54,7 +54,6 @@ Q_SIGNALS:
 
 protected:
     void resizeEvent(QResizeEvent* event) override;
-    void changeEvent(QEvent* event) override;
 
 private:
     void buildLayout();
@@ -62,13 +61,10 @@ private:
     QWidget* buildDistanceCard();
     QWidget* buildSide();
     void connectSignals();
-    void addPlotMenu(PlotView* plot, QToolButton* button, const QString& stem, bool curves);
     void ask();
     void chooseCurve(const std::string& tag);
     void fillCurveMenu();
-    void showTiles(const RunView& run);
     void showFollow();
-    void savePlot(PlotView* plot, const QString& stem);
 
     TimeAxis* m_axis;
     RunView m_run;
@@ -91,10 +87,7 @@ private:
     QSlider* m_smoothing;
     QLabel* m_smoothingText;
     QLabel* m_recipe;
-    Tile* m_loss;
-    Tile* m_best;
-    Tile* m_throughput;
-    Tile* m_rate;
+    WatchTiles* m_tiles;
     GridCard* m_grid;
 };
 

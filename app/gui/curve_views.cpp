@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/gui/curve_views.h"
 
+#include "core/base/files.h"
+#include "core/base/json.h"
 #include "core/base/text.h"
 
 #include <algorithm>
@@ -243,6 +245,24 @@ void describeLoss(const runs::RunFollower& run, widgets::RunView& view)
             view.lossPerThousand = *fall * 1000.0;
 }
 
+/// Where the newest checkpoint was made: runs of older trainers noted only that "auto" was asked for.
+std::string devicesOfCheckpoint(const runs::RunFollower& run)
+{
+    if (run.checkpoints().empty())
+        return "auto";
+    const auto text = readFile(run.folder().checkpointFolder(run.checkpoints().back().step) / "manifest.json", 16u << 20);
+    const auto manifest = text ? Json::parse(*text, nullptr, false) : Json();
+    if (!manifest.is_object() || !manifest.contains("made_on") || !manifest["made_on"].is_object())
+        return "auto";
+    const auto& made = manifest["made_on"];
+    const auto device = made.contains("device") && made["device"].is_string() ? made["device"].get<std::string>() : std::string();
+    const auto world =
+        made.contains("world_size") && made["world_size"].is_number_integer() ? made["world_size"].get<std::int64_t>() : std::int64_t{1};
+    if (device == "cpu")
+        return world > 1 ? "cpu:" + std::to_string(world) : device;
+    return device.starts_with("cuda") ? "cuda:" + std::to_string(world) : "auto";
+}
+
 } // namespace
 
 PlotData answer(const runs::RunFollower& run, const PlotQuery& query)
@@ -298,6 +318,8 @@ widgets::RunView viewOf(const runs::RunFollower& run, const widgets::RunView& be
             view.devices = started->devices;
             view.ranks = started->ranks;
         }
+    if (view.devices == "auto" && (fresh || changes.checkpoints))
+        view.devices = devicesOfCheckpoint(run);
     view.last.clear();
     for (const auto& tag : run.tags())
         if (const auto* curve = run.curve(tag); curve != nullptr && !curve->empty())

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/gui/engine.h"
 
+#include "app/gui/checkpoints.h"
 #include "app/gui/curve_views.h"
 #include "app/gui/launcher.h"
-#include "app/gui/checkpoints.h"
+#include "core/base/files.h"
 #include "core/config/config.h"
 #include "core/machine/cpu.h"
+#include "core/machine/memory.h"
+#include "core/runs/lease.h"
 #include "core/runs/retention.h"
 #include "core/runs/lock.h"
 #include "core/runs/run_folder.h"
@@ -29,6 +32,20 @@ constexpr auto kScanEvery = 500ms; // at most so often while files change
 constexpr auto kPollEvery = 60ms;  // the chosen run: a new point is on the screen well within 300 ms
 constexpr auto kMachineEvery = 2s; // while something trains here
 constexpr auto kLaunchPatience = 6s;
+
+/// The last sentence that a program left in its log, without its name before it.
+Said failureOf(const QString& what, const fs::path& log, std::uintmax_t from, int code)
+{
+    const auto text = readFile(log, 64u << 20);
+    std::string words = text && text->size() > from ? text->substr(static_cast<std::size_t>(from)) : std::string();
+    while (!words.empty() && (words.back() == '\n' || words.back() == ' '))
+        words.pop_back();
+    const auto line = words.substr(words.rfind('\n') == std::string::npos ? 0 : words.rfind('\n') + 1);
+    Said said{what + QLatin1Char(' ') + sentenceOf(line, code), true, {}, qstr(log.string())};
+    if (words.size() > line.size())
+        said.detail = qstr(words);
+    return said;
+}
 } // namespace
 
 Engine::Engine(fs::path cli, Sink sink) : m_cli(std::move(cli)), m_sink(std::move(sink)) {}
@@ -65,7 +82,10 @@ void Engine::run(std::stop_token stop)
             pollRun(false);
         if (m_plotDue)
             publishPlot();
+        if (m_paceAsked)
+            publishPace();
         watchLaunches();
+        watchJobs();
         if (m_library && now - m_machineRead >= (anyLive() ? std::chrono::milliseconds(kMachineEvery) : 60s))
             readMachine();
 
@@ -108,7 +128,7 @@ std::chrono::milliseconds Engine::patience() const
 {
     if (!m_library)
         return 60s;
-    if (!m_launches.empty())
+    if (!m_launches.empty() || !m_jobs.empty())
         return 400ms;
     return anyLive() ? 1000ms : 4000ms; // files that tell us wake us at once; this is for disks that do not
 }
@@ -210,6 +230,22 @@ void Engine::publishPlot()
     m_plotDue = false;
     if (m_follower)
         m_sink(PlotAnswered{answer(*m_follower, m_query)});
+}
+
+void Engine::askPace(const Json& config)
+{
+    m_paceAsked = config;
+}
+
+void Engine::publishPace()
+{
+    const auto config = config::read(*std::exchange(m_paceAsked, std::nullopt));
+    if (!config || !m_library)
+        return;
+    PaceFinder::Here here{runs::hostName(), {}};
+    for (const auto& gpu : m_gpus.read())
+        here.gpus.push_back(gpu.name);
+    m_sink(PaceFound{m_paces.find(*config, m_library->runs(), here)});
 }
 
 void Engine::loadGrid()
@@ -340,7 +376,9 @@ void Engine::watchLaunches()
         const auto log = tailOf(runs::RunFolder(launch.folder).launchLogFile(), 3);
         m_sink(Said{QStringLiteral("%1 did not start. ").arg(qstr(summary.name)) +
                         (log.empty() ? QStringLiteral("Its launch.log is empty.") : qstr(log)),
-                    true, qstr(runs::RunFolder(launch.folder).launchLogFile().string())});
+                    true,
+                    {},
+                    qstr(runs::RunFolder(launch.folder).launchLogFile().string())});
         return true;
     });
 }
@@ -353,13 +391,32 @@ void Engine::wish(const fs::path& folder, runs::WishKind kind, Json options)
     m_wishes.insert(*sent);
 }
 
-void Engine::job(const fs::path& folder, std::vector<std::string> arguments, const QString& said)
+void Engine::job(const fs::path& folder, std::vector<std::string> arguments, const QString& said, const QString& done,
+                 const QString& failed)
 {
     arguments.insert(arguments.begin(), m_cli.string());
-    const auto started = launchDetached(arguments, runs::RunFolder(folder).launchLogFile());
+    const auto log = runs::RunFolder(folder).launchLogFile();
+    std::error_code error;
+    const auto size = fs::file_size(log, error);
+    auto started = launchWatched(arguments, log);
     if (!started)
         return complain(started.error());
+    m_jobs.push_back({log, error ? 0 : size, done, failed, std::move(*started)});
     say(said);
+}
+
+void Engine::watchJobs()
+{
+    std::erase_if(m_jobs, [this](Job& job) {
+        const auto code = job.end.exitCode();
+        if (!code)
+            return false;
+        if (*code == 0)
+            say(job.done);
+        else
+            m_sink(failureOf(job.failed, job.log, job.logFrom, *code));
+        return true;
+    });
 }
 
 Result<Done> Engine::mayMove(const fs::path& folder) const
@@ -522,6 +579,8 @@ void Engine::readMachine()
         m_cpuName =
             QStringLiteral("%1, %2 core%3").arg(qstr(cpu.model)).arg(cpu.cores).arg(cpu.cores == 1 ? QString() : QStringLiteral("s"));
     }
+    event.hostBytes = machine::hostMemory().totalBytes;
+    event.gpuBytes = gpus.empty() ? 0 : gpus.front().totalBytes;
     event.deviceName = gpus.empty() ? m_cpuName : qstr(gpus.front().name);
     const auto rounded = event.machine.diskFree / 1'000'000'000;
     if (event.machine.devices == m_machineText && rounded == m_diskText)

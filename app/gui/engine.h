@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "app/gui/launcher.h"
+#include "app/gui/pace.h"
 #include "core/machine/gpus.h"
 #include "core/runs/control.h"
 #include "core/runs/watcher.h"
@@ -49,11 +51,15 @@ struct MachineChanged {
     widgets::MachineView machine;
     int gpus = 0;
     QString deviceName;
+    std::uint64_t hostBytes = 0, gpuBytes = 0;
 };
 struct LogArrived {
     std::filesystem::path folder;
     std::vector<std::string> lines;
     bool fresh = false; // another run: these are its first lines
+};
+struct PaceFound {
+    std::optional<widgets::Pace> pace;
 };
 struct CheckpointChecked {
     std::filesystem::path folder;
@@ -64,14 +70,15 @@ struct CheckpointChecked {
 struct Launched {
     std::filesystem::path folder;
 };
-/// A sentence for the person; trouble opens a dialog, everything else is a line in the status bar.
+/// A sentence for the person; trouble stays in sight until it is put away, everything else is a line in the status bar.
 struct Said {
     QString text;
     bool trouble = false;
     QString detail;
+    QString log = {}; // a file that says more
 };
-using EngineEvent =
-    std::variant<LibraryChanged, RunChanged, PlotAnswered, GridArrived, MachineChanged, LogArrived, CheckpointChecked, Launched, Said>;
+using EngineEvent = std::variant<LibraryChanged, RunChanged, PlotAnswered, GridArrived, MachineChanged, LogArrived, PaceFound,
+                                 CheckpointChecked, Launched, Said>;
 
 /// The work of the engine thread: follows the library and the chosen run, answers plots, launches runs and delivers wishes.
 /// run() and everything marked so belong to the engine thread; post() may be called by any.
@@ -90,10 +97,14 @@ public:
     void openLibrary(const std::filesystem::path& library);
     void selectRun(const std::filesystem::path& folder);
     void ask(const widgets::PlotQuery& query);
+    /// How fast such a run will train, as far as the library knows; only the newest question is answered.
+    void askPace(const Json& config);
     void startNew(const Json& config, const std::string& name, std::filesystem::path folder);
     void resume(const std::filesystem::path& folder);
     void wish(const std::filesystem::path& folder, runs::WishKind kind, Json options);
-    void job(const std::filesystem::path& folder, std::vector<std::string> arguments, const QString& said);
+    /// `said` while it goes on, `done` when it has ended well, else `failed` and why.
+    void job(const std::filesystem::path& folder, std::vector<std::string> arguments, const QString& said, const QString& done,
+             const QString& failed);
     void rename(const std::filesystem::path& folder, const std::string& name);
     void archive(const std::filesystem::path& folder);
     void trash(const std::filesystem::path& folder);
@@ -109,15 +120,24 @@ private:
         double wall;
     };
 
+    struct Job {
+        std::filesystem::path log;
+        std::uintmax_t logFrom; // where its own words begin
+        QString done, failed;
+        JobEnd end;
+    };
+
     bool takeWork();
     void noteChanges();
     void scanLibrary(bool first);
     void pollRun(bool fresh);
     void publishPlot();
+    void publishPace();
     void loadGrid();
     void readLog(bool fresh);
     void answerWishes(const std::vector<runs::Event>& events);
     void watchLaunches();
+    void watchJobs();
     void readMachine();
     void watchFolders();
     std::chrono::milliseconds patience() const;
@@ -143,7 +163,10 @@ private:
     std::string m_logRest;          // a line without its end yet
     std::set<std::string> m_wishes; // ids that are ours and unanswered
     std::vector<Launch> m_launches;
+    std::vector<Job> m_jobs;
     machine::Gpus m_gpus;
+    PaceFinder m_paces;
+    std::optional<Json> m_paceAsked;
     QString m_cpuName;
     Clock::time_point m_scanned{}, m_polled{}, m_machineRead{};
     std::uint64_t m_busy = 0, m_all = 0; // of /proc/stat

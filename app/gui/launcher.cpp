@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <charconv>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -32,7 +33,8 @@ std::vector<char*> pointersOf(const std::vector<std::string>& command)
 }
 
 /// Between fork and exec: only async-signal-safe calls.
-[[noreturn]] void become(char* const* arguments, int in, int out, int err, int report)
+/// `keep` stays open in the program as file 3, if it is one.
+[[noreturn]] void become(char* const* arguments, int in, int out, int err, int report, int keep = -1)
 {
     sigset_t none;
     ::sigemptyset(&none);
@@ -43,6 +45,14 @@ std::vector<char*> pointersOf(const std::vector<std::string>& command)
     ::dup2(out, 1);
     ::dup2(err, 2);
     ::close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC); // keeps `report` open until exec succeeds
+    if (keep >= 0) {
+        if (report == 3)
+            report = ::fcntl(report, F_DUPFD_CLOEXEC, 4);
+        if (keep == 3)
+            ::fcntl(keep, F_SETFD, 0);
+        else
+            ::dup2(keep, 3);
+    }
     ::execv(arguments[0], arguments);
     const int why = errno;
     [[maybe_unused]] const auto told = ::write(report, &why, sizeof why);
@@ -85,7 +95,9 @@ struct Pipe {
 
 } // namespace
 
-Result<Done> launchDetached(const std::vector<std::string>& command, const std::filesystem::path& log)
+namespace {
+
+Result<Done> launch(const std::vector<std::string>& command, const std::filesystem::path& log, int keep)
 {
     const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (out < 0)
@@ -102,7 +114,7 @@ Result<Done> launchDetached(const std::vector<std::string>& command, const std::
         ::setsid();
         const pid_t grandchild = ::fork();
         if (grandchild == 0)
-            become(arguments.data(), in, out, out, report.write);
+            become(arguments.data(), in, out, out, report.write, keep);
         ::_exit(grandchild < 0 ? 1 : 0);
     }
     const int forkError = errno;
@@ -124,6 +136,57 @@ Result<Done> launchDetached(const std::vector<std::string>& command, const std::
     if (got == static_cast<ssize_t>(sizeof why))
         return cannotRun(command.front(), why);
     return Done{};
+}
+
+} // namespace
+
+Result<Done> launchDetached(const std::vector<std::string>& command, const std::filesystem::path& log)
+{
+    return launch(command, log, -1);
+}
+
+JobEnd::~JobEnd()
+{
+    if (m_fd >= 0)
+        ::close(m_fd);
+}
+
+std::optional<int> JobEnd::exitCode()
+{
+    if (m_fd < 0)
+        return std::nullopt;
+    char buffer[16];
+    for (;;) {
+        const ssize_t got = ::read(m_fd, buffer, sizeof buffer);
+        if (got > 0) {
+            m_said.append(buffer, static_cast<std::size_t>(got));
+            continue;
+        }
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return std::nullopt; // it goes on
+        break;
+    }
+    ::close(std::exchange(m_fd, -1));
+    int code = -1; // killed with its shell: nobody could say
+    std::from_chars(m_said.data(), m_said.data() + m_said.size(), code);
+    return code;
+}
+
+Result<JobEnd> launchWatched(const std::vector<std::string>& command, const std::filesystem::path& log)
+{
+    if (::access(command.front().c_str(), X_OK) != 0)
+        return cannotRun(command.front(), errno);
+    Pipe end;
+    if (!end.open() || ::fcntl(end.read, F_SETFL, O_NONBLOCK) != 0)
+        return cannotRun(command.front(), errno);
+    // A shell waits for the program and says how it ended: the window may be gone by then.
+    std::vector<std::string> words{"/bin/sh", "-c", "\"$@\" 3>&-; echo $? >&3", "sh"};
+    words.insert(words.end(), command.begin(), command.end());
+    if (const auto started = launch(words, log, end.write); !started)
+        return started.error();
+    return JobEnd(std::exchange(end.read, -1));
 }
 
 Result<Finished> runAndWait(const std::vector<std::string>& command, std::stop_token stop)
@@ -173,6 +236,17 @@ Result<Finished> runAndWait(const std::vector<std::string>& command, std::stop_t
         return cannotRun(command.front(), why);
     finished.exitCode = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return finished;
+}
+
+QString sentenceOf(std::string_view lastLine, int exitCode)
+{
+    for (const std::string_view name : {"espalier-cli: ", "error: "})
+        if (lastLine.starts_with(name))
+            lastLine.remove_prefix(name.size());
+    if (!lastLine.empty())
+        return QString::fromUtf8(lastLine.data(), static_cast<qsizetype>(lastLine.size()));
+    return exitCode > 128 ? QStringLiteral("It was ended by signal %1 before it was done.").arg(exitCode - 128)
+                          : QStringLiteral("It failed without a word (exit %1).").arg(exitCode);
 }
 
 std::string tailOf(const std::filesystem::path& file, int lines)

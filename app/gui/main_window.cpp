@@ -15,6 +15,7 @@
 #include "widgets/format.h"
 #include "widgets/help_sheet.h"
 #include "widgets/library_panel.h"
+#include "widgets/notice.h"
 #include "widgets/sample_dialog.h"
 #include "widgets/state_look.h"
 #include "widgets/status_strip.h"
@@ -56,7 +57,7 @@ std::int64_t newestStep(const RunView& run)
 MainWindow::MainWindow(RunController* controller, std::filesystem::path library, QWidget* parent)
     : QMainWindow(parent), m_controller(controller), m_libraryFolder(std::move(library)), m_model(new LibraryModel(this)),
       m_panel(new LibraryPanel(m_model, this)), m_dock(new QDockWidget(QStringLiteral("Library"), this)), m_tools(new ToolBar(this)),
-      m_stack(new QStackedWidget(this)), m_page(new RunPage(this)), m_status(new StatusStrip(this))
+      m_notice(new Notice(this)), m_stack(new QStackedWidget(this)), m_page(new RunPage(this)), m_status(new StatusStrip(this))
 {
     setObjectName(QStringLiteral("mainWindow"));
     setWindowTitle(QStringLiteral("Espalier"));
@@ -88,7 +89,16 @@ void MainWindow::buildLayout()
     m_stack->addWidget(buildFirst());
     m_stack->addWidget(m_none);
     m_stack->addWidget(m_page);
-    setCentralWidget(m_stack);
+    auto* centre = new QWidget(this);
+    auto* column = new QVBoxLayout(centre);
+    column->setContentsMargins(0, 0, 0, 0);
+    column->setSpacing(0);
+    auto* margin = new QVBoxLayout; // as wide as the cards below; takes no room while there is no trouble
+    margin->setContentsMargins(metric::kPageMargin, 0, metric::kPageMargin, 0);
+    margin->addWidget(m_notice);
+    column->addLayout(margin);
+    column->addWidget(m_stack, 1);
+    setCentralWidget(centre);
 
     statusBar()->setSizeGripEnabled(false);
     statusBar()->addWidget(m_status, 1);
@@ -147,8 +157,11 @@ void MainWindow::connectController()
         if (log.folder == m_chosen)
             m_page->appendLog(log);
     });
+    connect(m_controller, &RunController::paceFound, m_page->configuration(), &ConfigurationPage::setPace);
+    connect(m_page, &RunPage::paceWanted, m_controller, &RunController::askPace);
     connect(m_controller, &RunController::checkpointChecked, m_page, &RunPage::setCheck);
     connect(m_controller, &RunController::said, this, &MainWindow::tell);
+    connect(m_notice, &Notice::logOpened, this, [](const QString& file) { QDesktopServices::openUrl(QUrl::fromLocalFile(file)); });
     connect(m_controller, &RunController::launched, this, [this](const QString& folder) { openRun(folder.toStdString()); });
 }
 
@@ -205,7 +218,7 @@ void MainWindow::makeShortcuts()
     on(QKeySequence(Qt::CTRL | Qt::Key_O), [this] { chooseLibrary(); });
     on(QKeySequence(Qt::CTRL | Qt::Key_Q), [this] { close(); });
     on(QKeySequence(Qt::Key_F1), [this] { help(); });
-    on(QKeySequence(Qt::Key_Escape), [this] { leaveForm(); });
+    on(QKeySequence(Qt::Key_Escape), [this] { escape(); });
     for (int i = 0; i < 6; ++i) // typing into a field comes first: Qt asks the focus widget before a shortcut
         on(QKeySequence(Qt::Key_1 + i), [this, i] { m_page->showPage(static_cast<RunPage::Page>(i)); });
 }
@@ -295,8 +308,6 @@ void MainWindow::takeRun(const RunChanged& change)
     m_page->setRun(change);
     if (change.fresh)
         m_controller->ask(m_page->watch()->query());
-    m_status->setRun(change.view);
-    setWindowTitle(qstr(change.view.name) + QStringLiteral(" – Espalier"));
     if (m_duplicating == change.view.folder.string()) {
         m_duplicating.clear();
         duplicate(change.view.config, qstr(change.view.name));
@@ -306,12 +317,19 @@ void MainWindow::takeRun(const RunChanged& change)
 
 void MainWindow::refreshTools()
 {
-    if (m_page->editing())
+    if (m_page->editing()) {
         m_tools->setForm(m_page->whyNotStart());
-    else if (m_page->run().valid() && m_page->run().folder == m_chosen)
-        m_tools->setRun(m_page->run().state, !m_page->run().checkpoints->empty());
-    else
+        m_status->setRun({});
+        setWindowTitle(QStringLiteral("New run – Espalier"));
+    } else if (const auto& run = m_page->run(); run.valid() && run.folder == m_chosen) {
+        m_tools->setRun(run.state, !run.checkpoints->empty());
+        m_status->setRun(run);
+        setWindowTitle(qstr(run.name) + QStringLiteral(" – Espalier"));
+    } else {
         m_tools->setRun(std::nullopt, false);
+        m_status->setRun({});
+        setWindowTitle(QStringLiteral("Espalier"));
+    }
 }
 
 void MainWindow::newRun(const QString& presetId)
@@ -332,7 +350,7 @@ void MainWindow::runDemo()
 {
     const auto preset = config::findPreset("demo");
     if (!preset)
-        return tell(qstr(preset.error().message), true, {});
+        return tell({qstr(preset.error().message), true, qstr(preset.error().detail)});
     m_controller->startNew(preset->overlay, QStringLiteral("demo"), {});
     m_status->showMessage(QStringLiteral("Starting the demo…"));
 }
@@ -396,7 +414,9 @@ void MainWindow::askSample(std::int64_t step)
         const QString from = qstr(runs::RunFolder(run.folder).checkpointFolder(request.step).string());
         m_controller->startJob(run.folder,
                                QStringList{QStringLiteral("sample"), QStringLiteral("--checkpoint"), from} + request.arguments(),
-                               QStringLiteral("Drawing samples from step %1…").arg(number(request.step)));
+                               QStringLiteral("Drawing samples from step %1…").arg(number(request.step)),
+                               QStringLiteral("The samples of step %1 are drawn.").arg(number(request.step)),
+                               QStringLiteral("No samples of %1 were drawn.").arg(qstr(run.name)));
     });
     dialog->open();
 }
@@ -414,9 +434,10 @@ void MainWindow::askEvaluate()
             return m_status->showMessage(QStringLiteral("Asked for an evaluation."));
         }
         const QString from = qstr(runs::RunFolder(run.folder).checkpointFolder(request.step).string());
-        m_controller->startJob(run.folder,
-                               QStringList{QStringLiteral("evaluate"), QStringLiteral("--checkpoint"), from} + request.arguments(),
-                               QStringLiteral("Evaluating step %1…").arg(number(request.step)));
+        m_controller->startJob(
+            run.folder, QStringList{QStringLiteral("evaluate"), QStringLiteral("--checkpoint"), from} + request.arguments(),
+            QStringLiteral("Evaluating step %1…").arg(number(request.step)),
+            QStringLiteral("Step %1 is evaluated.").arg(number(request.step)), QStringLiteral("%1 was not evaluated.").arg(qstr(run.name)));
     });
     dialog->open();
 }
@@ -437,7 +458,7 @@ void MainWindow::askExport(std::int64_t step)
         const QString from = qstr(runs::RunFolder(run.folder).checkpointFolder(request.step < 0 ? newestStep(run) : request.step).string());
         m_status->showMessage(QStringLiteral("Exporting…"));
         m_controller->runTool(QStringList{QStringLiteral("export"), QStringLiteral("--checkpoint"), from} + request.arguments(),
-                              QStringLiteral("Exported to %1.").arg(request.file));
+                              QStringLiteral("Exported to %1.").arg(request.file), QStringLiteral("The export failed."));
     });
     dialog->open();
 }
@@ -546,16 +567,20 @@ void MainWindow::help()
     m_help->showPage(m_stack->currentWidget() == m_page ? RunPage::pageId(m_page->page()) : QStringLiteral("library"));
 }
 
-void MainWindow::tell(const QString& text, bool trouble, const QString& detail)
+void MainWindow::tell(const Said& said)
 {
-    if (!trouble)
-        return m_status->showMessage(text);
-    auto* box = new QMessageBox(QMessageBox::Warning, QStringLiteral("Espalier"), text, QMessageBox::Close, this);
-    box->setObjectName(QStringLiteral("trouble"));
-    box->setAttribute(Qt::WA_DeleteOnClose);
-    if (!detail.isEmpty())
-        box->setDetailedText(detail);
-    box->open(); // never stops the window
+    if (said.trouble)
+        m_notice->show({said.text, said.detail, said.log});
+    else
+        m_status->showMessage(said.text);
+}
+
+void MainWindow::escape()
+{
+    if (m_notice->empty())
+        leaveForm();
+    else
+        m_notice->dismiss();
 }
 
 void MainWindow::closeEvent(QCloseEvent* event)

@@ -14,6 +14,7 @@ class EmptyNote;
 class HelpSheet;
 class LibraryModel;
 class LibraryPanel;
+class Notice;
 class StatusStrip;
 } // namespace espalier::widgets
 
@@ -70,7 +71,8 @@ private:
     void fillExportMenu();
     void search();
     void help();
-    void tell(const QString& text, bool trouble, const QString& detail);
+    void tell(const Said& said);
+    void escape();
 
     RunController* m_controller;
     std::filesystem::path m_libraryFolder;
@@ -78,6 +80,7 @@ private:
     widgets::LibraryPanel* m_panel;
     QDockWidget* m_dock;
     ToolBar* m_tools;
+    widgets::Notice* m_notice;
     QStackedWidget* m_stack;
     widgets::EmptyNote* m_none;
     RunPage* m_page;

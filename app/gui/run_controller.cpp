@@ -40,7 +40,7 @@ void RunController::publish(EngineEvent event)
         std::lock_guard lock(m_inboxMutex);
         // Of pictures of the same thing only the newest is worth showing; everything else arrives.
         if (std::holds_alternative<PlotAnswered>(event) || std::holds_alternative<GridArrived>(event) ||
-            std::holds_alternative<MachineChanged>(event))
+            std::holds_alternative<MachineChanged>(event) || std::holds_alternative<PaceFound>(event))
             std::erase_if(m_inbox, [&](const EngineEvent& waiting) { return waiting.index() == event.index(); });
         m_inbox.push_back(std::move(event));
         if (std::exchange(m_drainQueued, true))
@@ -63,9 +63,10 @@ void RunController::drain()
                        [this](const PlotAnswered& e) { Q_EMIT plotAnswered(e.data); },
                        [this](const GridArrived& e) { Q_EMIT gridArrived(e); },
                        [this](const MachineChanged& e) { Q_EMIT machineChanged(e); }, [this](const LogArrived& e) { Q_EMIT logArrived(e); },
+                       [this](const PaceFound& e) { Q_EMIT paceFound(e.pace); },
                        [this](const CheckpointChecked& e) { Q_EMIT checkpointChecked(e); },
                        [this](const Launched& e) { Q_EMIT launched(widgets::qstr(e.folder.string())); },
-                       [this](const Said& e) { Q_EMIT said(e.text, e.trouble, e.detail); }},
+                       [this](const Said& e) { Q_EMIT said(e); }},
             event);
 }
 
@@ -84,6 +85,11 @@ void RunController::ask(const widgets::PlotQuery& query)
     m_engine.post([query](Engine& engine) { engine.ask(query); });
 }
 
+void RunController::askPace(const Json& config)
+{
+    m_engine.post([config](Engine& engine) { engine.askPace(config); });
+}
+
 void RunController::startNew(const Json& config, const QString& name, const QString& folder)
 {
     m_engine.post(
@@ -100,12 +106,14 @@ void RunController::requestWish(const std::filesystem::path& folder, runs::WishK
     m_engine.post([folder, kind, options = std::move(options)](Engine& engine) { engine.wish(folder, kind, options); });
 }
 
-void RunController::startJob(const std::filesystem::path& folder, const QStringList& arguments, const QString& said)
+void RunController::startJob(const std::filesystem::path& folder, const QStringList& arguments, const QString& said, const QString& done,
+                             const QString& failed)
 {
     std::vector<std::string> words;
     for (const auto& argument : arguments)
         words.push_back(argument.toStdString());
-    m_engine.post([folder, words = std::move(words), said](Engine& engine) { engine.job(folder, words, said); });
+    m_engine.post(
+        [folder, words = std::move(words), said, done, failed](Engine& engine) { engine.job(folder, words, said, done, failed); });
 }
 
 void RunController::rename(const std::filesystem::path& folder, const QString& name)
@@ -146,12 +154,12 @@ void RunController::verifyCheckpoint(const std::filesystem::path& folder, std::i
     });
 }
 
-void RunController::runTool(const QStringList& arguments, const QString& done)
+void RunController::runTool(const QStringList& arguments, const QString& done, const QString& failed)
 {
     std::vector<std::string> command{m_cli.string()};
     for (const auto& argument : arguments)
         command.push_back(argument.toStdString());
-    m_jobs.post([this, command = std::move(command), done](std::stop_token stop) {
+    m_jobs.post([this, command = std::move(command), done, failed](std::stop_token stop) {
         const auto finished = runAndWait(command, stop);
         if (stop.stop_requested())
             return;
@@ -163,8 +171,8 @@ void RunController::runTool(const QStringList& arguments, const QString& done)
         while (!why.empty() && (why.back() == '\n' || why.back() == ' '))
             why.pop_back();
         const auto line = why.substr(why.rfind('\n') == std::string::npos ? 0 : why.rfind('\n') + 1);
-        publish(Said{line.empty() ? QStringLiteral("It failed without a word (exit %1).").arg(finished->exitCode) : widgets::qstr(line),
-                     true, widgets::qstr(why)});
+        publish(Said{failed + QLatin1Char(' ') + sentenceOf(line, finished->exitCode), true,
+                     why.size() > line.size() ? widgets::qstr(why) : QString()});
     });
 }
 

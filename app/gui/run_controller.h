@@ -23,11 +23,14 @@ public:
     void openLibrary(const std::filesystem::path& library);
     void selectRun(const std::filesystem::path& folder);
     void ask(const widgets::PlotQuery& query);
+    void askPace(const Json& config); // answered by paceFound()
     void startNew(const Json& config, const QString& name, const QString& folder);
     void resume(const std::filesystem::path& folder);
     void requestWish(const std::filesystem::path& folder, runs::WishKind kind, Json options = Json::object());
-    /// `espalier-cli <arguments>` beside the window; its output goes to the run's launch.log.
-    void startJob(const std::filesystem::path& folder, const QStringList& arguments, const QString& said);
+    /// `espalier-cli <arguments>` beside the window, which it outlives; its output goes to the run's launch.log. Says `done` when it has
+    /// ended well, else `failed` and why.
+    void startJob(const std::filesystem::path& folder, const QStringList& arguments, const QString& said, const QString& done,
+                  const QString& failed);
     void rename(const std::filesystem::path& folder, const QString& name);
     void archive(const std::filesystem::path& folder);
     void trash(const std::filesystem::path& folder);
@@ -36,8 +39,8 @@ public:
     void deleteCheckpoint(const std::filesystem::path& folder, std::int64_t step);
     /// Reads the whole checkpoint on the thread for long work; answered by checkpointChecked().
     void verifyCheckpoint(const std::filesystem::path& folder, std::int64_t step);
-    /// Runs `espalier-cli <arguments>` to its end on the thread for long work and says `done`, or why it failed.
-    void runTool(const QStringList& arguments, const QString& done);
+    /// Runs `espalier-cli <arguments>` to its end on the thread for long work and says `done`, or `failed` and why.
+    void runTool(const QStringList& arguments, const QString& done, const QString& failed);
 
 Q_SIGNALS:
     void libraryChanged(const espalier::gui::LibraryChanged& change);
@@ -46,9 +49,10 @@ Q_SIGNALS:
     void gridArrived(const espalier::gui::GridArrived& grid);
     void machineChanged(const espalier::gui::MachineChanged& machine);
     void logArrived(const espalier::gui::LogArrived& log);
+    void paceFound(const std::optional<espalier::widgets::Pace>& pace);
     void checkpointChecked(const espalier::gui::CheckpointChecked& check);
     void launched(const QString& folder);
-    void said(const QString& text, bool trouble, const QString& detail);
+    void said(const espalier::gui::Said& said);
 
 private:
     void publish(EngineEvent event); // engine thread

@@ -25,18 +25,6 @@ namespace espalier::gui {
 
 using namespace widgets;
 
-namespace {
-
-std::int64_t settingAt(const Json& config, const char* section, const char* key)
-{
-    if (!config.is_object() || !config.contains(section) || !config[section].is_object() || !config[section].contains(key) ||
-        !config[section][key].is_number())
-        return 0;
-    return static_cast<std::int64_t>(config[section][key].get<double>());
-}
-
-} // namespace
-
 RunPage::RunPage(QWidget* parent)
     : QWidget(parent), m_axis(new TimeAxis(this)), m_header(new RunHeader(this)), m_lanes(new StageLanes(m_axis, this)),
       m_tabs(new QTabWidget(this)), m_watch(new WatchPage(m_axis, this)), m_images(new ImageProvider(this)),
@@ -101,6 +89,7 @@ void RunPage::connectSignals()
         if (m_editing)
             Q_EMIT startPossible(whyNot);
     });
+    connect(m_configuration, &ConfigurationPage::paceWanted, this, &RunPage::paceWanted);
     connect(m_configuration, &ConfigurationPage::duplicateRequested, this, &RunPage::duplicateRequested);
     connect(m_lanes, &StageLanes::blockClicked, this, [this](int stage) { m_samples->setStage(m_view.stages->size() > 1 ? stage : -1); });
     connect(m_samples, &SamplesPage::sampleRequested, this, [this] { Q_EMIT actionRequested(runs::Action::Sample); });
@@ -146,7 +135,7 @@ void RunPage::setRun(const RunChanged& change)
 void RunPage::showSamples()
 {
     m_samples->setSamples(qstr(m_view.folder.string()), *m_view.samples);
-    const auto every = settingAt(m_view.config, "samples", "every");
+    const auto every = settingNumber(m_view.config, "samples", "every");
     const auto may = runs::possible(runs::Action::Sample, m_view.state);
     m_samples->setExpectation(
         every > 0 ? QStringLiteral("A grid of samples appears here every %1 steps, always from the same noise.").arg(number(every))
@@ -157,7 +146,7 @@ void RunPage::showSamples()
 void RunPage::showEvaluations()
 {
     m_evaluation->setEvaluations(*m_view.evaluations);
-    const auto every = settingAt(m_view.config, "evaluation", "every");
+    const auto every = settingNumber(m_view.config, "evaluation", "every");
     const auto may = runs::possible(runs::Action::Evaluate, m_view.state);
     m_evaluation->setEvaluatePossible(qstr(may.why), m_view.state == runs::RunState::Evaluating
                                                          ? QStringLiteral("Evaluating step %1 …").arg(number(m_view.progress.step))
@@ -184,7 +173,7 @@ void RunPage::showCheckpoints()
 
 void RunPage::setMachine(const MachineChanged& machine)
 {
-    m_configuration->setMachine({machine.gpus, machine.deviceName});
+    m_configuration->setMachine({machine.gpus, machine.deviceName, machine.hostBytes, machine.gpuBytes});
 }
 
 void RunPage::appendLog(const LogArrived& log)
@@ -228,10 +217,9 @@ void RunPage::showLanesWords()
 {
     const auto& p = m_view.progress;
     const auto stages = std::max<std::size_t>(1, m_view.stages->size());
-    QString schedule = QStringLiteral("plain");
-    if (m_view.config.is_object() && m_view.config.contains("schedule") && m_view.config["schedule"].is_object() &&
-        m_view.config["schedule"].contains("kind") && m_view.config["schedule"]["kind"].is_string())
-        schedule = scheduleName(qstr(m_view.config["schedule"]["kind"].get<std::string>()));
+    QString schedule = scheduleName(settingText(m_view.config, "schedule", "kind"));
+    if (schedule.isEmpty())
+        schedule = QStringLiteral("plain");
     QStringList parts{schedule, QStringLiteral("%1 stage%2").arg(stages).arg(stages == 1 ? QString() : QStringLiteral("s"))};
     if (p.ofSteps > 0)
         parts << number(p.ofSteps) + QStringLiteral(" steps");

@@ -70,6 +70,7 @@ Q_SIGNALS:
     void fileOpened(const QString& path); // in the desktop's program for it
     void newRunRequested(const espalier::Json& config, const QString& name, const QString& folder);
     void duplicateRequested(const espalier::Json& config, const QString& name);
+    void paceWanted(const espalier::Json& config);
     void startPossible(const QString& whyNot);
     void message(const QString& text);
 

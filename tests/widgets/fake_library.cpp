@@ -164,7 +164,9 @@ runs::RunFolder makeRun(const std::filesystem::path& library, const FakeRun& run
     for (int i = 1; i <= run.checkpoints; ++i) {
         const auto step = run.step * i / run.checkpoints / 100 * 100;
         std::filesystem::create_directories(folder.checkpointFolder(step));
-        must(writeFileAtomically(folder.checkpointFolder(step) / "manifest.json", "{\"step\": " + std::to_string(step) + "}"));
+        must(writeFileAtomically(folder.checkpointFolder(step) / "manifest.json", "{\"step\": " + std::to_string(step) +
+                                                                                      ", \"made_on\": {\"device\": \"cpu\", "
+                                                                                      "\"world_size\": 1}}"));
         note(runs::CheckpointWritten{step, 0, folder.relative(folder.checkpointFolder(step)), 143'000'000, "interval"}, step);
     }
     if (run.state == runs::RunState::Failed)

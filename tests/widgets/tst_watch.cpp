@@ -50,9 +50,9 @@ void TestWatch::axisFollowsUntilAPersonZooms()
 {
     TimeAxis axis;
     axis.setExtent(0, 1000, 300);
-    QCOMPARE(axis.to(), 1000.0);
+    QVERIFY(axis.to() > 1005.0 && axis.to() < 1030.0); // what stands at the last step is seen whole
     axis.setExtent(0, 2000, 400);
-    QCOMPARE(axis.to(), 2000.0);
+    QVERIFY(axis.to() > 2010.0 && axis.to() < 2060.0);
     QSignalSpy modes(&axis, &TimeAxis::modeChanged);
     axis.zoomTo(100, 200);
     QCOMPARE(axis.mode(), TimeAxis::Mode::Fixed);
@@ -91,6 +91,15 @@ void TestWatch::smoothingHasNoStartPull()
     const std::vector<runs::CurvePoint> holes{{0, 1}, {1, std::numeric_limits<double>::quiet_NaN()}, {2, 1}};
     QCOMPARE(smoothed(holes, 0.5).size(), std::size_t{2});
     QCOMPARE(smoothed(flat, 0.0).back().y, 3.0);
+    // The same fall in few and in many points, seen at the same scale, gives the same line.
+    const auto fall = [](double apart) {
+        std::vector<runs::CurvePoint> points;
+        for (double x = 0; x <= 100; x += apart)
+            points.push_back({x, 1 - x / 100});
+        return smoothed(points, 0.8, 1.0).back().y;
+    };
+    QVERIFY(std::abs(fall(10) - fall(1)) < 0.05);
+    QVERIFY(fall(10) < 0.06);
 }
 
 void TestWatch::numbersReadAsPeopleWriteThem()
@@ -196,11 +205,11 @@ void TestWatch::emptyPageSaysWhatWillAppear()
     data.full1 = 1000;
     data.curves = {curve(100)};
     page.setPlotData(data);
-    QCOMPARE(axis.to(), 1000.0);
+    QVERIFY(axis.to() >= 1000.0);
     data.folder = "/runs/other"; // late answers of another run are not taken
     data.full1 = 5;
     page.setPlotData(data);
-    QCOMPARE(axis.to(), 1000.0);
+    QVERIFY(axis.to() >= 1000.0);
 }
 
 QTEST_MAIN(TestWatch)

@@ -2,9 +2,12 @@
 #include "app/gui/curve_views.h"
 #include "app/gui/launcher.h"
 #include "app/gui/main_window.h"
+#include "app/gui/pace.h"
 #include "app/gui/run_controller.h"
 #include "app/gui/run_page.h"
 #include "app/gui/tool_bar.h"
+#include "core/base/files.h"
+#include "core/config/config.h"
 #include "core/runs/events.h"
 #include "core/runs/lock.h"
 #include "tests/widgets/fake_library.h"
@@ -44,6 +47,9 @@ private Q_SLOTS:
     void closesInEveryState();
     void launchSaysWhenTheProgramIsMissing();
     void detachedProgramsOutliveUs();
+    void jobsTellHowTheyEnded();
+    void failedJobsAreShown();
+    void paceComesFromARunLikeThis();
     void axesMapStepsThereAndBack();
 
 private:
@@ -202,8 +208,9 @@ void TestMainWindow::launchSaysWhenTheProgramIsMissing()
     controller.openLibrary(library);
     controller.resume(folder.root());
     QVERIFY(said.wait(5000));
-    QVERIFY(said.first().at(0).toString().contains(QStringLiteral("/no/such/program")));
-    QVERIFY(said.first().at(1).toBool());
+    const auto sentence = said.first().at(0).value<Said>();
+    QVERIFY(sentence.text.contains(QStringLiteral("/no/such/program")));
+    QVERIFY(sentence.trouble);
 }
 
 void TestMainWindow::detachedProgramsOutliveUs()
@@ -221,6 +228,70 @@ void TestMainWindow::detachedProgramsOutliveUs()
     QCOMPARE(finished->output, std::string("out\n"));
     QCOMPARE(finished->errors, std::string("err\n"));
     QVERIFY(!runAndWait({"/no/such/program"}, {}));
+}
+
+void TestMainWindow::jobsTellHowTheyEnded()
+{
+    const auto log = fresh() / "launch.log";
+    auto end = launchWatched({"/bin/sh", "-c", "echo 'it'\\''s so' \"$0\" >&2; exit 7", "a b"}, log);
+    QVERIFY(bool(end));
+    std::optional<int> code;
+    QTRY_VERIFY(code || (code = end->exitCode()));
+    QCOMPARE(*code, 7);
+    QCOMPARE(tailOf(log, 1), std::string("it's so a b"));
+    QVERIFY(!end->exitCode()); // said once
+    QVERIFY(!launchWatched({"/no/such/program"}, log));
+    QCOMPARE(sentenceOf("espalier-cli: No such checkpoint.", 1), QStringLiteral("No such checkpoint."));
+    QVERIFY(sentenceOf("", 137).contains(QStringLiteral("signal 9")));
+}
+
+void TestMainWindow::failedJobsAreShown()
+{
+    const auto library = fresh(), tools = fresh();
+    const auto cli = tools / "espalier-cli";
+    std::ofstream(cli) << "#!/bin/sh\necho 'espalier-cli: The disk is full.' >&2\nexit 1\n";
+    std::filesystem::permissions(cli, std::filesystem::perms::owner_all);
+    const auto folder = testing::makeRun(library, {.name = "rose", .state = RunState::Stopped, .step = 60, .grids = 0});
+    RunController controller(cli);
+    MainWindow window(&controller, library);
+    window.show();
+    QTRY_VERIFY(window.runPage()->run().valid());
+    auto* notice = window.findChild<QWidget*>(QStringLiteral("notice"));
+    QVERIFY(!notice->isVisible());
+    controller.startJob(folder.root(), {QStringLiteral("sample")}, QStringLiteral("Drawing…"), QStringLiteral("Drawn."),
+                        QStringLiteral("No samples were drawn."));
+    QTRY_VERIFY(notice->isVisible());
+    QCOMPARE(window.findChild<QLabel*>(QStringLiteral("noticeText"))->text(), QStringLiteral("No samples were drawn. The disk is full."));
+    QVERIFY(window.findChild<QPushButton*>(QStringLiteral("noticeLog"))->isVisible());
+    controller.runTool({QStringLiteral("export")}, QStringLiteral("Exported."), QStringLiteral("The export failed."));
+    QTRY_COMPARE(window.findChild<QLabel*>(QStringLiteral("noticeText"))->text(), QStringLiteral("The export failed. The disk is full."));
+    QTest::keyClick(&window, Qt::Key_Escape);
+    QTest::keyClick(&window, Qt::Key_Escape);
+    QVERIFY(!notice->isVisible());
+}
+
+void TestMainWindow::paceComesFromARunLikeThis()
+{
+    const auto library = fresh();
+    testing::makeRun(library,
+                     {.name = "rose", .state = RunState::Finished, .ofSteps = 400, .step = 400, .grids = 0, .secondsPerStep = 0.5});
+    runs::Library runs(library);
+    runs.scan();
+    const auto text = readFile(library / "rose" / "config.json");
+    QVERIFY(bool(text));
+    auto config = config::read(Json::parse(*text)["config"]);
+    QVERIFY(bool(config));
+    PaceFinder finder;
+    const auto pace = finder.find(*config, runs.runs(), {});
+    QVERIFY(pace.has_value());
+    QCOMPARE(pace->run, QStringLiteral("rose"));
+    QVERIFY2(std::abs(pace->imagesPerSecond - 128 / 0.5) < 5, qPrintable(QString::number(pace->imagesPerSecond)));
+    config->training.batchSize *= 2;
+    QVERIFY(!finder.find(*config, runs.runs(), {})); // another batch has another speed
+    config->training.batchSize /= 2;
+    QVERIFY(!finder.find(*config, runs.runs(), {"elsewhere", {}}));
+    config->devices = "cpu:2";
+    QVERIFY(!finder.find(*config, runs.runs(), {}));
 }
 
 void TestMainWindow::axesMapStepsThereAndBack()
