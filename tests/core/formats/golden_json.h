@@ -63,4 +63,30 @@ inline void expectSentence(const Error& error, const std::string& fileName)
     EXPECT_LT(error.message.size(), 600u) << error.message;
 }
 
+/// The walk over formats/<name>.json: each file it lists has the bytes it says, is read with `readWhole`, and meets its verdict. "ok" has
+/// to be read, "refuse" has to fail with a sentence, anything else may do either; what was read goes to expectContent(value, content,
+/// file).
+template <class ReadWhole, class ExpectContent>
+void expectVerdicts(const std::string& name, const ReadWhole& readWhole, const ExpectContent& expectContent)
+{
+    const auto list = goldenFormats() / (name + ".json");
+    ESPALIER_NEED_GOLDEN(list);
+    const Json cases = jsonOf(list).at("cases");
+    ASSERT_FALSE(cases.empty());
+    for (const auto& wanted : cases) {
+        const auto file = wanted.at("file").get<std::string>(), verdict = wanted.at("verdict").get<std::string>();
+        SCOPED_TRACE(file + ": " + wanted.at("why").get<std::string>());
+        ASSERT_EQ(std::filesystem::file_size(goldenFormats() / file), wanted.at("bytes").get<std::uint64_t>());
+        const auto value = readWhole(goldenFormats() / file);
+        if (!value) {
+            EXPECT_NE(verdict, "ok") << value.error().message;
+            expectSentence(value.error(), std::filesystem::path(file).filename().string());
+            continue;
+        }
+        EXPECT_NE(verdict, "refuse");
+        if (wanted.contains("content"))
+            expectContent(*value, wanted.at("content"), file);
+    }
+}
+
 } // namespace espalier::tests

@@ -62,32 +62,14 @@ std::vector<std::uint8_t> pixels(std::size_t count)
 
 TEST(NpzGolden, EveryFileGetsItsVerdict)
 {
-    const auto list = goldenFormats() / "npz.json";
-    ESPALIER_NEED_GOLDEN(list);
-    const Json cases = jsonOf(list).at("cases");
-    ASSERT_FALSE(cases.empty());
-    for (const auto& wanted : cases) {
-        const auto name = wanted.at("file").get<std::string>(), verdict = wanted.at("verdict").get<std::string>();
-        SCOPED_TRACE(name + ": " + wanted.at("why").get<std::string>());
-        ASSERT_EQ(std::filesystem::file_size(goldenFormats() / name), wanted.at("bytes").get<std::uint64_t>());
-        const auto arrays = readWhole(goldenFormats() / name);
-        if (!arrays) {
-            EXPECT_NE(verdict, "ok") << arrays.error().message;
-            expectSentence(arrays.error(), std::filesystem::path(name).filename().string());
-            continue;
-        }
-        EXPECT_NE(verdict, "refuse");
-        if (!wanted.contains("content"))
-            continue;
-        const auto& content = wanted.at("content");
-        if (name.ends_with(".npz")) {
-            EXPECT_EQ(arrays->size(), content.size());
-        }
-        for (const auto& [key, array] : *arrays) {
+    expectVerdicts("npz", readWhole, [](const auto& arrays, const Json& content, const std::string& file) {
+        const bool archive = file.ends_with(".npz");
+        EXPECT_EQ(arrays.size(), archive ? content.size() : 1u);
+        for (const auto& [key, array] : arrays) {
             SCOPED_TRACE(key);
-            expectArray(array, name.ends_with(".npz") ? content.at(key) : content);
+            expectArray(array, archive ? content.at(key) : content);
         }
-    }
+    });
     EXPECT_FALSE(std::filesystem::exists("PWNED"));
 }
 

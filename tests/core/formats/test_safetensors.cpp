@@ -131,24 +131,8 @@ std::vector<SafetensorsItem> itemsOf(const SafetensorsReader& reader)
 
 TEST(SafetensorsGolden, EveryFileGetsItsVerdict)
 {
-    const auto list = goldenFormats() / "safetensors.json";
-    ESPALIER_NEED_GOLDEN(list);
-    const Json cases = jsonOf(list).at("cases");
-    ASSERT_FALSE(cases.empty());
-    for (const auto& wanted : cases) {
-        const auto name = wanted.at("file").get<std::string>(), verdict = wanted.at("verdict").get<std::string>();
-        SCOPED_TRACE(name + ": " + wanted.at("why").get<std::string>());
-        ASSERT_EQ(std::filesystem::file_size(goldenFormats() / name), wanted.at("bytes").get<std::uint64_t>());
-        const auto reader = readWhole(goldenFormats() / name);
-        if (!reader) {
-            EXPECT_NE(verdict, "ok") << reader.error().message;
-            expectSentence(reader.error(), std::filesystem::path(name).filename().string());
-            continue;
-        }
-        EXPECT_NE(verdict, "refuse");
-        if (wanted.contains("content"))
-            expectContent(*reader, wanted.at("content"));
-    }
+    expectVerdicts("safetensors", readWhole,
+                   [](const SafetensorsReader& reader, const Json& content, const std::string&) { expectContent(reader, content); });
 }
 
 TEST(SafetensorsGolden, WhatIsReadCanBeWrittenAgain)
