@@ -2,9 +2,7 @@
 #include "core/formats/image_decode.h"
 #include "core/formats/png.h"
 #include "tests/core/formats/golden_json.h"
-
-#include <tiffio.h>
-#include <webp/encode.h>
+#include "tests/core/formats/made_files.h"
 
 #include <cmath>
 
@@ -13,15 +11,6 @@ using namespace espalier::formats;
 using namespace espalier::tests;
 
 namespace {
-
-Image noise(int width, int height)
-{
-    Image image = Image::ofSize(width, height);
-    const auto u = goldenUniform("input:decode", image.rgb.size());
-    for (std::size_t i = 0; i < u.size(); ++i)
-        image.rgb[i] = static_cast<std::uint8_t>((u[i] + 1) * 128);
-    return image;
-}
 
 void expectPixels(const Image& got, const Json& want, bool exact)
 {
@@ -52,65 +41,6 @@ void expectPixels(const Image& got, const Json& want, bool exact)
         EXPECT_EQ(got.rgb[i], want.at("first_pixels")[i / 3][i % 3].get<int>());
     for (std::size_t c = 0; c < 3; ++c)
         EXPECT_EQ(got.rgb[got.rgb.size() - 3 + c], want.at("last_pixel")[c].get<int>());
-}
-
-std::string webpOf(const Image& image)
-{
-    std::uint8_t* out = nullptr;
-    const std::size_t size = WebPEncodeLosslessRGB(image.rgb.data(), image.width, image.height, image.width * 3, &out);
-    std::string bytes(reinterpret_cast<char*>(out), size);
-    WebPFree(out);
-    return bytes;
-}
-
-struct TiffLayout {
-    int compression = COMPRESSION_NONE;
-    bool tiled = false, separate = false;
-    int bits = 8;
-};
-
-std::string tiffOf(const std::filesystem::path& file, const Image& image, const TiffLayout& layout)
-{
-    TIFF* t = TIFFOpen(file.c_str(), "w");
-    TIFFSetField(t, TIFFTAG_IMAGEWIDTH, image.width);
-    TIFFSetField(t, TIFFTAG_IMAGELENGTH, image.height);
-    TIFFSetField(t, TIFFTAG_SAMPLESPERPIXEL, 3);
-    TIFFSetField(t, TIFFTAG_BITSPERSAMPLE, layout.bits);
-    TIFFSetField(t, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_RGB);
-    TIFFSetField(t, TIFFTAG_COMPRESSION, layout.compression);
-    TIFFSetField(t, TIFFTAG_PLANARCONFIG, layout.separate ? PLANARCONFIG_SEPARATE : PLANARCONFIG_CONTIG);
-    const int tile = 16, rows = layout.tiled ? tile : 5, columns = layout.tiled ? tile : image.width;
-    if (layout.tiled) {
-        TIFFSetField(t, TIFFTAG_TILEWIDTH, tile);
-        TIFFSetField(t, TIFFTAG_TILELENGTH, tile);
-    } else {
-        TIFFSetField(t, TIFFTAG_ROWSPERSTRIP, rows);
-    }
-    const int planes = layout.separate ? 3 : 1;
-    for (int plane = 0; plane < planes; ++plane)
-        for (int top = 0; top < image.height; top += rows)
-            for (int left = 0; left < image.width; left += columns) {
-                std::vector<std::uint8_t> block;
-                for (int y = top; y < top + rows; ++y)
-                    for (int x = left; x < left + columns; ++x)
-                        for (int c = layout.separate ? plane : 0; c < (layout.separate ? plane + 1 : 3); ++c) {
-                            const std::uint8_t v = y < image.height && x < image.width ? image.row(y)[x * 3 + c] : 0;
-                            if (layout.bits == 16)
-                                block.push_back(77); // the low byte, little endian
-                            block.push_back(v);
-                        }
-                if (layout.tiled)
-                    TIFFWriteTile(t, block.data(), static_cast<std::uint32_t>(left), static_cast<std::uint32_t>(top), 0,
-                                  static_cast<std::uint16_t>(plane));
-                else {
-                    const auto used =
-                        block.size() / static_cast<std::size_t>(rows) * static_cast<std::size_t>(std::min(rows, image.height - top));
-                    TIFFWriteEncodedStrip(t, TIFFComputeStrip(t, static_cast<std::uint32_t>(top), static_cast<std::uint16_t>(plane)),
-                                          block.data(), static_cast<tmsize_t>(used));
-                }
-            }
-    TIFFClose(t);
-    return *readFile(file);
 }
 
 } // namespace
