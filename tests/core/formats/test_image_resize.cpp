@@ -91,7 +91,7 @@ std::string sizeText(int height, int width)
     return std::to_string(height) + "x" + std::to_string(width);
 }
 
-/// `places` windows that wander over `from` pixels, with weights of either sign that add up to about one.
+/// `places` windows that wander over `from` pixels, with weights of either sign whose sums fit in 32 bits.
 kernels::Weights windows(int from, int places, int widest)
 {
     kernels::Weights weights;
@@ -101,7 +101,7 @@ kernels::Weights windows(int from, int places, int widest)
         const int count = std::min(from, 1 + (i * 7) % widest);
         weights.runs.push_back({static_cast<int>(std::int64_t{from - count} * i / std::max(1, places - 1)), count});
         for (std::size_t k = 0; k < weights.stride; ++k)
-            weights.values.push_back(static_cast<std::int32_t>((u[static_cast<std::size_t>(i) * weights.stride + k] + 1.0 / count) *
+            weights.values.push_back(static_cast<std::int32_t>((1.2 * u[static_cast<std::size_t>(i) * weights.stride + k] + 0.5) / count *
                                                                (1 << kernels::kPrecision)));
     }
     return weights;
