@@ -78,12 +78,11 @@ private:
         if (longer / shorter >= kLongest) { // a thread of pixels: resized as a whole it could fill the memory
             const int keep = std::min(longer, shorter * kLongest), offset = (longer - keep) / 2;
             const bool wide = image.width > image.height;
-            return formats::centreCrop(formats::resizeShorterSide(wide ? formats::crop(image, offset, 0, keep, shorter)
-                                                                       : formats::crop(image, 0, offset, shorter, keep),
-                                                                  side, m_options.filter),
-                                       side, side);
+            return formats::resizeToSquare(wide ? formats::crop(image, offset, 0, keep, shorter)
+                                                : formats::crop(image, 0, offset, shorter, keep),
+                                           side, m_options.filter);
         }
-        return formats::centreCrop(formats::resizeShorterSide(image, side, m_options.filter), side, side);
+        return formats::resizeToSquare(image, side, m_options.filter);
     }
 
     FolderScan m_scan;

@@ -7,6 +7,7 @@
 #include <cassert>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 namespace espalier::formats {
 namespace {
@@ -160,29 +161,54 @@ int roundHalfEven(double v)
     return static_cast<int>(std::nearbyint(v));
 }
 
-} // namespace
+/// Pixels [left, left + width) x [top, top + height) of a result.
+struct Window {
+    int left = 0, top = 0, width = 0, height = 0;
+};
 
-Image resize(const Image& image, int width, int height, ResizeFilter filter, const Box& box)
+/// Only the places [begin, begin + count).
+Weights partOf(Weights all, int begin, int count)
+{
+    const auto from = static_cast<std::ptrdiff_t>(begin), to = from + count, stride = static_cast<std::ptrdiff_t>(all.stride);
+    all.runs = {all.runs.begin() + from, all.runs.begin() + to};
+    all.values = {all.values.begin() + from * stride, all.values.begin() + to * stride};
+    return all;
+}
+
+/// `window` of what `box` of the image becomes at width x height.
+Image resizeTo(const Image& image, int width, int height, ResizeFilter filter, const Box& box, const Window& window)
 {
     assert(width > 0 && height > 0 && image.width > 0 && image.height > 0 && "sizes are checked where they come in");
     assert(box.left >= 0 && box.top >= 0 && box.right <= image.width && box.bottom <= image.height && box.left < box.right &&
            box.top < box.bottom);
-    if (width == image.width && height == image.height && box.left == 0 && box.top == 0 && box.right == width && box.bottom == height)
-        return image;
-    if (filter == ResizeFilter::Nearest)
-        return resizeNearest(image, width, height, box);
-    const Kernel kernel = kernelOf(filter);
-    const Weights down = weightsFor(image.height, static_cast<float>(box.top), static_cast<float>(box.bottom), height, kernel);
     const bool needsRows = width != image.width || box.left != 0 || box.right != width;
     const bool needsColumns = height != image.height || box.top != 0 || box.bottom != height;
-    if (!needsRows)
-        return resizeColumns(image, down, 0);
-    const Weights across = weightsFor(image.width, static_cast<float>(box.left), static_cast<float>(box.right), width, kernel);
+    const auto cut = [&](const Image& whole) { return crop(whole, window.left, window.top, window.width, window.height); };
+    if (!needsRows && !needsColumns)
+        return cut(image);
+    if (filter == ResizeFilter::Nearest)
+        return cut(resizeNearest(image, width, height, box));
+    const Kernel kernel = kernelOf(filter);
+    const Weights down = partOf(weightsFor(image.height, static_cast<float>(box.top), static_cast<float>(box.bottom), height, kernel),
+                                window.top, window.height);
+    if (!needsRows) {
+        const Image whole = resizeColumns(image, down, 0);
+        return window.width == width ? whole : crop(whole, window.left, 0, window.width, window.height);
+    }
+    const Weights across = partOf(weightsFor(image.width, static_cast<float>(box.left), static_cast<float>(box.right), width, kernel),
+                                  window.left, window.width);
     if (!needsColumns)
-        return resizeRows(image, across, 0, image.height);
+        return resizeRows(image, across, window.top, window.height);
     // Only rows that the second pass will look at.
     const int first = down.runs.front().first, last = down.runs.back().first + down.runs.back().count;
     return resizeColumns(resizeRows(image, across, first, last - first), down, first);
+}
+
+} // namespace
+
+Image resize(const Image& image, int width, int height, ResizeFilter filter, const Box& box)
+{
+    return resizeTo(image, width, height, filter, box, {0, 0, width, height});
 }
 
 Image resize(const Image& image, int width, int height, ResizeFilter filter)
@@ -190,11 +216,27 @@ Image resize(const Image& image, int width, int height, ResizeFilter filter)
     return resize(image, width, height, filter, {0, 0, static_cast<double>(image.width), static_cast<double>(image.height)});
 }
 
-Image resizeShorterSide(const Image& image, int size, ResizeFilter filter)
+namespace {
+/// Size of the image when its shorter side becomes `size`.
+std::pair<int, int> scaledSize(const Image& image, int size)
 {
     const std::int64_t shorter = std::min(image.width, image.height), longer = std::max(image.width, image.height);
     const int other = static_cast<int>(size * longer / shorter);
-    return image.width <= image.height ? resize(image, size, other, filter) : resize(image, other, size, filter);
+    return image.width <= image.height ? std::pair(size, other) : std::pair(other, size);
+}
+} // namespace
+
+Image resizeShorterSide(const Image& image, int size, ResizeFilter filter)
+{
+    const auto [width, height] = scaledSize(image, size);
+    return resize(image, width, height, filter);
+}
+
+Image resizeToSquare(const Image& image, int size, ResizeFilter filter)
+{
+    const auto [width, height] = scaledSize(image, size);
+    return resizeTo(image, width, height, filter, {0, 0, static_cast<double>(image.width), static_cast<double>(image.height)},
+                    {roundHalfEven((width - size) / 2.0), roundHalfEven((height - size) / 2.0), size, size});
 }
 
 Image crop(const Image& image, int left, int top, int width, int height)

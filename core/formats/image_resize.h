@@ -20,6 +20,8 @@ Image resize(const Image& image, int width, int height, ResizeFilter filter);
 Image resize(const Image& image, int width, int height, ResizeFilter filter, const Box& box);
 /// torchvision's Resize(size): the shorter side becomes `size`, the longer one int(size * longer / shorter).
 Image resizeShorterSide(const Image& image, int size, ResizeFilter filter);
+/// centreCrop(resizeShorterSide(image, size), size, size), without the pixels that would be cut off.
+Image resizeToSquare(const Image& image, int size, ResizeFilter filter);
 
 /// The rectangle has to lie inside the image.
 Image crop(const Image& image, int left, int top, int width, int height);

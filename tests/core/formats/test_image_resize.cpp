@@ -228,6 +228,21 @@ TEST_F(ImageGridGolden, EveryCallLaysOutTheGridOfSaveImage)
     }
 }
 
+TEST(ImageCrop, ASquareIsWhatResizingAndCroppingGive)
+{
+    for (const auto& [width, height] : {std::pair(40, 27), {27, 40}, {33, 33}, {16, 50}, {50, 16}, {16, 16}, {7, 90}, {200, 16}})
+        for (const auto filter :
+             {ResizeFilter::Nearest, ResizeFilter::Box, ResizeFilter::Bilinear, ResizeFilter::Bicubic, ResizeFilter::Lanczos}) {
+            SCOPED_TRACE(sizeText(height, width));
+            Image image = Image::ofSize(width, height);
+            const auto u = goldenUniform("square", image.rgb.size());
+            std::transform(u.begin(), u.end(), image.rgb.begin(), [](double v) { return static_cast<std::uint8_t>((v + 1) * 128); });
+            const Image square = resizeToSquare(image, 16, filter);
+            EXPECT_EQ(square.width, 16);
+            EXPECT_EQ(square.rgb, centreCrop(resizeShorterSide(image, 16, filter), 16, 16).rgb);
+        }
+}
+
 TEST(ResizeKernels, AreTheSumsThatTheyStandFor)
 {
     struct Case {
