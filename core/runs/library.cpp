@@ -78,6 +78,7 @@ struct Known {
     std::string writtenWhy;
     std::optional<Started> started;
     std::map<int, std::int64_t> resumes;
+    std::vector<int> attempts; // with scalars, the newest last
     struct Distance {
         std::int64_t step;
         double value;
@@ -95,6 +96,7 @@ struct Known {
     bool readIdentityFile();
     bool readConfigFile();
     bool readEventsFile();
+    void listAttempts();
     bool readScalarFiles();
     bool readState();
     void apply(const Event& event);
@@ -190,29 +192,34 @@ bool Known::readEventsFile()
     return true;
 }
 
-bool Known::readScalarFiles()
+void Known::listAttempts()
 {
-    std::vector<int> attempts;
-    const auto at = modifiedNs(folder.scalarsFolder());
+    attempts.clear();
     std::error_code error;
-    int newest = 0;
     for (fs::directory_iterator each(folder.scalarsFolder(), error), end; !error && each != end; each.increment(error)) {
         const auto name = each->path().filename().string();
         int number = 0;
         const auto [last, why] = std::from_chars(name.data(), name.data() + name.size(), number);
         if (why == std::errc{} && last == name.data() + name.size() && number > 0)
             attempts.push_back(number);
-        newest = std::max(newest, number);
     }
+    std::sort(attempts.begin(), attempts.end());
+    if (attempts.size() > kMaxAttempts)
+        attempts.erase(attempts.begin(), attempts.end() - kMaxAttempts);
+}
+
+bool Known::readScalarFiles()
+{
+    const auto at = modifiedNs(folder.scalarsFolder());
+    if (at != scalarsAt)
+        listAttempts();
+    const int newest = attempts.empty() ? 0 : attempts.back();
     std::uint64_t size = 0;
     modifiedNs(folder.scalarsFile(newest, tags::kLoss), &size);
     if (at == scalarsAt && size == lossSize)
         return false;
     scalarsAt = at;
     lossSize = size;
-    std::sort(attempts.begin(), attempts.end());
-    if (attempts.size() > kMaxAttempts)
-        attempts.erase(attempts.begin(), attempts.end() - kMaxAttempts);
     std::vector<ScalarPoint> loss;
     const auto lastOf = [&](std::string_view tag) {
         const auto points = pointsSpread(folder.scalarsFile(newest, tag), 1);
@@ -370,6 +377,21 @@ bool Library::scan()
             m_impl->runs.push_back(each.summary);
     }
     return other;
+}
+
+bool Library::look(const std::set<fs::path>& folders)
+{
+    m_impl->changed.clear();
+    for (const auto& folder : folders) {
+        const auto at = m_impl->known.find(folder);
+        if (at == m_impl->known.end() || !at->second.update())
+            continue;
+        m_impl->changed.push_back(folder);
+        const auto place = std::lower_bound(m_impl->runs.begin(), m_impl->runs.end(), folder,
+                                            [](const RunSummary& run, const fs::path& path) { return run.folder < path; });
+        *place = at->second.summary;
+    }
+    return !m_impl->changed.empty();
 }
 
 struct SummaryReader::Impl {

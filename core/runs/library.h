@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,9 +43,11 @@ public:
     const std::filesystem::path& folder() const;
     /// True when any summary changed, came or went.
     bool scan();
+    /// The same for these runs alone, and only those that a scan has found: for run folders in which something is known to have changed.
+    bool look(const std::set<std::filesystem::path>& folders);
     /// By name.
     const std::vector<RunSummary>& runs() const;
-    /// Runs that changed in the last scan, by folder.
+    /// Runs that changed in the last scan or look, by folder.
     const std::vector<std::filesystem::path>& changed() const;
 
 private:

@@ -54,6 +54,23 @@ TEST_F(Libraries, SummariseRuns)
     EXPECT_EQ(library.runs().size(), 1u);
 }
 
+TEST_F(Libraries, LookAtNamedRunsAlone)
+{
+    const auto a = newRun("a"), b = newRun("b");
+    Library library(m_folder);
+    EXPECT_FALSE(library.look({a.root()})); // no scan has found it
+    EXPECT_TRUE(library.scan());
+    EXPECT_FALSE(library.look({a.root(), b.root()}));
+    for (const auto& run : {a, b})
+        ASSERT_TRUE(EventLog::open(run.eventsFile())->write(StateChanged{RunState::Stopped, ""}));
+    EXPECT_TRUE(library.look({b.root(), m_folder / "elsewhere"}));
+    EXPECT_EQ(library.changed(), std::vector<fs::path>{b.root()});
+    EXPECT_EQ(library.runs()[0].state, RunState::New);
+    EXPECT_EQ(library.runs()[1].state, RunState::Stopped);
+    EXPECT_TRUE(library.scan()); // what nobody named is found as ever
+    EXPECT_EQ(library.runs()[0].state, RunState::Stopped);
+}
+
 TEST_F(Libraries, ShowDamagedRunsWithWhatCouldBeRead)
 {
     const auto run = newRun("hurt");
