@@ -186,6 +186,8 @@ void PlotView::fillCurve(std::size_t at)
 
 void PlotView::setDistances(std::vector<DistanceSeries> series, int firstColour)
 {
+    if (firstColour == m_firstDistanceColour && series == m_distances)
+        return; // most news are points of other curves
     const bool same =
         firstColour == m_firstDistanceColour && series.size() == m_distances.size() &&
         std::equal(series.begin(), series.end(), m_distances.begin(), [](const auto& a, const auto& b) { return a.recipe == b.recipe; });
@@ -215,6 +217,8 @@ void PlotView::setDistances(std::vector<DistanceSeries> series, int firstColour)
 
 void PlotView::setMarks(std::vector<MarkView> marks)
 {
+    if (marks == m_marks->marks)
+        return;
     m_marks->marks = std::move(marks);
     queueReplot();
 }
@@ -320,7 +324,17 @@ void PlotView::readValues()
 
 void PlotView::queueReplot()
 {
-    replot(rpQueuedReplot);
+    if (isVisible() && !window()->isMinimized())
+        replot(rpQueuedReplot);
+    else
+        m_stale = true; // drawn when somebody looks
+}
+
+void PlotView::paintEvent(QPaintEvent* event)
+{
+    if (std::exchange(m_stale, false))
+        replot(rpQueuedRefresh);
+    QCustomPlot::paintEvent(event);
 }
 
 int PlotView::plotPixels() const

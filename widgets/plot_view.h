@@ -49,6 +49,7 @@ Q_SIGNALS:
 
 protected:
     void resizeEvent(QResizeEvent* event) override;
+    void paintEvent(QPaintEvent* event) override;
     void mousePressEvent(QMouseEvent* event) override;
     void mouseMoveEvent(QMouseEvent* event) override;
     void mouseReleaseEvent(QMouseEvent* event) override;
@@ -80,7 +81,7 @@ private:
     std::vector<QCPErrorBars*> m_errorBars;
     int m_firstDistanceColour = 1;
     double m_smoothing = 0.93;
-    bool m_logarithmic = false;
+    bool m_logarithmic = false, m_stale = false;
     std::optional<QCPRange> m_heldY; // a y-range that a person chose
     std::optional<QPoint> m_dragFrom;
     QString m_title;

@@ -74,17 +74,20 @@ struct MarkView {
     double x = 0.0;
     std::string label; // "stage 2", "resumed"
     bool stage = true; // else a note such as a resume
+    bool operator==(const MarkView&) const = default;
 };
 struct DistanceView {
     double x = 0.0, value = 0.0;
     std::int64_t step = 0;
     std::optional<double> spread;
+    bool operator==(const DistanceView&) const = default;
 };
 /// Evaluations of one recipe.
 struct DistanceSeries {
     std::string metric, recipe; // "fd"; "FD-1k, EMA, DDIM-50, seed 1"
     std::optional<double> floor, ceiling;
     std::vector<DistanceView> points;
+    bool operator==(const DistanceSeries&) const = default;
 };
 struct BlockView { // a stage in the lanes
     int index = 0;

@@ -64,7 +64,7 @@ WatchPage::WatchPage(TimeAxis* axis, QWidget* parent)
     setObjectName(QStringLiteral("watchPage"));
     setAccessibleName(QStringLiteral("Watch"));
     m_askTimer->setSingleShot(true);
-    m_askTimer->setInterval(16);
+    m_askTimer->setInterval(8);
     buildLayout();
     connectSignals();
     setRun({});
@@ -204,11 +204,8 @@ void WatchPage::connectSignals()
     });
     connect(m_axis, &TimeAxis::modeChanged, this, &WatchPage::showFollow);
     connect(m_askTimer, &QTimer::timeout, this, [this] {
-        auto wanted = query();
-        if (wanted == m_asked)
-            return;
-        m_asked = wanted;
-        Q_EMIT queryChanged(wanted);
+        if (std::exchange(m_askAgain, false))
+            ask();
     });
     connect(m_smoothing, &QSlider::valueChanged, this, [this](int v) {
         m_smoothingText->setText(v == 0 ? QStringLiteral("not smoothed")
@@ -256,8 +253,18 @@ PlotQuery WatchPage::query() const
 
 void WatchPage::ask()
 {
-    if (!m_askTimer->isActive())
-        m_askTimer->start();
+    if (!isVisible())
+        return; // asked when it is shown, with the size that it then has
+    if (m_askTimer->isActive()) {
+        m_askAgain = true;
+        return;
+    }
+    const auto wanted = query();
+    if (wanted == m_asked)
+        return;
+    m_asked = wanted;
+    m_askTimer->start();
+    Q_EMIT queryChanged(wanted);
 }
 
 void WatchPage::chooseCurve(const std::string& tag)
@@ -375,6 +382,12 @@ void WatchPage::resizeEvent(QResizeEvent* event)
     QWidget::resizeEvent(event);
     Q_EMIT plotSpanChanged();
     ask();
+}
+
+void WatchPage::showEvent(QShowEvent* event)
+{
+    QWidget::showEvent(event);
+    QMetaObject::invokeMethod(this, &WatchPage::ask, Qt::QueuedConnection); // when the layout stands
 }
 
 Json WatchPage::layoutState() const

@@ -54,6 +54,7 @@ Q_SIGNALS:
 
 protected:
     void resizeEvent(QResizeEvent* event) override;
+    void showEvent(QShowEvent* event) override;
 
 private:
     void buildLayout();
@@ -70,7 +71,8 @@ private:
     RunView m_run;
     std::string m_tag;
     PlotQuery m_asked;
-    QTimer* m_askTimer; // at most one question in 16 ms while zooming
+    QTimer* m_askTimer; // runs for a moment after a question: zooming asks no faster
+    bool m_askAgain = false;
 
     PlotView* m_curve;
     PlotView* m_distance;

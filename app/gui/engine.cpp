@@ -28,9 +28,11 @@ using namespace std::chrono_literals;
 using widgets::qstr;
 
 namespace {
-constexpr auto kScanEvery = 500ms; // at most so often while files change
-constexpr auto kPollEvery = 60ms;  // the chosen run: a new point is on the screen well within 300 ms
-constexpr auto kMachineEvery = 2s; // while something trains here
+constexpr auto kScanEvery = 500ms;                          // at most so often while files change
+constexpr auto kScanAnyway = std::chrono::milliseconds(4s); // for disks that do not tell
+constexpr auto kPollEvery = 60ms;                           // the chosen run: a new point is on the screen well within 300 ms
+constexpr auto kGather = 20ms;                              // what a trainer reports together is read together
+constexpr auto kMachineEvery = 2s;                          // while something trains here
 constexpr auto kLaunchPatience = 6s;
 
 /// The last sentence that a program left in its log, without its name before it.
@@ -76,9 +78,11 @@ void Engine::run(std::stop_token stop)
     while (!stop.stop_requested()) {
         takeWork();
         const auto now = Clock::now();
-        if (m_library && now - m_scanned >= (m_libraryDirty ? std::chrono::milliseconds(kScanEvery) : patience()))
+        if (m_library && now - m_scanned >= (m_libraryDirty ? std::chrono::milliseconds(kScanEvery) : kScanAnyway))
             scanLibrary(false);
-        if (m_follower && now - m_polled >= (m_runDirty ? std::chrono::milliseconds(kPollEvery) : patience()))
+        else if (m_library && now - m_looked >= (m_dirtyRuns.empty() ? patience() : std::chrono::milliseconds(kScanEvery)))
+            lookAtRuns();
+        if (m_follower && (m_runDirty ? now - m_polled >= kPollEvery && now - m_runDirtied >= kGather : now - m_polled >= patience()))
             pollRun(false);
         if (m_plotDue)
             publishPlot();
@@ -96,8 +100,10 @@ void Engine::run(std::stop_token stop)
         };
         if (m_library && m_libraryDirty)
             until(m_scanned, kScanEvery);
+        if (m_library && !m_dirtyRuns.empty())
+            until(m_looked, kScanEvery);
         if (m_follower && m_runDirty)
-            until(m_polled, kPollEvery);
+            until(std::max(m_polled + kPollEvery, m_runDirtied + kGather), 0ms);
         if (m_watcher.wait(stop, longest))
             noteChanges();
     }
@@ -105,15 +111,22 @@ void Engine::run(std::stop_token stop)
 
 void Engine::noteChanges()
 {
-    m_libraryDirty = true;
-    if (!m_follower)
-        return;
-    const auto root = m_follower->folder().root();
+    const auto library = m_library ? m_library->folder() : fs::path();
     for (const auto& folder : m_watcher.changed()) {
+        if (folder == library) {
+            m_libraryDirty = true;
+            continue;
+        }
+        if (const auto inside = folder.lexically_relative(library); m_library && !inside.empty() && *inside.begin() != "..")
+            m_dirtyRuns.insert(library / *inside.begin());
+        if (!m_follower)
+            continue;
+        const auto root = m_follower->folder().root();
         const auto [at, rest] = std::mismatch(root.begin(), root.end(), folder.begin(), folder.end());
         if (at != root.end())
             continue;
-        m_runDirty = true;
+        if (!std::exchange(m_runDirty, true))
+            m_runDirtied = Clock::now();
         if (folder == root || folder == root / "scalars")
             watchFolders(); // folders that we want to hear from may have come
     }
@@ -149,10 +162,26 @@ void Engine::openLibrary(const fs::path& library)
 void Engine::scanLibrary(bool first)
 {
     m_libraryDirty = false;
+    m_dirtyRuns.clear();
     const bool changed = m_library->scan();
-    m_scanned = Clock::now();
-    if (!changed && !first)
-        return;
+    m_scanned = m_looked = Clock::now();
+    if (changed || first)
+        publishLibrary(first);
+}
+
+void Engine::lookAtRuns()
+{
+    auto folders = std::exchange(m_dirtyRuns, {});
+    for (const auto& [folder, live] : m_known)
+        if (live)
+            folders.insert(folder); // whether they still do
+    m_looked = Clock::now();
+    if (m_library->look(folders))
+        publishLibrary(false);
+}
+
+void Engine::publishLibrary(bool first)
+{
     LibraryChanged event{m_library->folder(), {}, {}, first};
     std::map<fs::path, bool> known;
     const auto& moved = m_library->changed();

@@ -130,6 +130,8 @@ private:
     bool takeWork();
     void noteChanges();
     void scanLibrary(bool first);
+    void lookAtRuns();
+    void publishLibrary(bool first);
     void pollRun(bool fresh);
     void publishPlot();
     void publishPace();
@@ -154,10 +156,12 @@ private:
 
     std::unique_ptr<runs::Library> m_library;
     std::map<std::filesystem::path, bool> m_known; // folder -> live
+    std::set<std::filesystem::path> m_dirtyRuns;   // where files have changed since the last look
+    bool m_libraryDirty = false;                   // runs came or went
     std::unique_ptr<runs::RunFollower> m_follower;
     widgets::RunView m_view;
     widgets::PlotQuery m_query;
-    bool m_asked = false, m_plotDue = false, m_libraryDirty = false, m_runDirty = false;
+    bool m_asked = false, m_plotDue = false, m_runDirty = false;
     std::string m_gridShown;
     std::uint64_t m_logOffset = 0;
     std::string m_logRest;          // a line without its end yet
@@ -168,7 +172,7 @@ private:
     PaceFinder m_paces;
     std::optional<Json> m_paceAsked;
     QString m_cpuName;
-    Clock::time_point m_scanned{}, m_polled{}, m_machineRead{};
+    Clock::time_point m_scanned{}, m_looked{}, m_runDirtied{}, m_polled{}, m_machineRead{};
     std::uint64_t m_busy = 0, m_all = 0; // of /proc/stat
     QString m_machineText;
     std::uint64_t m_diskText = 0;

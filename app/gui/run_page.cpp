@@ -115,9 +115,7 @@ void RunPage::connectSignals()
 
 void RunPage::setRun(const RunChanged& change)
 {
-    const bool other = change.view.folder != m_view.folder;
-    const bool config = other || change.view.config != m_view.config;
-    m_view = change.view;
+    const auto before = std::exchange(m_view, change.view);
     logEvents(change);
     if (m_editing)
         return; // shown when the form is left
@@ -125,9 +123,15 @@ void RunPage::setRun(const RunChanged& change)
     m_lanes->setTraining(runs::isLive(m_view.state));
     showLanesWords();
     m_watch->setRun(m_view);
-    showSamples();
-    showEvaluations();
-    showCheckpoints();
+    // Most changes are a few new points: lists that did not change are not shown anew.
+    const bool other = before.folder != m_view.folder, config = other || before.config != m_view.config;
+    const bool state = config || before.state != m_view.state;
+    if (state || before.samples != m_view.samples)
+        showSamples();
+    if (state || before.evaluations != m_view.evaluations || m_view.state == runs::RunState::Evaluating)
+        showEvaluations();
+    if (state || before.checkpoints != m_view.checkpoints)
+        showCheckpoints();
     if (config)
         m_configuration->showRun(qstr(m_view.name), m_view.config.is_object() ? m_view.config : Json::object());
 }

@@ -124,6 +124,24 @@ def runs(a):
     return rows, r
 
 
+def window(a):
+    """What a person waits for in the real window, painted offscreen, against fixed times."""
+    program, more = str(a.build / "bench_window"), {}
+    def fixed(name, value, most):
+        return {"name": name, "seconds": value, "most": most, "result": "passed" if value <= most else "missed"}
+    more["start"] = run([program, "start", "--espalier", str(a.build / "espalier")], a.limit)
+    rows = [fixed("window, from its start to a painted library of 200 runs", more["start"]["seconds"], 0.5)]
+    for size, scale, name, frames in (("1280x800", "1", "1280 x 800", 60), ("1920x1080", "2", "3840 x 2160", 30)):
+        r = more[f"zoom {name}"] = run([program, "zoom", "--size", size, "--scale", scale, "--points", str(a.points)], a.limit)
+        rows.append(fixed(f"window, a painted frame of a zoom at {name}, mean", 1 / r["frames_per_second"], 1 / frames))
+        rows.append(fixed(f"window, CPU of such a frame at {name}", r["cpu"], 1 / frames))
+    more["latency"] = run([program, "latency"], a.limit)
+    rows.append(fixed("window, a scalar from its file to its paint, worst of 20", more["latency"]["worst"], 0.3))
+    more["idle"] = run([program, "idle"], a.limit)
+    rows.append(fixed("window, beside 200 runs at rest and one that trains, of one core", more["idle"]["share_of_core"], 0.01))
+    return rows, more
+
+
 def show(rows):
     width = max(len(r["name"]) for r in rows)
     for r in rows:
@@ -142,7 +160,7 @@ def main():
     p.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"), help="where the programs are")
     p.add_argument("--peers", default="", help="folder with a checkout named ddpm-torch")
     p.add_argument("--peer-python", default="", help="Python with torch and torchvision")
-    p.add_argument("--only", action="append", choices=["step", "loader", "runs"], help="may be given several times; default: all")
+    p.add_argument("--only", action="append", choices=["step", "loader", "runs", "window"], help="may be given several times; default: all")
     p.add_argument("--model", default="unet-cifar10")
     p.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     p.add_argument("--precision", action="append", choices=["fp32", "bf16"])
@@ -164,7 +182,7 @@ def main():
     if min(a.batch, a.steps, a.workers, a.runs) < 1 or a.images < 128 or a.points < 1000:
         p.error("--batch, --steps, --workers and --runs have to be at least 1, --images 128, --points 1000")
     a.build = a.build.resolve()
-    only = a.only or ["step", "loader", "runs"]
+    only = a.only or ["step", "loader", "runs", "window"]
     rows, more = [], {}
 
     def attempt(name, measure):
@@ -196,6 +214,12 @@ def main():
             rows += found
         except Unmeasured as reason:
             rows.append({"name": "library and curves", "result": "unmeasured", "why": str(reason)})
+    if "window" in only:
+        try:
+            found, more["window"] = window(a)
+            rows += found
+        except Unmeasured as reason:
+            rows.append({"name": "window", "result": "unmeasured", "why": str(reason)})
 
     show(rows)
     document = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": platform.machine(), "cores": os.cpu_count(),
