@@ -75,6 +75,7 @@ void EvaluationPage::buildLayout()
     m_table->sortByColumn(EvaluationModel::Step, Qt::DescendingOrder);
     m_table->horizontalHeader()->setStretchLastSection(true);
     m_table->horizontalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
+    m_table->viewport()->installEventFilter(this);
     tableCard->body()->addWidget(m_table, 1);
 
     auto* content = new QWidget(this);
@@ -108,6 +109,7 @@ void EvaluationPage::connectSignals()
 void EvaluationPage::setEvaluations(const std::vector<runs::EvaluationEntry>& evaluations)
 {
     m_model->setEntries(evaluations);
+    fitColumns();
     m_stack->setCurrentIndex(evaluations.empty() ? 0 : 1);
     refreshPlot();
 }
@@ -148,6 +150,30 @@ void EvaluationPage::refreshLegend()
     if (m_recipes.size() > entries.size())
         entries << tr("and %1 more").arg(m_recipes.size() - entries.size());
     m_legend->setText(entries.join(QStringLiteral("&nbsp;&nbsp; ")));
+}
+
+/// Where not all columns fit, those go that the recipe repeats.
+void EvaluationPage::fitColumns()
+{
+    static constexpr EvaluationModel::Column kRepeated[] = {EvaluationModel::Images, EvaluationModel::Sampler, EvaluationModel::Weights};
+    constexpr int kRowsLookedAt = 50, kPadding = 20, kTitlePadding = 42; // a title has room for the mark of the sorted column
+    const QFontMetrics cells(m_table->font()), titles(m_table->horizontalHeader()->font());
+    int needed = 0;
+    for (int column = 0; column < EvaluationModel::kColumns; ++column) {
+        int wide = titles.horizontalAdvance(m_model->headerData(column, Qt::Horizontal).toString()) + kTitlePadding;
+        for (int row = std::max(0, m_model->rowCount() - kRowsLookedAt); row < m_model->rowCount(); ++row)
+            wide = std::max(wide, cells.horizontalAdvance(m_model->index(row, column).data().toString()) + kPadding);
+        needed += wide;
+    }
+    for (const auto column : kRepeated)
+        m_table->setColumnHidden(column, needed > m_table->viewport()->width());
+}
+
+bool EvaluationPage::eventFilter(QObject* watched, QEvent* event)
+{
+    if (watched == m_table->viewport() && event->type() == QEvent::Resize)
+        fitColumns();
+    return QWidget::eventFilter(watched, event);
 }
 
 void EvaluationPage::changeEvent(QEvent* event)

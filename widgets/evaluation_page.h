@@ -47,11 +47,13 @@ Q_SIGNALS:
 
 protected:
     void changeEvent(QEvent* event) override;
+    bool eventFilter(QObject* watched, QEvent* event) override;
 
 private:
     void buildLayout();
     void connectSignals();
     void refreshPlot();
+    void fitColumns();
     void refreshLegend();
     void showEmpty();
 

@@ -172,6 +172,11 @@ void LibraryPanel::focusFilter()
     m_words->selectAll();
 }
 
+void LibraryPanel::focusRuns()
+{
+    m_list->setFocus(Qt::OtherFocusReason);
+}
+
 void LibraryPanel::showMenu(const QPoint& at)
 {
     const auto index = m_list->indexAt(at);

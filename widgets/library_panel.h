@@ -27,6 +27,7 @@ public:
     LibraryFilter::Order order() const { return m_filter->order(); }
     void setOrder(LibraryFilter::Order order);
     void focusFilter();
+    void focusRuns();
 
 Q_SIGNALS:
     void selectedRun(const QString& folder);

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/samples_page.h"
 
-#include "core/base/text.h"
 #include "widgets/card.h"
 #include "widgets/filmstrip.h"
+#include "widgets/format.h"
+#include "widgets/grid_settings.h"
 #include "widgets/page_parts.h"
-#include "widgets/setting_text.h"
 #include "widgets/theme.h"
 
 #include <QComboBox>
 #include <QFileDialog>
-#include <QGridLayout>
 #include <QKeyEvent>
 #include <QLabel>
 #include <QMenu>
 #include <QPushButton>
-#include <QScrollArea>
 #include <QSignalBlocker>
 #include <QSlider>
 #include <QStackedWidget>
@@ -23,57 +21,12 @@
 #include <QVBoxLayout>
 
 #include <algorithm>
-#include <set>
 
 namespace espalier::widgets {
 
 namespace {
 
-constexpr int kThumbnail = 64, kCellSide = 96, kSettingsWidth = 224;
-
-bool isAveraged(const std::string& weights)
-{
-    return weights.rfind("ema", 0) == 0;
-}
-
-/// "ema:0.9999" -> "EMA 0.9999".
-QString weightsText(const std::string& weights)
-{
-    if (!isAveraged(weights))
-        return weights.empty() ? QObject::tr("Unknown") : QObject::tr("Raw");
-    return weights.size() > 4 ? QStringLiteral("EMA ") + QString::fromStdString(weights.substr(4)) : QStringLiteral("EMA");
-}
-
-struct Line {
-    QString title, text;
-};
-
-void addRecipe(std::vector<Line>& lines, const Json& recipe, const QString& before)
-{
-    for (const auto& [key, value] : recipe.items()) {
-        if (value.is_object())
-            addRecipe(lines, value, before + settingTitle(key) + QStringLiteral(" · "));
-        else if (!value.is_null())
-            lines.push_back({before + settingTitle(key), valueText(value)});
-    }
-}
-
-/// Everything that a grid rests on.
-std::vector<Line> linesOf(const runs::SampleEntry& entry)
-{
-    const runs::SamplesDrawn& drawn = entry.drawn;
-    std::vector<Line> lines{{QObject::tr("Step"), groupedText(drawn.step)},
-                            {QObject::tr("Stage"), QString::number(drawn.stage + 1)},
-                            {QObject::tr("Weights"), weightsText(drawn.weights)},
-                            {QObject::tr("Images"), groupedText(drawn.count)}};
-    if (drawn.recipe.is_object())
-        addRecipe(lines, drawn.recipe, {});
-    if (drawn.seconds > 0.0)
-        lines.push_back({QObject::tr("Took"), QString::fromStdString(durationText(std::chrono::duration<double>(drawn.seconds)))});
-    if (entry.time > 0.0)
-        lines.push_back({QObject::tr("Drawn"), whenText(entry.time, 0.0)});
-    return lines;
-}
+constexpr int kThumbnail = 64, kCellSide = 96;
 
 } // namespace
 
@@ -117,27 +70,12 @@ void SamplesPage::buildLayout()
     m_note->hide();
     m_card->body()->addWidget(m_note);
 
-    m_settingsCard = new Card(tr("Settings"), this);
-    m_settingsCard->setFixedWidth(kSettingsWidth);
-    auto* area = new QScrollArea(m_settingsCard);
-    area->setObjectName(QStringLiteral("gridSettings"));
-    makePlain(area);
-    auto* lines = new QWidget(area);
-    auto* column = new QVBoxLayout(lines);
-    column->setContentsMargins(0, 0, 0, 0);
-    m_settings = new QGridLayout;
-    m_settings->setHorizontalSpacing(metric::kGap);
-    m_settings->setVerticalSpacing(metric::kGrid);
-    m_settings->setColumnStretch(1, 1);
-    column->addLayout(m_settings);
-    column->addStretch(1);
-    area->setWidget(lines);
-    m_settingsCard->body()->addWidget(area, 1);
+    m_settings = new GridSettings(this);
 
     auto* above = new QHBoxLayout;
     above->setSpacing(metric::kCardGap);
     above->addWidget(m_card, 1);
-    above->addWidget(m_settingsCard);
+    above->addWidget(m_settings);
     auto* content = new QWidget(this);
     auto* page = new QVBoxLayout(content);
     page->setContentsMargins(0, 0, 0, 0);
@@ -259,12 +197,13 @@ void SamplesPage::connectSignals()
             const int index = view == m_viewA ? m_pinned : m_current;
             if (index < 0)
                 return;
-            const LoadedImage* shown = m_provider->peek(source(index));
-            dragFiles(view, {source(index).path}, shown ? shown->image : QImage());
+            const LoadedImage* shown = m_provider->peek(m_grids.source(index));
+            dragFiles(view, {m_grids.source(index).path}, shown ? shown->image : QImage());
         });
     }
     connect(m_provider, &ImageProvider::ready, this, [this](const ImageSource& ready, ImageCut cut) {
-        if (cut == ImageCut{} && m_current >= 0 && (ready == source(m_current) || (m_pinned >= 0 && ready == source(m_pinned))))
+        if (cut == ImageCut{} && m_current >= 0 &&
+            (ready == m_grids.source(m_current) || (m_pinned >= 0 && ready == m_grids.source(m_pinned))))
             refreshPicture();
     });
     connect(m_provider, &ImageProvider::exported, this, [this](bool ok, const QString& sentence) {
@@ -281,7 +220,7 @@ void SamplesPage::connectSignals()
         if (m_current + 1 >= shownCount())
             return togglePlay();
         // Wait for a grid that is still being read instead of stumbling over it.
-        if (m_cell >= 0 || m_provider->get(source(m_current + 1)))
+        if (m_cell >= 0 || m_provider->get(m_grids.source(m_current + 1)))
             setCurrent(m_current + 1);
     });
 }
@@ -301,8 +240,8 @@ void SamplesPage::setSamples(const QString& runFolder, const std::vector<runs::S
     const bool another = std::exchange(m_folder, runFolder) != runFolder;
     const bool atEnd = another || m_current < 0 || m_current + 1 == shownCount();
     const std::int64_t step = currentStep();
-    const std::int64_t pinnedStep = m_pinned >= 0 ? entry(m_pinned).drawn.step : -1;
-    m_all = samples;
+    const std::int64_t pinnedStep = m_pinned >= 0 ? m_grids.entry(m_pinned).drawn.step : -1;
+    m_grids.set(runFolder, samples);
     if (another) {
         m_play.stop();
         m_filtersTouched = false;
@@ -325,7 +264,7 @@ void SamplesPage::setSamples(const QString& runFolder, const std::vector<runs::S
         setCurrent(shownCount() - 1);
     if (pinnedStep >= 0 && m_compare->isChecked()) {
         for (int i = 0; i < shownCount() && m_pinned < 0; ++i)
-            if (entry(i).drawn.step == pinnedStep)
+            if (m_grids.entry(i).drawn.step == pinnedStep)
                 m_pinned = i;
         refreshMode();
     }
@@ -333,12 +272,8 @@ void SamplesPage::setSamples(const QString& runFolder, const std::vector<runs::S
 
 void SamplesPage::refreshFilters()
 {
-    std::set<std::string> weights;
-    std::set<int> stages;
-    for (const runs::SampleEntry& sample : m_all) {
-        weights.insert(sample.drawn.weights);
-        stages.insert(sample.drawn.stage);
-    }
+    const auto weights = m_grids.weights();
+    const auto stages = m_grids.stages();
     const QVariant chosenWeights = m_weights->currentData(), chosenStage = m_stages->currentData();
     const bool wanted = m_filtersTouched;
     m_weights->clear();
@@ -361,19 +296,16 @@ void SamplesPage::refilter()
     const std::int64_t step = currentStep();
     const std::string weights = m_weights->currentData().toString().toStdString();
     const int stage = m_stages->count() > 0 ? m_stages->currentData().toInt() : -1;
-    m_shown.clear();
-    for (int i = 0; i < static_cast<int>(m_all.size()); ++i)
-        if ((weights.empty() || weights == "*" || m_all[i].drawn.weights == weights) && (stage < 0 || m_all[i].drawn.stage == stage))
-            m_shown.push_back(i);
-    std::stable_sort(m_shown.begin(), m_shown.end(), [this](int a, int b) { return m_all[a].drawn.step < m_all[b].drawn.step; });
+    m_grids.filter(weights, stage);
     std::vector<Frame> frames;
     for (int i = 0; i < shownCount(); ++i) {
-        const runs::SamplesDrawn& drawn = entry(i).drawn;
-        frames.push_back({source(i), stepText(i), tr("Step %1 · %2").arg(stepText(i), weightsText(drawn.weights)), drawn.stage});
+        const runs::SamplesDrawn& drawn = m_grids.entry(i).drawn;
+        frames.push_back(
+            {m_grids.source(i), m_grids.stepText(i), tr("Step %1 · %2").arg(m_grids.stepText(i), weightsText(drawn.weights)), drawn.stage});
     }
     m_film->setFrames(frames);
     m_cells->setFrames(std::move(frames));
-    m_stack->setCurrentIndex(m_all.empty() ? 0 : 1);
+    m_stack->setCurrentIndex(m_grids.empty() ? 0 : 1);
     {
         const QSignalBlocker block(m_slider);
         m_slider->setRange(0, std::max(0, shownCount() - 1));
@@ -397,36 +329,12 @@ void SamplesPage::setStage(int stage)
 
 void SamplesPage::showStep(std::int64_t step)
 {
-    int best = shownCount() - 1;
-    if (step >= 0)
-        for (best = 0; best + 1 < shownCount() && entry(best + 1).drawn.step <= step;)
-            ++best;
-    setCurrent(best);
+    setCurrent(m_grids.placeOf(step));
 }
 
 std::int64_t SamplesPage::currentStep() const
 {
-    return m_current >= 0 && m_current < shownCount() ? entry(m_current).drawn.step : -1;
-}
-
-ImageSource SamplesPage::source(int shown) const
-{
-    const runs::SampleEntry& sample = entry(shown);
-    return {m_folder + QLatin1Char('/') + QString::fromStdString(sample.drawn.grid), static_cast<qint64>(sample.time * 1000.0),
-            sample.drawn.columns, static_cast<int>(std::min<std::int64_t>(sample.drawn.count, 65535))};
-}
-
-std::vector<ImageSource> SamplesPage::sources() const
-{
-    std::vector<ImageSource> all;
-    for (int i = 0; i < shownCount(); ++i)
-        all.push_back(source(i));
-    return all;
-}
-
-QString SamplesPage::stepText(int shown) const
-{
-    return groupedText(entry(shown).drawn.step);
+    return m_current >= 0 && m_current < shownCount() ? m_grids.entry(m_current).drawn.step : -1;
 }
 
 void SamplesPage::setCurrent(int index)
@@ -439,8 +347,8 @@ void SamplesPage::setCurrent(int index)
     m_cells->setCurrent(index);
     if (index < 0)
         return;
-    m_card->setTitle(m_cell >= 0 ? tr("Cell %1 through time").arg(m_cell + 1) : tr("Samples at %1").arg(stepText(index)));
-    m_place->setText(tr("%1 of %2").arg(groupedText(index + 1), groupedText(shownCount())));
+    m_card->setTitle(m_cell >= 0 ? tr("Cell %1 through time").arg(m_cell + 1) : tr("Samples at %1").arg(m_grids.stepText(index)));
+    m_place->setText(tr("%1 of %2").arg(number(index + 1), number(shownCount())));
     refreshPicture();
     refreshSettings();
     if (moved)
@@ -454,12 +362,12 @@ void SamplesPage::prefetch()
         return;
     for (int ahead : {1, -1, 2})
         if (const int index = m_current + ahead; index >= 0 && index < shownCount())
-            m_provider->get(source(index));
+            m_provider->get(m_grids.source(index));
 }
 
 void SamplesPage::showPicture(GridView* view, int index)
 {
-    if (const LoadedImage* loaded = m_provider->get(source(index))) {
+    if (const LoadedImage* loaded = m_provider->get(m_grids.source(index))) {
         if (loaded->image.isNull())
             view->setProblem(loaded->problem);
         else
@@ -467,8 +375,8 @@ void SamplesPage::showPicture(GridView* view, int index)
     }
     if (m_pinned >= 0)
         view->setCaption(QStringLiteral("%1 · %2 · %3")
-                             .arg(view == m_viewA ? QStringLiteral("A") : QStringLiteral("B"), stepText(index),
-                                  weightsText(entry(index).drawn.weights)));
+                             .arg(view == m_viewA ? QStringLiteral("A") : QStringLiteral("B"), m_grids.stepText(index),
+                                  weightsText(m_grids.entry(index).drawn.weights)));
     else
         view->setCaption({});
 }
@@ -484,27 +392,7 @@ void SamplesPage::refreshPicture()
 
 void SamplesPage::refreshSettings()
 {
-    while (QLayoutItem* item = m_settings->takeAt(0)) {
-        delete item->widget();
-        delete item;
-    }
-    if (m_current < 0)
-        return;
-    const std::vector<Line> lines = linesOf(entry(m_current));
-    const std::vector<Line> other = m_pinned >= 0 ? linesOf(entry(m_pinned)) : std::vector<Line>();
-    int row = 0;
-    for (const Line& line : lines) {
-        m_settings->addWidget(dimLabel(line.title, m_settingsCard), row, 0, Qt::AlignTop);
-        QString text = line.text;
-        const auto same = std::find_if(other.begin(), other.end(), [&](const Line& l) { return l.title == line.title; });
-        if (same != other.end() && same->text != text)
-            text = tr("A %1\nB %2").arg(same->text, text);
-        auto* label = new QLabel(text, m_settingsCard);
-        label->setTextFormat(Qt::PlainText);
-        label->setWordWrap(true);
-        label->setTextInteractionFlags(Qt::TextSelectableByMouse);
-        m_settings->addWidget(label, row++, 1, Qt::AlignTop);
-    }
+    m_settings->show(m_current >= 0 ? &m_grids.entry(m_current) : nullptr, m_pinned >= 0 ? &m_grids.entry(m_pinned) : nullptr);
 }
 
 void SamplesPage::refreshMode()
@@ -622,40 +510,26 @@ void SamplesPage::askAndExport(const QString& what)
 void SamplesPage::exportGridTo(const QString& file)
 {
     if (m_current >= 0)
-        m_provider->exportGrid(source(m_current), file);
+        m_provider->exportGrid(m_grids.source(m_current), file);
 }
 
 void SamplesPage::exportCellStripTo(const QString& file)
 {
     const int cell = m_cell >= 0 ? m_cell : m_viewB->selectedCell();
-    QStringList labels;
-    for (int i = 0; i < shownCount(); ++i)
-        labels << stepText(i);
     if (cell >= 0)
-        m_provider->exportCellStrip(sources(), labels, cell, file);
+        m_provider->exportCellStrip(m_grids.sources(), m_grids.stepTexts(), cell, file);
 }
 
 void SamplesPage::exportCellsTo(const QString& folder)
 {
     const int cell = m_cell >= 0 ? m_cell : m_viewB->selectedCell();
-    QStringList names;
-    for (int i = 0; i < shownCount(); ++i)
-        names << QStringLiteral("cell-%1-step-%2-%3.png")
-                     .arg(cell + 1)
-                     .arg(entry(i).drawn.step, 7, 10, QLatin1Char('0'))
-                     .arg(isAveraged(entry(i).drawn.weights) ? QStringLiteral("ema") : QStringLiteral("raw"));
     if (cell >= 0)
-        m_provider->exportCells(sources(), names, cell, folder);
+        m_provider->exportCells(m_grids.sources(), m_grids.fileNames(QStringLiteral("cell-%1-step").arg(cell + 1)), cell, folder);
 }
 
 void SamplesPage::exportAllTo(const QString& folder)
 {
-    QStringList names;
-    for (int i = 0; i < shownCount(); ++i)
-        names << QStringLiteral("samples-step-%1-%2.png")
-                     .arg(entry(i).drawn.step, 7, 10, QLatin1Char('0'))
-                     .arg(isAveraged(entry(i).drawn.weights) ? QStringLiteral("ema") : QStringLiteral("raw"));
-    m_provider->exportGrids(sources(), names, folder);
+    m_provider->exportGrids(m_grids.sources(), m_grids.fileNames(QStringLiteral("samples-step")), folder);
 }
 
 } // namespace espalier::widgets

@@ -3,6 +3,7 @@
 
 #include "core/runs/follower.h"
 #include "widgets/grid_view.h"
+#include "widgets/sample_sequence.h"
 
 #include <QTimer>
 #include <QWidget>
@@ -10,7 +11,6 @@
 #include <vector>
 
 class QComboBox;
-class QGridLayout;
 class QLabel;
 class QMenu;
 class QPushButton;
@@ -23,6 +23,7 @@ namespace espalier::widgets {
 class Card;
 class EmptyNote;
 class Filmstrip;
+class GridSettings;
 
 /// The page "Samples": every grid of a run over its steps. Slider, keys and play move through time; a cell can be followed alone.
 class SamplesPage : public QWidget {
@@ -41,7 +42,7 @@ public:
     void showStep(std::int64_t step);
 
     std::int64_t currentStep() const;
-    int shownCount() const { return static_cast<int>(m_shown.size()); }
+    int shownCount() const { return m_grids.count(); }
     bool isPlaying() const { return m_play.isActive(); }
     /// The cell that is followed through time, or -1.
     int followedCell() const { return m_cell; }
@@ -77,16 +78,11 @@ private:
     void refreshMode();
     void showPicture(GridView* view, int index);
     void prefetch();
-    const runs::SampleEntry& entry(int shown) const { return m_all[static_cast<std::size_t>(m_shown[static_cast<std::size_t>(shown)])]; }
-    ImageSource source(int shown) const;
-    std::vector<ImageSource> sources() const;
-    QString stepText(int shown) const;
     void askAndExport(const QString& what);
 
     ImageProvider* m_provider;
     QString m_folder;
-    std::vector<runs::SampleEntry> m_all;
-    std::vector<int> m_shown; // places in m_all, by step
+    SampleSequence m_grids;
     int m_current = -1, m_pinned = -1, m_cell = -1;
     bool m_filtersTouched = false;
     QTimer m_play;
@@ -95,13 +91,12 @@ private:
     QStackedWidget* m_stack = nullptr;
     EmptyNote* m_empty = nullptr;
     Card* m_card = nullptr;
-    Card* m_settingsCard = nullptr;
     QStackedWidget* m_views = nullptr;
     GridView* m_viewA = nullptr;
     GridView* m_viewB = nullptr;
     Filmstrip* m_cells = nullptr;
     Filmstrip* m_film = nullptr;
-    QGridLayout* m_settings = nullptr;
+    GridSettings* m_settings = nullptr;
     QComboBox* m_weights = nullptr;
     QComboBox* m_stages = nullptr;
     QPushButton* m_compare = nullptr;

@@ -4,22 +4,17 @@
 #include "app/gui/checkpoints.h"
 #include "app/gui/curve_views.h"
 #include "app/gui/launcher.h"
+#include "app/gui/run_chores.h"
 #include "core/base/files.h"
 #include "core/config/config.h"
-#include "core/machine/cpu.h"
-#include "core/machine/memory.h"
 #include "core/runs/lease.h"
 #include "core/runs/retention.h"
 #include "core/runs/lock.h"
 #include "core/runs/run_folder.h"
 
-#include "widgets/format.h"
-
-#include <QFile>
 #include <QImageReader>
 
 #include <algorithm>
-#include <fstream>
 
 namespace espalier::gui {
 
@@ -91,7 +86,7 @@ void Engine::run(std::stop_token stop)
         watchLaunches();
         watchJobs();
         if (m_library && now - m_machineRead >= (anyLive() ? std::chrono::milliseconds(kMachineEvery) : 60s))
-            readMachine();
+            publishMachine();
 
         // Bursts of writes are read together: what changed just after a look waits for the next one.
         auto longest = patience();
@@ -156,7 +151,7 @@ void Engine::openLibrary(const fs::path& library)
     m_library = std::make_unique<runs::Library>(library);
     scanLibrary(true);
     watchFolders();
-    readMachine();
+    publishMachine();
 }
 
 void Engine::scanLibrary(bool first)
@@ -231,7 +226,7 @@ void Engine::pollRun(bool fresh)
     m_runDirty = false;
     const auto changes = m_follower->poll();
     m_polled = Clock::now();
-    readLog(fresh);
+    publishLog(fresh);
     if (!changes.any() && !fresh)
         return;
     const auto attempt = m_view.attempt;
@@ -271,10 +266,7 @@ void Engine::publishPace()
     const auto config = config::read(*std::exchange(m_paceAsked, std::nullopt));
     if (!config || !m_library)
         return;
-    PaceFinder::Here here{runs::hostName(), {}};
-    for (const auto& gpu : m_gpus.read())
-        here.gpus.push_back(gpu.name);
-    m_sink(PaceFound{m_paces.find(*config, m_library->runs(), here)});
+    m_sink(PaceFound{m_paces.find(*config, m_library->runs(), {runs::hostName(), m_machine.gpuNames()})});
 }
 
 void Engine::loadGrid()
@@ -305,47 +297,20 @@ void Engine::loadGrid()
     m_sink(std::move(event));
 }
 
-void Engine::readLog(bool fresh)
+void Engine::publishLog(bool fresh)
 {
-    constexpr std::uint64_t kMost = 1 << 20; // of an old log its end is enough
-    constexpr std::size_t kLine = 1 << 16;
-    LogArrived event{m_follower->folder().root(), {}, fresh};
-    if (fresh) {
-        m_logOffset = 0;
-        m_logRest.clear();
-        if (const auto launch = tailOf(m_follower->folder().launchLogFile(), 40); !launch.empty())
-            for (std::size_t from = 0; from < launch.size();) {
-                const auto end = std::min(launch.find('\n', from), launch.size());
-                event.lines.push_back(launch.substr(from, std::min(end - from, kLine)));
-                from = end + 1;
-            }
-    }
-    std::error_code error;
-    const auto file = m_follower->folder().logFile();
-    const std::uint64_t size = fs::file_size(file, error);
-    if (!error && size != m_logOffset) {
-        if (size < m_logOffset)
-            m_logOffset = 0; // written anew
-        if (size - m_logOffset > kMost)
-            m_logOffset = size - kMost;
-        std::ifstream in(file, std::ios::binary);
-        in.seekg(static_cast<std::streamoff>(m_logOffset));
-        std::string text(size - m_logOffset, '\0');
-        in.read(text.data(), static_cast<std::streamsize>(text.size()));
-        text.resize(static_cast<std::size_t>(in.gcount()));
-        m_logOffset += text.size();
-        m_logRest += text;
-        std::size_t from = 0;
-        for (auto end = m_logRest.find('\n'); end != std::string::npos; end = m_logRest.find('\n', from)) {
-            event.lines.push_back(m_logRest.substr(from, std::min(end - from, kLine)));
-            from = end + 1;
-        }
-        m_logRest.erase(0, from);
-        if (m_logRest.size() > kLine)
-            m_logRest.clear(); // no line of ours is so long
-    }
+    if (fresh || !m_log)
+        m_log.emplace(m_follower->folder());
+    LogArrived event{m_follower->folder().root(), m_log->read(), fresh};
     if (fresh || !event.lines.empty())
         m_sink(std::move(event));
+}
+
+void Engine::publishMachine()
+{
+    m_machineRead = Clock::now();
+    if (auto changed = m_machine.read(m_library->folder()))
+        m_sink(std::move(*changed));
 }
 
 void Engine::answerWishes(const std::vector<runs::Event>& events)
@@ -448,56 +413,32 @@ void Engine::watchJobs()
     });
 }
 
-Result<Done> Engine::mayMove(const fs::path& folder) const
-{
-    if (runs::isLocked(runs::RunFolder(folder)))
-        return Error{ErrorCode::Busy, "This run is in use by " + runs::lockHolder(runs::RunFolder(folder)) + ". Stop it first.",
-                     folder.string()};
-    return Done{};
-}
-
 void Engine::rename(const fs::path& folder, const std::string& name)
 {
-    if (const auto may = mayMove(folder); !may)
-        return complain(may.error());
-    const auto target = folder.parent_path() / runs::safeName(name);
-    std::error_code error;
-    if (target == folder)
+    const auto renamed = renameRun(folder, name);
+    if (!renamed)
+        return complain(renamed.error());
+    if (*renamed == folder)
         return;
-    if (fs::exists(target, error))
-        return complain({ErrorCode::Usage, "There is a run called “" + target.filename().string() + "” already. Choose another name.", {}});
-    fs::rename(folder, target, error);
-    if (error)
-        return complain({ErrorCode::Io, "Could not rename the run: " + error.message() + ".", folder.string()});
     scanLibrary(false);
-    m_sink(Launched{target}); // shown under its new name
+    m_sink(Launched{*renamed}); // shown under its new name
 }
 
 void Engine::archive(const fs::path& folder)
 {
-    if (const auto may = mayMove(folder); !may)
-        return complain(may.error());
-    const auto target = folder.parent_path() / "archive" / folder.filename();
-    std::error_code error;
-    fs::create_directories(target.parent_path(), error);
-    if (fs::exists(target, error))
-        return complain({ErrorCode::Usage, "The archive holds a run of this name already. Rename this one first.", {}});
-    fs::rename(folder, target, error);
-    if (error)
-        return complain({ErrorCode::Io, "Could not move the run into the archive: " + error.message() + ".", folder.string()});
+    const auto archived = archiveRun(folder);
+    if (!archived)
+        return complain(archived.error());
     scanLibrary(false);
-    say(QStringLiteral("Moved to %1.").arg(qstr(target.string())));
+    say(QStringLiteral("Moved to %1.").arg(qstr(archived->string())));
 }
 
 void Engine::trash(const fs::path& folder)
 {
-    if (const auto may = mayMove(folder); !may)
-        return complain(may.error());
+    if (const auto gone = trashRun(folder); !gone)
+        return complain(gone.error());
     if (m_follower && m_follower->folder().root() == folder)
         m_follower.reset();
-    if (!QFile::moveToTrash(qstr(folder.string())))
-        return complain(
-            {ErrorCode::Io, "Could not move the run to the trash: this disk has none. Delete the folder by hand: " + folder.string(), {}});
     scanLibrary(false);
     say(QStringLiteral("%1 is in the trash.").arg(qstr(folder.filename().string())));
 }
@@ -506,46 +447,10 @@ void Engine::saveCsv(const std::string& tag, const fs::path& file)
 {
     if (!m_follower)
         return;
-    const auto beside = fs::path(file.string() + ".part");
-    std::ofstream out(beside, std::ios::trunc);
-    out.precision(17);
-    std::size_t rows = 0;
-    if (tag == "evaluations") {
-        out << "step,metric,value,spread,floor,ceiling,recipe\n";
-        for (const auto& [e, time] : m_follower->evaluations()) {
-            const auto optional = [&](const std::optional<double>& v) {
-                if (v)
-                    out << *v;
-                out << ',';
-            };
-            out << e.step << ',' << e.metric << ',' << e.value << ',';
-            optional(e.spread);
-            optional(e.floor);
-            optional(e.ceiling);
-            std::string recipe = e.recipe.is_object() && e.recipe.contains("name") && e.recipe["name"].is_string()
-                                     ? e.recipe["name"].get<std::string>()
-                                     : e.weights;
-            std::replace(recipe.begin(), recipe.end(), '"', '\'');
-            out << '"' << recipe << "\"\n";
-            ++rows;
-        }
-    } else if (const auto* curve = m_follower->curve(tag)) {
-        out << "step,wall_time,value\n";
-        for (; rows < curve->size(); ++rows) {
-            const auto point = curve->point(rows);
-            out << point.step << ',' << point.time << ',' << point.value << '\n';
-        }
-    }
-    out.close();
-    std::error_code error;
-    if (out)
-        fs::rename(beside, file, error);
-    if (!out || error) {
-        fs::remove(beside, error);
-        return complain(
-            {ErrorCode::Io, "Could not write " + file.string() + ": is the disk full, or the folder not yours to write to?", {}});
-    }
-    say(QStringLiteral("Saved %1 rows to %2.").arg(static_cast<qulonglong>(rows)).arg(qstr(file.string())));
+    const auto rows = writeCsv(*m_follower, tag, file);
+    if (!rows)
+        return complain(rows.error());
+    say(QStringLiteral("Saved %1 rows to %2.").arg(static_cast<qulonglong>(*rows)).arg(qstr(file.string())));
 }
 
 void Engine::keep(const fs::path& folder, std::int64_t step, bool keep)
@@ -563,60 +468,6 @@ void Engine::remove(const fs::path& folder, std::int64_t step)
         return complain(done.error());
     say(QStringLiteral("The checkpoint of step %1 is deleted.").arg(step));
     m_runDirty = true;
-}
-
-void Engine::readMachine()
-{
-    m_machineRead = Clock::now();
-    MachineChanged event;
-    std::error_code error;
-    if (const auto space = fs::space(m_library->folder(), error); !error)
-        event.machine.diskFree = space.available;
-    std::ifstream stat("/proc/stat");
-    std::string word;
-    std::uint64_t value = 0, all = 0, idle = 0;
-    stat >> word;
-    for (int i = 0; i < 8 && stat >> value; ++i) {
-        all += value;
-        if (i == 3 || i == 4)
-            idle += value;
-    }
-    const auto busy = all - idle;
-    event.machine.devices = QStringLiteral("CPU");
-    if (m_all > 0 && all > m_all)
-        event.machine.devices =
-            QStringLiteral("CPU %1 %").arg(qRound(100.0 * static_cast<double>(busy - m_busy) / static_cast<double>(all - m_all)));
-    m_busy = busy;
-    m_all = all;
-    const auto gpus = m_gpus.read();
-    QStringList each;
-    for (const auto& gpu : gpus) {
-        QString line = QStringLiteral("GPU %1").arg(gpu.index);
-        if (gpu.utilisationPercent)
-            line += QStringLiteral("  %1 %").arg(*gpu.utilisationPercent);
-        if (gpu.totalBytes > 0)
-            line += QStringLiteral("  ") + widgets::bytes(gpu.totalBytes - gpu.freeBytes);
-        if (gpu.celsius)
-            line += QStringLiteral("  %1 °C").arg(*gpu.celsius);
-        each << line;
-    }
-    if (!each.isEmpty())
-        event.machine.devices = each.join(QStringLiteral("     "));
-    event.gpus = static_cast<int>(gpus.size());
-    if (m_cpuName.isEmpty()) {
-        const auto cpu = machine::cpu();
-        m_cpuName =
-            QStringLiteral("%1, %2 core%3").arg(qstr(cpu.model)).arg(cpu.cores).arg(cpu.cores == 1 ? QString() : QStringLiteral("s"));
-    }
-    event.hostBytes = machine::hostMemory().totalBytes;
-    event.gpuBytes = gpus.empty() ? 0 : gpus.front().totalBytes;
-    event.deviceName = gpus.empty() ? m_cpuName : qstr(gpus.front().name);
-    const auto rounded = event.machine.diskFree / 1'000'000'000;
-    if (event.machine.devices == m_machineText && rounded == m_diskText)
-        return;
-    m_machineText = event.machine.devices;
-    m_diskText = rounded;
-    m_sink(std::move(event));
 }
 
 } // namespace espalier::gui

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "app/gui/engine_events.h"
 #include "app/gui/launcher.h"
+#include "app/gui/log_reader.h"
+#include "app/gui/machine_reader.h"
 #include "app/gui/pace.h"
-#include "core/machine/gpus.h"
 #include "core/runs/control.h"
 #include "core/runs/watcher.h"
 #include "widgets/run_values.h"
-#include "widgets/status_strip.h"
 
-#include <QImage>
-#include <QStringList>
+#include <QString>
 
 #include <chrono>
 #include <filesystem>
@@ -22,63 +22,9 @@
 #include <set>
 #include <stop_token>
 #include <string>
-#include <variant>
 #include <vector>
 
 namespace espalier::gui {
-
-// What the engine thread says. Values only.
-struct LibraryChanged {
-    std::filesystem::path library;
-    std::vector<runs::RunSummary> changed;
-    std::vector<std::filesystem::path> gone;
-    bool first = false; // the library was opened: this is everything
-};
-struct RunChanged {
-    widgets::RunView view;
-    std::vector<runs::Event> events; // new ones; all of them when `fresh`
-    bool fresh = false;
-};
-struct PlotAnswered {
-    widgets::PlotData data;
-};
-struct GridArrived {
-    std::filesystem::path folder;
-    QImage image;
-    std::optional<runs::SampleEntry> entry;
-};
-struct MachineChanged {
-    widgets::MachineView machine;
-    int gpus = 0;
-    QString deviceName;
-    std::uint64_t hostBytes = 0, gpuBytes = 0;
-};
-struct LogArrived {
-    std::filesystem::path folder;
-    std::vector<std::string> lines;
-    bool fresh = false; // another run: these are its first lines
-};
-struct PaceFound {
-    std::optional<widgets::Pace> pace;
-};
-struct CheckpointChecked {
-    std::filesystem::path folder;
-    std::int64_t step = 0;
-    bool good = false;
-    QString sentence;
-};
-struct Launched {
-    std::filesystem::path folder;
-};
-/// A sentence for the person; trouble stays in sight until it is put away, everything else is a line in the status bar.
-struct Said {
-    QString text;
-    bool trouble = false;
-    QString detail;
-    QString log = {}; // a file that says more
-};
-using EngineEvent = std::variant<LibraryChanged, RunChanged, PlotAnswered, GridArrived, MachineChanged, LogArrived, PaceFound,
-                                 CheckpointChecked, Launched, Said>;
 
 /// The work of the engine thread: follows the library and the chosen run, answers plots, launches runs and delivers wishes.
 /// run() and everything marked so belong to the engine thread; post() may be called by any.
@@ -136,15 +82,14 @@ private:
     void publishPlot();
     void publishPace();
     void loadGrid();
-    void readLog(bool fresh);
+    void publishLog(bool fresh);
     void answerWishes(const std::vector<runs::Event>& events);
     void watchLaunches();
     void watchJobs();
-    void readMachine();
+    void publishMachine();
     void watchFolders();
     std::chrono::milliseconds patience() const;
     bool anyLive() const;
-    Result<Done> mayMove(const std::filesystem::path& folder) const;
     void say(const QString& text);
     void complain(const Error& error);
 
@@ -163,19 +108,14 @@ private:
     widgets::PlotQuery m_query;
     bool m_asked = false, m_plotDue = false, m_runDirty = false;
     std::string m_gridShown;
-    std::uint64_t m_logOffset = 0;
-    std::string m_logRest;          // a line without its end yet
+    std::optional<LogReader> m_log;
     std::set<std::string> m_wishes; // ids that are ours and unanswered
     std::vector<Launch> m_launches;
     std::vector<Job> m_jobs;
-    machine::Gpus m_gpus;
+    MachineReader m_machine;
     PaceFinder m_paces;
     std::optional<Json> m_paceAsked;
-    QString m_cpuName;
     Clock::time_point m_scanned{}, m_looked{}, m_runDirtied{}, m_polled{}, m_machineRead{};
-    std::uint64_t m_busy = 0, m_all = 0; // of /proc/stat
-    QString m_machineText;
-    std::uint64_t m_diskText = 0;
 };
 
 } // namespace espalier::gui

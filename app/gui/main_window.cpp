@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/gui/main_window.h"
 
+#include "app/gui/first_page.h"
+#include "app/gui/run_actions.h"
 #include "app/gui/run_controller.h"
 #include "app/gui/run_page.h"
 #include "app/gui/tool_bar.h"
 #include "core/config/config.h"
 #include "core/config/presets.h"
-#include "core/runs/run_folder.h"
 #include "widgets/card.h"
 #include "widgets/command_palette.h"
 #include "widgets/configuration_form.h"
 #include "widgets/configuration_page.h"
-#include "widgets/export_dialog.h"
 #include "widgets/format.h"
 #include "widgets/help_sheet.h"
 #include "widgets/library_panel.h"
 #include "widgets/notice.h"
-#include "widgets/sample_dialog.h"
 #include "widgets/state_look.h"
 #include "widgets/status_strip.h"
 #include "widgets/theme.h"
@@ -26,14 +25,10 @@
 #include <QCheckBox>
 #include <QCloseEvent>
 #include <QDesktopServices>
-#include <QDir>
 #include <QDockWidget>
 #include <QFileDialog>
-#include <QInputDialog>
-#include <QLabel>
 #include <QMenu>
 #include <QMessageBox>
-#include <QPushButton>
 #include <QSettings>
 #include <QShortcut>
 #include <QStackedWidget>
@@ -45,19 +40,11 @@ namespace espalier::gui {
 
 using namespace widgets;
 
-namespace {
-
-std::int64_t newestStep(const RunView& run)
-{
-    return run.checkpoints->empty() ? -1 : run.checkpoints->back().step;
-}
-
-} // namespace
-
 MainWindow::MainWindow(RunController* controller, std::filesystem::path library, QWidget* parent)
     : QMainWindow(parent), m_controller(controller), m_libraryFolder(std::move(library)), m_model(new LibraryModel(this)),
       m_panel(new LibraryPanel(m_model, this)), m_dock(new QDockWidget(QStringLiteral("Library"), this)), m_tools(new ToolBar(this)),
-      m_notice(new Notice(this)), m_stack(new QStackedWidget(this)), m_page(new RunPage(this)), m_status(new StatusStrip(this))
+      m_notice(new Notice(this)), m_stack(new QStackedWidget(this)), m_page(new RunPage(this)), m_actions(new RunActions(controller, this)),
+      m_status(new StatusStrip(this))
 {
     setObjectName(QStringLiteral("mainWindow"));
     setWindowTitle(QStringLiteral("Espalier"));
@@ -86,7 +73,10 @@ void MainWindow::buildLayout()
     m_none = new EmptyNote(QStringLiteral("Choose a run"), QStringLiteral("Its curves, samples and checkpoints appear here."), m_stack);
     m_stack->setObjectName(QStringLiteral("centre"));
     m_stack->addWidget(new QWidget(m_stack)); // while the library is read, which takes a moment
-    m_stack->addWidget(buildFirst());
+    auto* first = new FirstPage(m_stack);
+    connect(first, &FirstPage::demoRequested, this, &MainWindow::runDemo);
+    connect(first, &FirstPage::openRequested, this, &MainWindow::chooseLibrary);
+    m_stack->addWidget(first);
     m_stack->addWidget(m_none);
     m_stack->addWidget(m_page);
     auto* centre = new QWidget(this);
@@ -103,44 +93,6 @@ void MainWindow::buildLayout()
     statusBar()->setSizeGripEnabled(false);
     statusBar()->addWidget(m_status, 1);
     resize(1280, 800);
-}
-
-QWidget* MainWindow::buildFirst()
-{
-    auto* page = new QWidget(m_stack);
-    page->setObjectName(QStringLiteral("firstPage"));
-    auto* column = new QVBoxLayout(page);
-    column->setSpacing(12);
-    column->addStretch(2);
-    auto* title = new QLabel(QStringLiteral("Train your first image model"), page);
-    title->setFont(typeFont(Type::Title));
-    title->setAlignment(Qt::AlignCenter);
-    auto* text = new QLabel(QStringLiteral("The demo draws its own small pictures and trains a diffusion model on them, here on the CPU.\n"
-                                           "Watch the loss fall and samples take shape. Nothing is downloaded."),
-                            page);
-    text->setAlignment(Qt::AlignCenter);
-    text->setProperty("role", "dim");
-    auto* demo = new QPushButton(QStringLiteral("Run the two-minute demo"), page);
-    demo->setObjectName(QStringLiteral("firstDemo"));
-    demo->setAccessibleName(demo->text());
-    demo->setProperty("primary", true);
-    demo->setFont(typeFont(Type::Heading));
-    demo->setProperty("big", true);
-    demo->setMinimumWidth(320);
-    demo->setDefault(true);
-    auto* open = new QPushButton(QStringLiteral("Open a folder of runs…"), page);
-    open->setObjectName(QStringLiteral("firstOpen"));
-    open->setAccessibleName(QStringLiteral("Open a folder of runs"));
-    open->setMinimumWidth(320);
-    column->addWidget(title);
-    column->addWidget(text);
-    column->addSpacing(10);
-    column->addWidget(demo, 0, Qt::AlignHCenter);
-    column->addWidget(open, 0, Qt::AlignHCenter);
-    column->addStretch(3);
-    connect(demo, &QPushButton::clicked, this, &MainWindow::runDemo);
-    connect(open, &QPushButton::clicked, this, &MainWindow::chooseLibrary);
-    return page;
 }
 
 void MainWindow::connectController()
@@ -177,9 +129,9 @@ void MainWindow::connectParts()
         m_duplicating = path.string(); // its configuration comes with the run
         openRun(path);
     });
-    connect(m_panel, &LibraryPanel::renameRequested, this, &MainWindow::askRename);
-    connect(m_panel, &LibraryPanel::archiveRequested, this, &MainWindow::askArchive);
-    connect(m_panel, &LibraryPanel::trashRequested, this, &MainWindow::askTrash);
+    connect(m_panel, &LibraryPanel::renameRequested, m_actions, &RunActions::askRename);
+    connect(m_panel, &LibraryPanel::archiveRequested, m_actions, &RunActions::askArchive);
+    connect(m_panel, &LibraryPanel::trashRequested, m_actions, &RunActions::askTrash);
     connect(m_panel, &LibraryPanel::chooseLibraryRequested, this, &MainWindow::chooseLibrary);
 
     connect(m_tools, &ToolBar::newRequested, this, &MainWindow::newRun);
@@ -196,13 +148,14 @@ void MainWindow::connectParts()
     });
     connect(m_page, &RunPage::duplicateRequested, this, &MainWindow::duplicate);
     connect(m_page, &RunPage::startPossible, this, [this](const QString& whyNot) { m_tools->setForm(whyNot); });
-    connect(m_page, &RunPage::sampleFromRequested, this, &MainWindow::askSample);
-    connect(m_page, &RunPage::exportRequested, this, &MainWindow::askExport);
+    connect(m_page, &RunPage::sampleFromRequested, this, [this](qint64 step) { m_actions->askSample(m_page->run(), step); });
+    connect(m_page, &RunPage::exportRequested, this, [this](qint64 step) { m_actions->askExport(m_page->run(), step); });
     connect(m_page, &RunPage::keepRequested, this,
             [this](qint64 step, bool keep) { m_controller->keepCheckpoint(m_page->run().folder, step, keep); });
     connect(m_page, &RunPage::verifyRequested, this, [this](qint64 step) { m_controller->verifyCheckpoint(m_page->run().folder, step); });
     connect(m_page, &RunPage::deleteRequested, this, [this](qint64 step) { m_controller->deleteCheckpoint(m_page->run().folder, step); });
     connect(m_page, &RunPage::fileOpened, this, [](const QString& path) { QDesktopServices::openUrl(QUrl::fromLocalFile(path)); });
+    connect(m_actions, &RunActions::message, m_status, &StatusStrip::showMessage);
     connect(m_page, &RunPage::message, m_status, &StatusStrip::showMessage);
 }
 
@@ -283,8 +236,10 @@ void MainWindow::takeLibrary(const LibraryChanged& change)
         if (m_stack->currentIndex() == 1 && !m_model->runs().empty() && !m_page->editing())
             openRun(m_model->runs().front().folder); // the first run appeared
     }
-    if (!std::exchange(m_shown, true))
+    if (!std::exchange(m_shown, true)) {
+        m_panel->focusRuns(); // keys go to runs and pages, not into the filter
         Q_EMIT libraryShown();
+    }
 }
 
 void MainWindow::openRun(const std::filesystem::path& folder)
@@ -367,107 +322,17 @@ void MainWindow::leaveForm()
 
 void MainWindow::act(runs::Action action)
 {
-    if (m_page->editing()) {
-        if (action == runs::Action::Start)
-            m_page->startForm();
-        return;
-    }
-    const auto& run = m_page->run();
-    const auto folder = run.folder;
-    if (folder.empty())
-        return;
-    switch (action) {
-    case runs::Action::Start:
-        m_status->showMessage(QStringLiteral("Starting %1…").arg(qstr(run.name)));
-        return m_controller->resume(folder);
-    case runs::Action::Pause:
-        m_status->showMessage(QStringLiteral("Asked %1 to pause. It saves first.").arg(qstr(run.name)));
-        return m_controller->requestWish(folder, runs::WishKind::Pause);
-    case runs::Action::Stop:
-        m_status->showMessage(QStringLiteral("Asked %1 to stop. It saves first.").arg(qstr(run.name)));
-        return m_controller->requestWish(folder, runs::WishKind::Stop);
-    case runs::Action::Checkpoint:
-        m_status->showMessage(QStringLiteral("Asked for a checkpoint."));
-        return m_controller->requestWish(folder, runs::WishKind::Checkpoint);
-    case runs::Action::Sample:
-        return askSample(-1);
-    case runs::Action::Evaluate:
-        return askEvaluate();
-    case runs::Action::Export:
-        return askExport(-1);
-    }
-}
-
-void MainWindow::askSample(std::int64_t step)
-{
-    const auto run = m_page->run();
-    const bool live = runs::isLive(run.state);
-    auto* dialog =
-        new SampleDialog(run.config.is_object() ? run.config : Json::object(), live ? -1 : std::max(step, newestStep(run)), this);
-    dialog->setAttribute(Qt::WA_DeleteOnClose);
-    connect(dialog, &QDialog::accepted, this, [this, dialog, run, live] {
-        const auto request = dialog->request();
-        if (live) {
-            m_controller->requestWish(run.folder, runs::WishKind::Sample, request.wishOptions());
-            return m_status->showMessage(QStringLiteral("Asked for samples."));
-        }
-        const QString from = qstr(runs::RunFolder(run.folder).checkpointFolder(request.step).string());
-        m_controller->startJob(run.folder,
-                               QStringList{QStringLiteral("sample"), QStringLiteral("--checkpoint"), from} + request.arguments(),
-                               QStringLiteral("Drawing samples from step %1…").arg(number(request.step)),
-                               QStringLiteral("The samples of step %1 are drawn.").arg(number(request.step)),
-                               QStringLiteral("No samples of %1 were drawn.").arg(qstr(run.name)));
-    });
-    dialog->open();
-}
-
-void MainWindow::askEvaluate()
-{
-    const auto run = m_page->run();
-    const bool live = runs::isLive(run.state);
-    auto* dialog = new EvaluateDialog(run.config.is_object() ? run.config : Json::object(), live ? -1 : newestStep(run), this);
-    dialog->setAttribute(Qt::WA_DeleteOnClose);
-    connect(dialog, &QDialog::accepted, this, [this, dialog, run, live] {
-        const auto request = dialog->request();
-        if (live) {
-            m_controller->requestWish(run.folder, runs::WishKind::Evaluate, request.wishOptions());
-            return m_status->showMessage(QStringLiteral("Asked for an evaluation."));
-        }
-        const QString from = qstr(runs::RunFolder(run.folder).checkpointFolder(request.step).string());
-        m_controller->startJob(
-            run.folder, QStringList{QStringLiteral("evaluate"), QStringLiteral("--checkpoint"), from} + request.arguments(),
-            QStringLiteral("Evaluating step %1…").arg(number(request.step)),
-            QStringLiteral("Step %1 is evaluated.").arg(number(request.step)), QStringLiteral("%1 was not evaluated.").arg(qstr(run.name)));
-    });
-    dialog->open();
-}
-
-void MainWindow::askExport(std::int64_t step)
-{
-    const auto run = m_page->run();
-    std::vector<std::int64_t> steps;
-    for (const auto& checkpoint : *run.checkpoints)
-        steps.push_back(checkpoint.step);
-    std::vector<double> decays;
-    if (const auto config = config::read(run.config.is_object() ? run.config : Json::object()))
-        decays = config->training.ema.decays;
-    auto* dialog = new ExportDialog(qstr(run.name), steps, step, decays, QDir::homePath(), this);
-    dialog->setAttribute(Qt::WA_DeleteOnClose);
-    connect(dialog, &QDialog::accepted, this, [this, dialog, run] {
-        const auto request = dialog->request();
-        const QString from = qstr(runs::RunFolder(run.folder).checkpointFolder(request.step < 0 ? newestStep(run) : request.step).string());
-        m_status->showMessage(QStringLiteral("Exporting…"));
-        m_controller->runTool(QStringList{QStringLiteral("export"), QStringLiteral("--checkpoint"), from} + request.arguments(),
-                              QStringLiteral("Exported to %1.").arg(request.file), QStringLiteral("The export failed."));
-    });
-    dialog->open();
+    if (!m_page->editing())
+        m_actions->act(action, m_page->run());
+    else if (action == runs::Action::Start)
+        m_page->startForm();
 }
 
 void MainWindow::fillExportMenu()
 {
     auto* menu = m_tools->exportMenu();
     menu->clear();
-    menu->addAction(QStringLiteral("Checkpoint for other programs…"), this, [this] { askExport(-1); });
+    menu->addAction(QStringLiteral("Checkpoint for other programs…"), this, [this] { act(runs::Action::Export); });
     menu->addAction(QStringLiteral("Sample grids…"), this, [this] { m_page->showPage(RunPage::Samples); });
     menu->addSeparator();
     const auto csv = [this](const QString& tag, const QString& stem) {
@@ -489,40 +354,6 @@ void MainWindow::chooseLibrary()
     m_libraryFolder = folder.toStdString();
     m_chosen.clear();
     m_controller->openLibrary(m_libraryFolder);
-}
-
-void MainWindow::askRename(const QString& folder)
-{
-    const QString before = QFileInfo(folder).fileName();
-    bool ok = false;
-    const QString name =
-        QInputDialog::getText(this, QStringLiteral("Rename run"), QStringLiteral("New name"), QLineEdit::Normal, before, &ok);
-    if (ok && !name.trimmed().isEmpty() && name != before)
-        m_controller->rename(folder.toStdString(), name.trimmed());
-}
-
-void MainWindow::askArchive(const QString& folder)
-{
-    QMessageBox box(QMessageBox::Question, QStringLiteral("Archive run"),
-                    QStringLiteral("Move “%1” into the folder “archive” of the library? It leaves this list and keeps all its files.")
-                        .arg(QFileInfo(folder).fileName()),
-                    QMessageBox::Cancel, this);
-    auto* yes = box.addButton(QStringLiteral("Archive"), QMessageBox::AcceptRole);
-    box.exec();
-    if (box.clickedButton() == yes)
-        m_controller->archive(folder.toStdString());
-}
-
-void MainWindow::askTrash(const QString& folder)
-{
-    QMessageBox box(QMessageBox::Warning, QStringLiteral("Delete run"),
-                    QStringLiteral("Move “%1” with its checkpoints, samples and curves to the trash?").arg(QFileInfo(folder).fileName()),
-                    QMessageBox::Cancel, this);
-    auto* yes = box.addButton(QStringLiteral("Move to trash"), QMessageBox::DestructiveRole);
-    box.setDefaultButton(QMessageBox::Cancel);
-    box.exec();
-    if (box.clickedButton() == yes)
-        m_controller->trash(folder.toStdString());
 }
 
 void MainWindow::search()

@@ -20,6 +20,7 @@ class StatusStrip;
 
 namespace espalier::gui {
 
+class RunActions;
 class RunController;
 class RunPage;
 class ToolBar;
@@ -48,7 +49,6 @@ protected:
 
 private:
     void buildLayout();
-    QWidget* buildFirst();
     void connectController();
     void connectParts();
     void makeShortcuts();
@@ -59,15 +59,9 @@ private:
     void takeRun(const RunChanged& change);
     void refreshTools();
     void act(runs::Action action);
-    void askSample(std::int64_t step);
-    void askEvaluate();
-    void askExport(std::int64_t step);
     void leaveForm();
     void chooseLibrary();
     void duplicate(const Json& config, const QString& name);
-    void askRename(const QString& folder);
-    void askArchive(const QString& folder);
-    void askTrash(const QString& folder);
     void fillExportMenu();
     void search();
     void help();
@@ -84,6 +78,7 @@ private:
     QStackedWidget* m_stack;
     widgets::EmptyNote* m_none;
     RunPage* m_page;
+    RunActions* m_actions;
     widgets::StatusStrip* m_status;
     widgets::HelpSheet* m_help = nullptr;
     std::filesystem::path m_chosen;

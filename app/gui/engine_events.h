@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/runs/events.h"
+#include "widgets/plan_summary.h"
+#include "widgets/run_values.h"
+#include "widgets/status_strip.h"
+
+#include <QImage>
+#include <QString>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace espalier::gui {
+
+// What the engine thread says. Values only.
+struct LibraryChanged {
+    std::filesystem::path library;
+    std::vector<runs::RunSummary> changed;
+    std::vector<std::filesystem::path> gone;
+    bool first = false; // the library was opened: this is everything
+};
+struct RunChanged {
+    widgets::RunView view;
+    std::vector<runs::Event> events; // new ones; all of them when `fresh`
+    bool fresh = false;
+};
+struct PlotAnswered {
+    widgets::PlotData data;
+};
+struct GridArrived {
+    std::filesystem::path folder;
+    QImage image;
+    std::optional<runs::SampleEntry> entry;
+};
+struct MachineChanged {
+    widgets::MachineView machine;
+    int gpus = 0;
+    QString deviceName;
+    std::uint64_t hostBytes = 0, gpuBytes = 0;
+};
+struct LogArrived {
+    std::filesystem::path folder;
+    std::vector<std::string> lines;
+    bool fresh = false; // another run: these are its first lines
+};
+struct PaceFound {
+    std::optional<widgets::Pace> pace;
+};
+struct CheckpointChecked {
+    std::filesystem::path folder;
+    std::int64_t step = 0;
+    bool good = false;
+    QString sentence;
+};
+struct Launched {
+    std::filesystem::path folder;
+};
+/// A sentence for the person; trouble stays in sight until it is put away, everything else is a line in the status bar.
+struct Said {
+    QString text;
+    bool trouble = false;
+    QString detail;
+    QString log = {}; // a file that says more
+};
+using EngineEvent = std::variant<LibraryChanged, RunChanged, PlotAnswered, GridArrived, MachineChanged, LogArrived, PaceFound,
+                                 CheckpointChecked, Launched, Said>;
+
+} // namespace espalier::gui

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/gui/run_actions.h"
+
+#include "app/gui/run_controller.h"
+#include "core/config/config.h"
+#include "core/runs/run_folder.h"
+#include "widgets/export_dialog.h"
+#include "widgets/format.h"
+#include "widgets/sample_dialog.h"
+
+#include <QDir>
+#include <QFileInfo>
+#include <QInputDialog>
+#include <QMessageBox>
+#include <QPushButton>
+
+namespace espalier::gui {
+
+using namespace widgets;
+
+namespace {
+
+std::int64_t newestStep(const RunView& run)
+{
+    return run.checkpoints->empty() ? -1 : run.checkpoints->back().step;
+}
+
+} // namespace
+
+RunActions::RunActions(RunController* controller, QWidget* window) : QObject(window), m_controller(controller), m_window(window) {}
+
+void RunActions::wish(const RunView& run, runs::WishKind kind, const Json& options, const QString& said)
+{
+    m_controller->requestWish(run.folder, kind, options);
+    Q_EMIT message(said);
+}
+
+void RunActions::act(runs::Action action, const RunView& run)
+{
+    if (!run.valid())
+        return;
+    const QString name = qstr(run.name);
+    switch (action) {
+    case runs::Action::Start:
+        Q_EMIT message(QStringLiteral("Starting %1…").arg(name));
+        return m_controller->resume(run.folder);
+    case runs::Action::Pause:
+        return wish(run, runs::WishKind::Pause, Json::object(), QStringLiteral("Asked %1 to pause. It saves first.").arg(name));
+    case runs::Action::Stop:
+        return wish(run, runs::WishKind::Stop, Json::object(), QStringLiteral("Asked %1 to stop. It saves first.").arg(name));
+    case runs::Action::Checkpoint:
+        return wish(run, runs::WishKind::Checkpoint, Json::object(), QStringLiteral("Asked for a checkpoint."));
+    case runs::Action::Sample:
+        return askSample(run, -1);
+    case runs::Action::Evaluate:
+        return askEvaluate(run);
+    case runs::Action::Export:
+        return askExport(run, -1);
+    }
+}
+
+void RunActions::askSample(const RunView& run, std::int64_t step)
+{
+    const bool live = runs::isLive(run.state);
+    auto* dialog =
+        new SampleDialog(run.config.is_object() ? run.config : Json::object(), live ? -1 : std::max(step, newestStep(run)), m_window);
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    connect(dialog, &QDialog::accepted, this, [this, dialog, run, live] {
+        const auto request = dialog->request();
+        if (live)
+            return wish(run, runs::WishKind::Sample, request.wishOptions(), QStringLiteral("Asked for samples."));
+        const QString from = qstr(runs::RunFolder(run.folder).checkpointFolder(request.step).string());
+        m_controller->startJob(run.folder,
+                               QStringList{QStringLiteral("sample"), QStringLiteral("--checkpoint"), from} + request.arguments(),
+                               QStringLiteral("Drawing samples from step %1…").arg(number(request.step)),
+                               QStringLiteral("The samples of step %1 are drawn.").arg(number(request.step)),
+                               QStringLiteral("No samples of %1 were drawn.").arg(qstr(run.name)));
+    });
+    dialog->open();
+}
+
+void RunActions::askEvaluate(const RunView& run)
+{
+    const bool live = runs::isLive(run.state);
+    auto* dialog = new EvaluateDialog(run.config.is_object() ? run.config : Json::object(), live ? -1 : newestStep(run), m_window);
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    connect(dialog, &QDialog::accepted, this, [this, dialog, run, live] {
+        const auto request = dialog->request();
+        if (live)
+            return wish(run, runs::WishKind::Evaluate, request.wishOptions(), QStringLiteral("Asked for an evaluation."));
+        const QString from = qstr(runs::RunFolder(run.folder).checkpointFolder(request.step).string());
+        m_controller->startJob(
+            run.folder, QStringList{QStringLiteral("evaluate"), QStringLiteral("--checkpoint"), from} + request.arguments(),
+            QStringLiteral("Evaluating step %1…").arg(number(request.step)),
+            QStringLiteral("Step %1 is evaluated.").arg(number(request.step)), QStringLiteral("%1 was not evaluated.").arg(qstr(run.name)));
+    });
+    dialog->open();
+}
+
+void RunActions::askExport(const RunView& run, std::int64_t step)
+{
+    std::vector<std::int64_t> steps;
+    for (const auto& checkpoint : *run.checkpoints)
+        steps.push_back(checkpoint.step);
+    std::vector<double> decays;
+    if (const auto config = config::read(run.config.is_object() ? run.config : Json::object()))
+        decays = config->training.ema.decays;
+    auto* dialog = new ExportDialog(qstr(run.name), steps, step, decays, QDir::homePath(), m_window);
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    connect(dialog, &QDialog::accepted, this, [this, dialog, run] {
+        const auto request = dialog->request();
+        const QString from = qstr(runs::RunFolder(run.folder).checkpointFolder(request.step < 0 ? newestStep(run) : request.step).string());
+        Q_EMIT message(QStringLiteral("Exporting…"));
+        m_controller->runTool(QStringList{QStringLiteral("export"), QStringLiteral("--checkpoint"), from} + request.arguments(),
+                              QStringLiteral("Exported to %1.").arg(request.file), QStringLiteral("The export failed."));
+    });
+    dialog->open();
+}
+
+void RunActions::askRename(const QString& folder)
+{
+    const QString before = QFileInfo(folder).fileName();
+    bool ok = false;
+    const QString name =
+        QInputDialog::getText(m_window, QStringLiteral("Rename run"), QStringLiteral("New name"), QLineEdit::Normal, before, &ok);
+    if (ok && !name.trimmed().isEmpty() && name != before)
+        m_controller->rename(folder.toStdString(), name.trimmed());
+}
+
+bool RunActions::confirmed(const QString& title, const QString& question, const QString& yes, bool destructive)
+{
+    QMessageBox box(destructive ? QMessageBox::Warning : QMessageBox::Question, title, question, QMessageBox::Cancel, m_window);
+    const auto* accept = box.addButton(yes, destructive ? QMessageBox::DestructiveRole : QMessageBox::AcceptRole);
+    if (destructive)
+        box.setDefaultButton(QMessageBox::Cancel);
+    box.exec();
+    return box.clickedButton() == accept;
+}
+
+void RunActions::askArchive(const QString& folder)
+{
+    if (confirmed(QStringLiteral("Archive run"),
+                  QStringLiteral("Move “%1” into the folder “archive” of the library? It leaves this list and keeps all its files.")
+                      .arg(QFileInfo(folder).fileName()),
+                  QStringLiteral("Archive"), false))
+        m_controller->archive(folder.toStdString());
+}
+
+void RunActions::askTrash(const QString& folder)
+{
+    if (confirmed(QStringLiteral("Delete run"),
+                  QStringLiteral("Move “%1” with its checkpoints, samples and curves to the trash?").arg(QFileInfo(folder).fileName()),
+                  QStringLiteral("Move to trash"), true))
+        m_controller->trash(folder.toStdString());
+}
+
+} // namespace espalier::gui

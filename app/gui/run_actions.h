@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/runs/control.h"
+#include "core/runs/run_state.h"
+#include "widgets/run_values.h"
+
+#include <QObject>
+
+#include <filesystem>
+
+class QWidget;
+
+namespace espalier::gui {
+
+class RunController;
+
+/// What can be done with a run: asks the person what has to be known, then the controller. A live run gets a wish, one at rest a command.
+class RunActions : public QObject {
+    Q_OBJECT
+public:
+    RunActions(RunController* controller, QWidget* window);
+
+    void act(runs::Action action, const widgets::RunView& run);
+    /// -1: the newest checkpoint.
+    void askSample(const widgets::RunView& run, std::int64_t step);
+    void askEvaluate(const widgets::RunView& run);
+    void askExport(const widgets::RunView& run, std::int64_t step);
+    void askRename(const QString& folder);
+    void askArchive(const QString& folder);
+    void askTrash(const QString& folder);
+
+Q_SIGNALS:
+    void message(const QString& text);
+
+private:
+    void wish(const widgets::RunView& run, runs::WishKind kind, const Json& options, const QString& said);
+    bool confirmed(const QString& title, const QString& question, const QString& yes, bool destructive);
+
+    RunController* m_controller;
+    QWidget* m_window;
+};
+
+} // namespace espalier::gui

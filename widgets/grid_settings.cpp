@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/grid_settings.h"
+
+#include "widgets/format.h"
+#include "widgets/page_parts.h"
+#include "widgets/setting_text.h"
+#include "widgets/theme.h"
+
+#include <QGridLayout>
+#include <QLabel>
+#include <QScrollArea>
+#include <QVBoxLayout>
+
+#include <algorithm>
+#include <string_view>
+
+namespace espalier::widgets {
+namespace {
+
+constexpr int kWidth = 224;
+
+/// Parts of a recipe that stand above it, or that say how the picture was put together.
+bool isSaidElsewhere(std::string_view key)
+{
+    static constexpr std::string_view kKeys[] = {"step", "weights", "columns", "padding", "cell"};
+    return std::find(std::begin(kKeys), std::end(kKeys), key) != std::end(kKeys);
+}
+
+void addRecipe(std::vector<GridSettings::Line>& lines, const Json& recipe, const QString& before)
+{
+    for (const auto& [key, value] : recipe.items()) {
+        if (value.is_object())
+            addRecipe(lines, value, before + settingTitle(key) + QStringLiteral(" · "));
+        else if (!value.is_null() && !(before.isEmpty() && isSaidElsewhere(key)))
+            lines.push_back({before + settingTitle(key), valueText(value)});
+    }
+}
+
+} // namespace
+
+bool isAveraged(const std::string& weights)
+{
+    return weights.rfind("ema", 0) == 0;
+}
+
+QString weightsText(const std::string& weights)
+{
+    if (!isAveraged(weights))
+        return weights.empty() ? QObject::tr("Unknown") : QObject::tr("Raw");
+    return weights.size() > 4 ? QStringLiteral("EMA ") + QString::fromStdString(weights.substr(4)) : QStringLiteral("EMA");
+}
+
+std::vector<GridSettings::Line> GridSettings::linesOf(const runs::SampleEntry& entry)
+{
+    const runs::SamplesDrawn& drawn = entry.drawn;
+    std::vector<Line> lines{{tr("Step"), number(drawn.step)},
+                            {tr("Stage"), QString::number(drawn.stage + 1)},
+                            {tr("Weights"), weightsText(drawn.weights)},
+                            {tr("Images"), number(drawn.count)}};
+    if (drawn.recipe.is_object())
+        addRecipe(lines, drawn.recipe, {});
+    if (drawn.seconds > 0.0)
+        lines.push_back({tr("Took"), duration(drawn.seconds)});
+    if (entry.time > 0.0)
+        lines.push_back({tr("Drawn"), whenText(entry.time, 0.0)});
+    return lines;
+}
+
+GridSettings::GridSettings(QWidget* parent) : Card(tr("Settings"), parent), m_lines(new QGridLayout)
+{
+    setFixedWidth(kWidth);
+    auto* area = new QScrollArea(this);
+    area->setObjectName(QStringLiteral("gridSettings"));
+    makePlain(area);
+    auto* lines = new QWidget(area);
+    auto* column = new QVBoxLayout(lines);
+    column->setContentsMargins(0, 0, 0, 0);
+    m_lines->setHorizontalSpacing(metric::kGap);
+    m_lines->setVerticalSpacing(metric::kGrid);
+    m_lines->setColumnStretch(1, 1);
+    column->addLayout(m_lines);
+    column->addStretch(1);
+    area->setWidget(lines);
+    body()->addWidget(area, 1);
+}
+
+void GridSettings::show(const runs::SampleEntry* entry, const runs::SampleEntry* other)
+{
+    while (QLayoutItem* item = m_lines->takeAt(0)) {
+        delete item->widget();
+        delete item;
+    }
+    if (entry == nullptr)
+        return;
+    const auto compared = other != nullptr ? linesOf(*other) : std::vector<Line>();
+    int row = 0;
+    for (const Line& line : linesOf(*entry)) {
+        m_lines->addWidget(dimLabel(line.title, this), row, 0, Qt::AlignTop);
+        QString text = line.text;
+        const auto same = std::find_if(compared.begin(), compared.end(), [&](const Line& l) { return l.title == line.title; });
+        if (same != compared.end() && same->text != text)
+            text = tr("A %1\nB %2").arg(same->text, text);
+        auto* label = new QLabel(text, this);
+        label->setTextFormat(Qt::PlainText);
+        label->setWordWrap(true);
+        label->setTextInteractionFlags(Qt::TextSelectableByMouse);
+        m_lines->addWidget(label, row++, 1, Qt::AlignTop);
+    }
+}
+
+} // namespace espalier::widgets

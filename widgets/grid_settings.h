@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/runs/follower.h"
+#include "widgets/card.h"
+
+#include <vector>
+
+class QGridLayout;
+
+namespace espalier::widgets {
+
+/// "ema:0.9999" -> "EMA 0.9999".
+QString weightsText(const std::string& weights);
+bool isAveraged(const std::string& weights);
+
+/// Everything that a grid of samples rests on, and where another one differs.
+class GridSettings : public Card {
+    Q_OBJECT
+public:
+    struct Line {
+        QString title, text;
+    };
+    explicit GridSettings(QWidget* parent = nullptr);
+    /// `other` is the grid beside it, or nothing.
+    void show(const runs::SampleEntry* entry, const runs::SampleEntry* other = nullptr);
+    /// The lines of one grid: what was drawn, and its recipe without what is said already or only concerns the picture.
+    static std::vector<Line> linesOf(const runs::SampleEntry& entry);
+
+private:
+    QGridLayout* m_lines;
+};
+
+} // namespace espalier::widgets
