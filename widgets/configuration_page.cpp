@@ -265,7 +265,7 @@ void ConfigurationPage::refreshUndo()
 
 void ConfigurationPage::refreshPlan()
 {
-    if (m_plan->setConfig(m_model->config()) && m_editing)
+    if (m_plan->setConfig(m_model->config()))
         Q_EMIT paceWanted(m_model->config());
 }
 

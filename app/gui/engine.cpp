@@ -261,6 +261,18 @@ void Engine::askPace(const Json& config)
     m_paceAsked = config;
 }
 
+void Engine::readConfig(const fs::path& folder)
+{
+    const auto text = readFile(runs::RunFolder(folder).configFile(), 16u << 20);
+    auto document = text ? Json::parse(*text, nullptr, false) : Json();
+    const bool whole = document.is_object() && document.contains("config") && document["config"].is_object();
+    if (!whole)
+        complain(text ? Error{ErrorCode::Format,
+                              "config.json of " + folder.filename().string() + " is damaged: there is nothing to compare.", folder.string()}
+                      : text.error());
+    m_sink(ConfigRead{folder, whole ? std::move(document["config"]) : Json()});
+}
+
 void Engine::publishPace()
 {
     const auto config = config::read(*std::exchange(m_paceAsked, std::nullopt));

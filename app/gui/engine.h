@@ -45,6 +45,8 @@ public:
     void ask(const widgets::PlotQuery& query);
     /// How fast such a run will train, as far as the library knows; only the newest question is answered.
     void askPace(const Json& config);
+    /// Answered by ConfigRead: what another run was started with.
+    void readConfig(const std::filesystem::path& folder);
     void startNew(const Json& config, const std::string& name, std::filesystem::path folder);
     void resume(const std::filesystem::path& folder);
     void wish(const std::filesystem::path& folder, runs::WishKind kind, Json options);

@@ -48,6 +48,10 @@ struct LogArrived {
     std::vector<std::string> lines;
     bool fresh = false; // another run: these are its first lines
 };
+struct ConfigRead {
+    std::filesystem::path folder;
+    Json config; // null: it cannot be read
+};
 struct PaceFound {
     std::optional<widgets::Pace> pace;
 };
@@ -67,7 +71,7 @@ struct Said {
     QString detail;
     QString log = {}; // a file that says more
 };
-using EngineEvent = std::variant<LibraryChanged, RunChanged, PlotAnswered, GridArrived, MachineChanged, LogArrived, PaceFound,
+using EngineEvent = std::variant<LibraryChanged, RunChanged, PlotAnswered, GridArrived, MachineChanged, LogArrived, ConfigRead, PaceFound,
                                  CheckpointChecked, Launched, Said>;
 
 } // namespace espalier::gui

@@ -110,6 +110,8 @@ void MainWindow::connectController()
             m_page->appendLog(log);
     });
     connect(m_controller, &RunController::paceFound, m_page->configuration(), &ConfigurationPage::setPace);
+    connect(m_controller, &RunController::configRead, m_page, &RunPage::setComparison);
+    connect(m_page, &RunPage::configWanted, this, [this](const QString& folder) { m_controller->readConfig(folder.toStdString()); });
     connect(m_page, &RunPage::paceWanted, m_controller, &RunController::askPace);
     connect(m_controller, &RunController::checkpointChecked, m_page, &RunPage::setCheck);
     connect(m_controller, &RunController::said, this, &MainWindow::tell);

@@ -63,7 +63,7 @@ void RunController::drain()
                        [this](const PlotAnswered& e) { Q_EMIT plotAnswered(e.data); },
                        [this](const GridArrived& e) { Q_EMIT gridArrived(e); },
                        [this](const MachineChanged& e) { Q_EMIT machineChanged(e); }, [this](const LogArrived& e) { Q_EMIT logArrived(e); },
-                       [this](const PaceFound& e) { Q_EMIT paceFound(e.pace); },
+                       [this](const ConfigRead& e) { Q_EMIT configRead(e); }, [this](const PaceFound& e) { Q_EMIT paceFound(e.pace); },
                        [this](const CheckpointChecked& e) { Q_EMIT checkpointChecked(e); },
                        [this](const Launched& e) { Q_EMIT launched(widgets::qstr(e.folder.string())); },
                        [this](const Said& e) { Q_EMIT said(e); }},
@@ -88,6 +88,11 @@ void RunController::ask(const widgets::PlotQuery& query)
 void RunController::askPace(const Json& config)
 {
     m_engine.post([config](Engine& engine) { engine.askPace(config); });
+}
+
+void RunController::readConfig(const std::filesystem::path& folder)
+{
+    m_engine.post([folder](Engine& engine) { engine.readConfig(folder); });
 }
 
 void RunController::startNew(const Json& config, const QString& name, const QString& folder)

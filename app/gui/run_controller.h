@@ -23,7 +23,8 @@ public:
     void openLibrary(const std::filesystem::path& library);
     void selectRun(const std::filesystem::path& folder);
     void ask(const widgets::PlotQuery& query);
-    void askPace(const Json& config); // answered by paceFound()
+    void askPace(const Json& config);                     // answered by paceFound()
+    void readConfig(const std::filesystem::path& folder); // answered by configRead()
     void startNew(const Json& config, const QString& name, const QString& folder);
     void resume(const std::filesystem::path& folder);
     void requestWish(const std::filesystem::path& folder, runs::WishKind kind, Json options = Json::object());
@@ -49,6 +50,7 @@ Q_SIGNALS:
     void gridArrived(const espalier::gui::GridArrived& grid);
     void machineChanged(const espalier::gui::MachineChanged& machine);
     void logArrived(const espalier::gui::LogArrived& log);
+    void configRead(const espalier::gui::ConfigRead& read);
     void paceFound(const std::optional<espalier::widgets::Pace>& pace);
     void checkpointChecked(const espalier::gui::CheckpointChecked& check);
     void launched(const QString& folder);

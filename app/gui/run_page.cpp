@@ -89,6 +89,7 @@ void RunPage::connectSignals()
         if (m_editing)
             Q_EMIT startPossible(whyNot);
     });
+    connect(m_configuration, &ConfigurationPage::comparisonRequested, this, &RunPage::configWanted);
     connect(m_configuration, &ConfigurationPage::paceWanted, this, &RunPage::paceWanted);
     connect(m_configuration, &ConfigurationPage::duplicateRequested, this, &RunPage::duplicateRequested);
     connect(m_lanes, &StageLanes::blockClicked, this, [this](int stage) { m_samples->setStage(m_view.stages->size() > 1 ? stage : -1); });
@@ -217,6 +218,11 @@ void RunPage::setCheck(const CheckpointChecked& check)
         m_checkpoints->setCheck(check.step, {check.good ? CheckpointCheck::Good : CheckpointCheck::Damaged, check.sentence});
 }
 
+void RunPage::setComparison(const ConfigRead& read)
+{
+    m_configuration->setComparison(qstr(read.folder.string()), read.config);
+}
+
 void RunPage::showLanesWords()
 {
     const auto& p = m_view.progress;
@@ -266,8 +272,12 @@ void RunPage::setLibrary(const std::filesystem::path& folder, const std::vector<
 {
     m_configuration->setLibraryFolder(qstr(folder.string()));
     QSet<QString> names;
-    for (const auto& run : runs)
+    std::vector<ConfigurationPage::Comparable> others;
+    for (const auto& run : runs) {
         names.insert(qstr(run.name));
+        others.push_back({qstr(run.folder.string()), qstr(run.name)});
+    }
+    m_configuration->setComparable(others);
     m_configuration->setTakenNames(names);
 }
 

@@ -36,6 +36,7 @@ public:
     void setMachine(const MachineChanged& machine);
     void appendLog(const LogArrived& log);
     void setCheck(const CheckpointChecked& check);
+    void setComparison(const ConfigRead& read);
     void setLibrary(const std::filesystem::path& folder, const std::vector<runs::RunSummary>& runs);
     /// Shows the form of a new run.
     void editNew(const Json& config, const QString& presetId, const QString& name);
@@ -70,6 +71,7 @@ Q_SIGNALS:
     void fileOpened(const QString& path); // in the desktop's program for it
     void newRunRequested(const espalier::Json& config, const QString& name, const QString& folder);
     void duplicateRequested(const espalier::Json& config, const QString& name);
+    void configWanted(const QString& folder);
     void paceWanted(const espalier::Json& config);
     void startPossible(const QString& whyNot);
     void message(const QString& text);

@@ -15,14 +15,20 @@
 #include "widgets/plot_view.h"
 #include "widgets/theme.h"
 
+#include <QAbstractItemView>
+#include <QAbstractSpinBox>
 #include <QAction>
 #include <QApplication>
+#include <QComboBox>
 #include <QElapsedTimer>
 #include <QLabel>
+#include <QLineEdit>
 #include <QPushButton>
 #include <QSettings>
 #include <QSignalSpy>
+#include <QSlider>
 #include <QStackedWidget>
+#include <QTabBar>
 #include <QTabWidget>
 #include <QTemporaryDir>
 #include <QTest>
@@ -47,6 +53,8 @@ private Q_SLOTS:
     void closesInEveryState();
     void launchSaysWhenTheProgramIsMissing();
     void detachedProgramsOutliveUs();
+    void everyControlHasAName();
+    void runsAreComparedWithOthers();
     void jobsTellHowTheyEnded();
     void failedJobsAreShown();
     void paceComesFromARunLikeThis();
@@ -228,6 +236,65 @@ void TestMainWindow::detachedProgramsOutliveUs()
     QCOMPARE(finished->output, std::string("out\n"));
     QCOMPARE(finished->errors, std::string("err\n"));
     QVERIFY(!runAndWait({"/no/such/program"}, {}));
+}
+
+void TestMainWindow::everyControlHasAName()
+{
+    const auto library = fresh();
+    testing::makeRun(library, {.name = "rose", .state = RunState::Stopped, .step = 60, .grids = 1});
+    RunController controller("/no/such/program");
+    MainWindow window(&controller, library);
+    window.show();
+    QTRY_VERIFY(window.runPage()->run().valid());
+    QStringList nameless;
+    for (const bool form : {false, true}) {
+        if (form)
+            window.newRun(QStringLiteral("demo"));
+        for (const auto* widget : window.findChildren<QWidget*>()) {
+            const QByteArray kind = widget->metaObject()->className();
+            const bool control = qobject_cast<const QAbstractButton*>(widget) || qobject_cast<const QLineEdit*>(widget) ||
+                                 qobject_cast<const QComboBox*>(widget) || qobject_cast<const QSlider*>(widget) ||
+                                 qobject_cast<const QAbstractItemView*>(widget);
+            const auto* owner = widget->parentWidget();
+            const bool partOfOther = qobject_cast<const QComboBox*>(owner) || qobject_cast<const QAbstractSpinBox*>(owner) ||
+                                     qobject_cast<const QLineEdit*>(owner) || qobject_cast<const QTabBar*>(owner) ||
+                                     qobject_cast<const QAbstractItemView*>(owner) ||
+                                     (owner != nullptr && owner->inherits("QComboBoxPrivateContainer")) ||
+                                     widget->objectName().startsWith(QLatin1String("qt_"));
+            if (!control || partOfOther)
+                continue;
+            const auto* button = qobject_cast<const QAbstractButton*>(widget);
+            if (button != nullptr && button->isHidden() && button->text().isEmpty())
+                continue; // gets its words when it is needed
+            const bool named = !widget->accessibleName().isEmpty() || (button != nullptr && !button->text().isEmpty());
+            if (!named || widget->objectName().isEmpty())
+                nameless << QString::fromLatin1(kind) + QLatin1Char(' ') + widget->objectName() + QLatin1String(" in ") +
+                                (owner != nullptr ? owner->objectName() : QString());
+        }
+    }
+    nameless.removeDuplicates();
+    QVERIFY2(nameless.isEmpty(), qPrintable(nameless.join(QLatin1String("; "))));
+}
+
+void TestMainWindow::runsAreComparedWithOthers()
+{
+    const auto library = fresh();
+    testing::makeRun(library, {.name = "rose", .state = RunState::Stopped, .ofSteps = 500, .step = 60, .grids = 0});
+    testing::makeRun(library, {.name = "oak", .state = RunState::Stopped, .ofSteps = 900, .step = 60, .grids = 0});
+    RunController controller("/no/such/program");
+    MainWindow window(&controller, library);
+    window.show();
+    window.openRun(library / "rose");
+    QTRY_COMPARE(window.runPage()->run().name, std::string("rose"));
+    auto* other = window.findChild<QComboBox*>(QStringLiteral("compareWith"));
+    const int oak = other->findText(QStringLiteral("oak"));
+    QVERIFY(oak > 0);
+    QSignalSpy read(&controller, &RunController::configRead);
+    other->setCurrentIndex(oak);
+    Q_EMIT other->activated(oak);
+    QVERIFY(read.wait(3000));
+    const auto answer = read.first().first().value<ConfigRead>();
+    QCOMPARE(answer.config["training"]["steps"].get<int>(), 900);
 }
 
 void TestMainWindow::jobsTellHowTheyEnded()
