@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/config/batch.h"
+#include "core/config/beta_schedule.h"
 #include "core/config/config.h"
 #include "core/config/devices.h"
 #include "core/config/paths.h"
@@ -119,6 +120,33 @@ void checkUNet(const UNetConfig& unet, std::int64_t side, Problems& problems)
     }
 }
 
+/// With nothing left of the image, x_0 = (x_t - sqrt(1 - abar) eps) / sqrt(abar) is infinity minus infinity: training would go well and
+/// every sample be NaN. A predicted mean divides by sqrt(abar) of the level before.
+void checkSignalLeft(const DiffusionConfig& diffusion, Problems& problems)
+{
+    if (diffusion.meanType == MeanType::X0)
+        return;
+    constexpr double kLeast = 1e-76; // 1 / sqrt(abar) still fits into float32
+    const auto betas = betaSchedule(diffusion.betaSchedule, diffusion.betaStart, diffusion.betaEnd, diffusion.timesteps);
+    const auto needed = diffusion.meanType == MeanType::Eps ? betas.size() : betas.size() - 1;
+    double left = 1.0;
+    for (std::size_t i = 0; i < needed; ++i)
+        left *= 1.0 - betas[i];
+    if (left >= kLeast)
+        return;
+    const auto* type = diffusion.meanType == MeanType::Eps ? "eps" : "mean";
+    if (diffusion.betaSchedule == BetaSchedule::Jsd && diffusion.meanType == MeanType::Eps) {
+        problems.push_back({"diffusion.model_mean_type",
+                            "diffusion.model_mean_type eps cannot be sampled with diffusion.beta_schedule jsd: its last level is noise "
+                            "alone, from which no clean image follows. Choose x_0 or mean."});
+    } else {
+        problems.push_back({"diffusion.model_mean_type",
+                            fmt::format("diffusion.model_mean_type {} cannot be sampled with these betas: the last levels are noise alone "
+                                        "(abar {:.2g}), from which no clean image follows. Choose x_0, or lower diffusion.beta_end.",
+                                        type, left)});
+    }
+}
+
 void checkDiffusion(const DiffusionConfig& diffusion, Problems& problems)
 {
     using enum BetaSchedule;
@@ -127,7 +155,9 @@ void checkDiffusion(const DiffusionConfig& diffusion, Problems& problems)
     if (ramps && diffusion.betaStart > diffusion.betaEnd) {
         problems.push_back({"diffusion.beta_start", fmt::format("diffusion.beta_start {} must not be above diffusion.beta_end {}.",
                                                                 numberText(diffusion.betaStart), numberText(diffusion.betaEnd))});
+        return;
     }
+    checkSignalLeft(diffusion, problems);
 }
 
 void checkSampler(const SamplerConfig& sampler, const std::string& group, std::int64_t timesteps, Problems& problems)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/base/result.h"
+#include "core/config/beta_schedule.h"
 #include "core/config/diffusion_config.h"
 
 #include <ATen/core/Tensor.h>
@@ -14,8 +15,7 @@ namespace espalier::diffusion {
 
 using Table = std::vector<double>;
 
-/// The variances of the forward process, float64.
-Table betaSchedule(config::BetaSchedule schedule, double start, double end, std::int64_t timesteps);
+using config::betaSchedule;
 
 /// Everything that follows from the betas, computed once in float64. Levels count from 0, the least noisy.
 struct ProcessTables {

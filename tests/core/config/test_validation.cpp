@@ -34,6 +34,20 @@ TEST(Validation, TheDefaultsWithALimitAreFine)
     EXPECT_TRUE(read(Json::parse(R"({"training":{"seconds":60}})")));
 }
 
+TEST(Validation, RefusesWhatTrainsWellAndCannotBeSampled)
+{
+    expectProblem(R"({"diffusion":{"beta_schedule":"jsd"}})", "diffusion.model_mean_type", "Choose x_0 or mean.");
+    EXPECT_EQ(problemsOf(R"({"diffusion":{"beta_schedule":"jsd","model_mean_type":"x_0"}})"), "");
+    EXPECT_EQ(problemsOf(R"({"diffusion":{"beta_schedule":"jsd","model_mean_type":"mean"}})"), "");
+    expectProblem(R"({"diffusion":{"beta_end":1}})", "diffusion.model_mean_type", "lower diffusion.beta_end");
+    expectProblem(R"({"diffusion":{"beta_schedule":"const","beta_end":0.5,"model_mean_type":"mean"}})", "diffusion.model_mean_type",
+                  "mean cannot be sampled");
+    EXPECT_EQ(problemsOf(R"({"diffusion":{"beta_schedule":"const","beta_end":0.5,"timesteps":100}})"), "");
+    EXPECT_EQ(problemsOf(R"({"diffusion":{"beta_schedule":"cosine","timesteps":10000}})"), "");
+    for (const auto* schedule : {"linear", "quad", "warmup10", "warmup50", "const"})
+        EXPECT_EQ(problemsOf((std::string(R"({"diffusion":{"beta_schedule":")") + schedule + "\"}}").c_str()), "") << schedule;
+}
+
 TEST(Validation, FieldByField)
 {
     expectProblem(R"({"trainning":{}})", "trainning", "There is no setting trainning; did you mean training?");
