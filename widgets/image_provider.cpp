@@ -2,6 +2,7 @@
 #include "widgets/image_provider.h"
 
 #include "core/base/json.h"
+#include "core/base/parse_json.h"
 
 #include <QDir>
 #include <QFile>
@@ -35,7 +36,7 @@ int numberIn(const Json& json, const char* key)
 GridCells cellsOf(const QString& text, QSize size, const ImageSource& source)
 {
     GridCells cells;
-    if (const Json json = Json::parse(text.toStdString(), nullptr, false); json.is_object()) {
+    if (const Json json = parseJson(text.toStdString()); json.is_object()) {
         cells.columns = numberIn(json, "columns");
         cells.padding = numberIn(json, "padding");
         cells.cellWidth = numberIn(json, "cell_width");

@@ -2,6 +2,7 @@
 #include "app/cli/child.h"
 
 #include "core/base/files.h"
+#include "core/base/parse_json.h"
 #include "core/runs/worker_link.h"
 
 #include <fmt/format.h>
@@ -224,7 +225,7 @@ bool drain(int fd, std::string& rest, std::size_t limit, const std::function<voi
 void Child::read(const std::function<void(const Json&)>& status, const std::function<void(std::string_view)>& output)
 {
     const auto statusLine = [&](std::string_view line) {
-        const auto json = Json::parse(line, nullptr, false);
+        const auto json = parseJson(line);
         if (json.is_object() && json.contains("kind") && json["kind"].is_string())
             status(json);
     };

@@ -2,6 +2,7 @@
 #include "app/cli/inspect.h"
 #include "app/cli/job_options.h"
 #include "core/base/files.h"
+#include "core/base/parse_json.h"
 #include "core/base/text.h"
 #include "core/plan/forecast.h"
 #include "core/runs/follower.h"
@@ -115,7 +116,7 @@ Result<Inspected> inspectCheckpoint(const fs::path& folder)
     const auto text = readFile(file, 64u << 20);
     if (!text)
         return text.error();
-    const auto manifest = Json::parse(*text, nullptr, false);
+    const auto manifest = parseJson(*text);
     if (!manifest.is_object() || !manifest.contains("files") || !manifest["files"].is_array())
         return Error{ErrorCode::Format, fmt::format("{} is no manifest of a checkpoint.", file.string()), {}};
     Inspected said;

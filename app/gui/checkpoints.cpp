@@ -3,6 +3,7 @@
 
 #include "core/base/files.h"
 #include "core/base/json.h"
+#include "core/base/parse_json.h"
 #include "core/runs/events.h"
 #include "core/runs/lock.h"
 
@@ -16,7 +17,7 @@ Result<Done> verifyCheckpoint(const runs::RunFolder& run, std::int64_t step, std
     const auto text = readFile(folder / "manifest.json", 64u << 20);
     if (!text)
         return text.error();
-    const auto manifest = Json::parse(*text, nullptr, false);
+    const auto manifest = parseJson(*text);
     const auto damaged = [&](const std::string& why) {
         return Error{ErrorCode::Format, why + " Use an earlier checkpoint.", folder.string()};
     };

@@ -2,6 +2,7 @@
 #include "app/worker/job.h"
 
 #include "core/base/files.h"
+#include "core/base/parse_json.h"
 #include "core/config/batch.h"
 #include "core/config/config.h"
 #include "core/parallel/process_group.h"
@@ -21,7 +22,7 @@ Result<config::RunConfig> readConfig(const runs::RunFolder& folder)
     const auto text = readFile(folder.configFile(), 16 << 20);
     if (!text)
         return text.error();
-    const auto document = Json::parse(*text, nullptr, false);
+    const auto document = parseJson(*text);
     if (document.is_discarded())
         return Error{ErrorCode::Format,
                      fmt::format("{} is not JSON. Restore it from a copy, or start a new run.", folder.configFile().string())};

@@ -2,6 +2,7 @@
 #include "core/generation/evaluation_set.h"
 
 #include "core/base/files.h"
+#include "core/base/parse_json.h"
 #include "core/data/order.h"
 #include "core/formats/image_decode.h"
 #include "core/formats/npz.h"
@@ -48,7 +49,7 @@ Result<Done> claimFolder(const fs::path& folder, const Json& recipe)
     const auto text = readFile(file, 1 << 20);
     if (!text)
         return text.error();
-    if (Json::parse(*text, nullptr, false) != recipe)
+    if (parseJson(*text) != recipe)
         return Error{ErrorCode::Usage,
                      fmt::format("{} holds images that were drawn in another way. Choose another folder, or remove it.", folder.string())};
     return Done{};

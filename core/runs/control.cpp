@@ -2,6 +2,7 @@
 #include "core/runs/control.h"
 
 #include "core/base/files.h"
+#include "core/base/parse_json.h"
 
 #include <fmt/format.h>
 
@@ -134,7 +135,7 @@ TakenWishes takeWishes(const RunFolder& folder)
             refuse("could not be read");
             continue;
         }
-        auto wish = text->find(std::string(65, '[')) == std::string::npos ? wishFromJson(Json::parse(*text, nullptr, false)) : std::nullopt;
+        auto wish = wishFromJson(parseJson(*text));
         if (!wish) {
             refuse("was not understood: it needs \"wish\": checkpoint, sample, evaluate, pause or stop");
             continue;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/runs/events.h"
 
+#include "core/base/parse_json.h"
 #include "core/runs/run_folder.h"
 
 #include <array>
@@ -380,7 +381,7 @@ std::optional<Event> parseEventLine(std::string_view line)
         if (depth > 64)
             return std::nullopt;
     }
-    auto json = Json::parse(line, nullptr, false);
+    auto json = parseJson(line);
     if (!json.is_object())
         return std::nullopt;
     const auto time = json.find("time");

@@ -2,6 +2,7 @@
 #include "core/runs/follower.h"
 
 #include "core/base/files.h"
+#include "core/base/parse_json.h"
 #include "core/runs/curves.h"
 #include "core/runs/retention.h"
 
@@ -184,7 +185,7 @@ void RunFollower::Impl::readConfig(RunChanges& changes)
         configProblem = text.error().message;
         return;
     }
-    auto json = Json::parse(*text, nullptr, false);
+    auto json = parseJson(*text);
     if (!json.is_object() || !json.contains("config") || !json["config"].is_object()) {
         configProblem = "config.json is damaged: the settings of the run cannot be read.";
         return;

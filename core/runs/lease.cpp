@@ -2,6 +2,7 @@
 #include "core/runs/lease.h"
 
 #include "core/base/files.h"
+#include "core/base/parse_json.h"
 #include "core/runs/lock.h"
 
 #include <unistd.h>
@@ -68,7 +69,7 @@ std::optional<Lease> readLease(const RunFolder& folder)
     const auto text = readFile(folder.leaseFile(), 1 << 16);
     if (!text)
         return std::nullopt;
-    const auto json = Json::parse(*text, nullptr, false);
+    const auto json = parseJson(*text);
     if (!json.is_object())
         return std::nullopt;
     const auto string = [&](const char* key) {

@@ -2,6 +2,7 @@
 #include "core/runs/run_folder.h"
 
 #include "core/base/files.h"
+#include "core/base/parse_json.h"
 #include "core/runs/events.h"
 
 #include <fmt/format.h>
@@ -152,7 +153,7 @@ Result<RunIdentity> readIdentity(const RunFolder& folder)
     auto text = readFile(folder.identityFile(), 1 << 20);
     if (!text)
         return text.error();
-    const auto json = Json::parse(*text, nullptr, false);
+    const auto json = parseJson(*text);
     const auto wrong = [&](std::string_view why) {
         return Error{ErrorCode::Format, fmt::format("{} {}.", folder.identityFile().string(), why), {}};
     };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/runs/worker_link.h"
 
+#include "core/base/parse_json.h"
+
 #include <fmt/format.h>
 
 #include <array>
@@ -150,7 +152,7 @@ void WorkerLink::readControl(std::stop_token stop)
 
 void WorkerLink::take(const std::string& line)
 {
-    const auto json = Json::parse(line, nullptr, false);
+    const auto json = parseJson(line);
     if (!json.is_object())
         return;
     if (json.contains("cancel"))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/files.h"
+#include "core/base/parse_json.h"
 #include "core/tensors/checkpoint.h"
 #include "core/tensors/tensor_files.h"
 
@@ -76,7 +77,7 @@ Result<Manifest> readManifest(const std::filesystem::path& folder)
     const auto text = readFile(path, kManifestLimit);
     if (!text)
         return text.error();
-    const Json json = Json::parse(*text, nullptr, false);
+    const Json json = parseJson(*text);
     if (!json.is_object())
         return damaged(path, "is not JSON");
     const auto schema = json.find("schema");
