@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/cli/ask_run.h"
 #include "app/cli/command.h"
-#include "app/cli/job_options.h"
+#include "app/cli/draw_flags.h"
 #include "app/cli/run_weights.h"
 #include "core/base/text.h"
 #include "core/config/config.h"
@@ -17,12 +17,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct EvaluateOptions {
-    std::string checkpoint, images, reference, weights = "ema", out, configFile, device = "auto", features = "random";
+struct EvaluateOptions : DrawFlags {
+    std::string images, reference, features = "random";
     std::vector<std::string> metrics{"fd"};
-    std::optional<std::int64_t> num, seed;
-    SamplerFlags sampler;
-    bool noWait = false;
 };
 
 Result<Done> checkMetrics(const EvaluateOptions& options)
@@ -50,7 +47,7 @@ std::string numbersText(const Json& result)
                             groupedNumber(static_cast<std::int64_t>(numberIn(result, "images"))));
     text += fmt::format("\n  other real images {:.4g}, uniform noise {:.4g}", numberIn(result, "floor"), numberIn(result, "ceiling"));
     if (const auto nearest = result.find("nearest"); nearest != result.end())
-        text += fmt::format("\n  nearest training image: median distance {:.4g}, least {:.4g}; {:.2g} % look like copies",
+        text += fmt::format("\n  nearest real image: median distance {:.4g}, least {:.4g}; {:.2g} % look like copies",
                             numberIn(*nearest, "median"), numberIn(*nearest, "least"), 100.0 * numberIn(*nearest, "copied_share"));
     return text;
 }
@@ -64,23 +61,32 @@ int tellNumbers(const Json& result, Console& console)
     return 0;
 }
 
-int compareImages(const EvaluateOptions& options, const std::string& device, Console& console)
+Result<Done> checkThere(const char* flag, const std::string& path)
+{
+    std::error_code error;
+    if (fs::exists(path, error))
+        return Done{};
+    return Error{ErrorCode::Usage, fmt::format("{}: there is no folder or npz {}.", flag, path), {}};
+}
+
+int compareImages(const EvaluateOptions& options, Console& console)
 {
     if (options.reference.empty())
         return console.fail({ErrorCode::Usage, "--reference is missing: name the folder or npz to compare the images with.", {}});
-    std::error_code error;
-    for (const auto& [flag, path] : {std::pair{"--images", options.images}, std::pair{"--reference", options.reference}})
-        if (!fs::exists(path, error))
-            return console.fail({ErrorCode::Usage, fmt::format("{}: there is no folder or npz {}.", flag, path), {}});
+    if (auto there = checkThere("--images", options.images); !there)
+        return console.fail(there.error());
+    const auto device = jobDevice(options.device);
+    if (!device)
+        return console.fail(device.error());
     Json request{{"images", absolutePath(options.images)},
                  {"reference", absolutePath(options.reference)},
                  {"metric", "fd"},
                  {"features", options.features},
-                 {"device", device}};
+                 {"device", *device}};
     if (options.num)
         request["num"] = *options.num;
     Signals signals;
-    const auto result = runJob({"evaluate", request, workerDevice(device), {}, {}}, signals, console);
+    const auto result = runJob({"evaluate", request, workerDevice(*device), {}, {}}, signals, console);
     return result ? tellNumbers(*result, console) : console.fail(result.error());
 }
 
@@ -93,21 +99,17 @@ int evaluateLive(const EvaluateOptions& options, const runs::RunFolder& run, Sig
                          "{}/step-…",
                          run.name(), run.checkpointsFolder().string()),
              {}});
+    if (!options.reference.empty())
+        return console.fail(
+            {ErrorCode::Busy,
+             fmt::format("{} is training, and compares itself with its own images: leave --reference away, or name one of its "
+                         "checkpoints: --checkpoint {}/step-…",
+                         run.name(), run.checkpointsFolder().string()),
+             {}});
     if (options.weights != "ema")
         return console.fail({ErrorCode::Usage, fmt::format("{} is training: --weights can only be ema now.", run.name()), {}});
-    Json wish = Json::object();
-    if (options.num)
-        wish["images"] = *options.num;
-    if (options.seed)
-        wish["seed"] = *options.seed;
-    if (const auto sampler = options.sampler.overlay(); !sampler.empty())
-        wish["sampler"] = sampler;
-    const auto config = configOf(run);
-    if (!config)
-        return console.fail(config.error());
-    auto whole = config::write(*config);
-    whole["evaluation"] = config::merge(whole["evaluation"], wish);
-    if (const auto fine = config::read(whole); !fine)
+    const auto wish = options.wish("images");
+    if (const auto fine = configOf(run, "evaluation", wish); !fine)
         return console.fail(fine.error());
     const auto asked = askRun(run, runs::WishKind::Evaluate, wish, options.noWait ? Until::Sent : Until::Answered, signals, console);
     if (!asked)
@@ -150,51 +152,33 @@ int evaluate(const EvaluateOptions& options, Console& console)
 {
     if (auto fine = checkMetrics(options); !fine)
         return console.fail(fine.error());
-    const auto device = jobDevice(options.device);
-    if (!device)
-        return console.fail(device.error());
     if (options.images.empty() == options.checkpoint.empty())
         return console.fail(
             {ErrorCode::Usage, "Give --checkpoint to evaluate weights, or --images and --reference to compare two sets of images.", {}});
-    if (!options.images.empty())
-        return compareImages(options, *device, console);
     if (!options.reference.empty())
-        return console.fail(
-            {ErrorCode::Usage,
-             "--reference goes with --images: weights are compared with the images they were trained on. To compare with others, draw "
-             "with espalier-cli sample --npz first.",
-             {}});
-    const auto weights = findWeights(options.checkpoint);
-    if (!weights)
-        return console.fail(weights.error());
-    if (auto fine = checkWeightsName(options.weights); !fine)
-        return console.fail(fine.error());
-    const auto config = configFor(*weights, options.configFile);
-    if (!config)
-        return console.fail(config.error());
-    Json request{{"checkpoint", weights->path.string()}, {"weights", options.weights},
-                 {"sampler", options.sampler.overlay()}, {"metric", "fd"},
-                 {"features", options.features},         {"device", *device}};
-    if (options.num)
-        request["num"] = *options.num;
-    if (options.seed)
-        request["seed"] = *options.seed;
-    if (!options.out.empty())
-        request["out"] = absolutePath(options.out);
+        if (auto there = checkThere("--reference", options.reference); !there)
+            return console.fail(there.error());
+    if (!options.images.empty())
+        return compareImages(options, console);
+    auto drawing = drawRequest(options);
+    if (!drawing)
+        return console.fail(drawing.error());
+    auto& request = drawing->request;
+    request["metric"] = "fd";
+    request["features"] = options.features;
+    if (!options.reference.empty())
+        request["reference"] = absolutePath(options.reference);
     Signals signals;
-    if (weights->run) {
-        const auto state = runs::summarize(weights->run->root()).state;
+    if (const auto& run = drawing->weights.run) {
+        const auto state = runs::summarize(run->root()).state;
         if (const auto may = runs::possible(runs::Action::Evaluate, state); !may)
-            return console.fail({ErrorCode::Busy, fmt::format("{} ({}): {}", weights->run->name(), runs::stateText(state), may.why), {}});
-        return runs::isLive(state) ? evaluateLive(options, *weights->run, signals, console)
-                                   : evaluateResting(*weights->run, std::move(request), signals, console);
+            return console.fail({ErrorCode::Busy, fmt::format("{} ({}): {}", run->name(), runs::stateText(state), may.why), {}});
+        return runs::isLive(state) ? evaluateLive(options, *run, signals, console)
+                                   : evaluateResting(*run, std::move(request), signals, console);
     }
-    if (!config->is_null()) {
-        request["config"] = *config;
-        if (options.out.empty())
-            return console.fail({ErrorCode::Usage, "No folder was named for the images that are drawn. Give one with --out.", {}});
-    }
-    const auto result = runJob({"evaluate", request, workerDevice(*device), {}, {}}, signals, console);
+    if (!drawing->config.is_null() && options.out.empty())
+        return console.fail({ErrorCode::Usage, "No folder was named for the images that are drawn. Give one with --out.", {}});
+    const auto result = runJob({"evaluate", request, workerDevice(drawing->device), {}, {}}, signals, console);
     return result ? tellNumbers(*result, console) : console.fail(result.error());
 }
 
@@ -205,21 +189,17 @@ void addEvaluate(CLI::App& app, Program& program)
     auto options = std::make_shared<EvaluateOptions>();
     auto* command = addCommand(app, program, "evaluate", "Measure weights, or compare two sets of images",
                                [options, &program] { return evaluate(*options, program.console); });
-    command->add_option("--checkpoint", options->checkpoint, "A run (its newest checkpoint), a checkpoint folder, or a safetensors file");
+    options->addTo(*command, {.num = "Images on each side (default: as the settings say)",
+                              .seed = "Seed of the starting noise (default: as the settings say)",
+                              .out = "Folder for the images that are drawn (default: in the run's evaluations/)",
+                              .noWait = "On a run that trains: ask, and do not wait for the numbers",
+                              .leastNum = 2,
+                              .mostNum = 1'000'000});
     command->add_option("--images", options->images, "A folder of images or an npz, instead of weights");
-    command->add_option("--reference", options->reference, "What --images are compared with: a folder or npz");
+    command->add_option("--reference", options->reference,
+                        "Compare with these images, a folder or npz (default with --checkpoint: the training images)");
     command->add_option("--metrics", options->metrics, "fd: Fréchet distance on random features")->delimiter(',')->capture_default_str();
     command->add_option("--features", options->features, "random")->capture_default_str();
-    command->add_option("--weights", options->weights, "ema, ema:DECAY such as ema:0.9999, or raw")->capture_default_str();
-    command->add_option("--num", options->num, "Images on each side (default: as the settings say)")
-        ->check(CLI::Range(std::int64_t{2}, std::int64_t{1'000'000}));
-    options->sampler.addTo(*command);
-    command->add_option("--seed", options->seed, "Seed of the starting noise (default: as the settings say)")
-        ->check(CLI::Range(std::int64_t{0}, std::int64_t{9'000'000'000'000'000}));
-    command->add_option("--out", options->out, "Folder for the images that are drawn (default: in the run's evaluations/)");
-    command->add_option("--config", options->configFile, "The configuration of a safetensors file that does not carry its own");
-    command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N")->capture_default_str();
-    command->add_flag("--no-wait", options->noWait, "On a run that trains: ask, and do not wait for the numbers");
 }
 
 } // namespace espalier::cli

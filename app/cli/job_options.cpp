@@ -6,7 +6,6 @@
 #include "core/config/config.h"
 #include "core/formats/safetensors.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <charconv>
@@ -104,28 +103,6 @@ std::string workerDevice(const std::string& device)
 {
     const auto devices = devicesFor(device);
     return devices && !devices->empty() ? devices->front() : "cpu";
-}
-
-void SamplerFlags::addTo(CLI::App& command)
-{
-    command.add_option("--sampler", kind, "ddim or ddpm (default: as the run's settings say)")->check(CLI::IsMember({"ddim", "ddpm"}));
-    command.add_option("--steps", steps, "Levels that DDIM visits");
-    command.add_option("--eta", eta, "Noise of DDIM: 0 is deterministic, 1 as noisy as ancestral sampling");
-    command.add_option("--skip", skip, "Which levels DDIM visits: linear or quadratic");
-}
-
-Json SamplerFlags::overlay() const
-{
-    Json json = Json::object();
-    if (!kind.empty())
-        json["kind"] = kind;
-    if (steps)
-        json["steps"] = *steps;
-    if (eta)
-        json["eta"] = *eta;
-    if (!skip.empty())
-        json["skip"] = skip;
-    return json;
 }
 
 std::string absolutePath(const std::string& typed)

@@ -11,10 +11,6 @@
 #include <string>
 #include <string_view>
 
-namespace CLI {
-class App;
-}
-
 namespace espalier::cli {
 
 /// What sample, evaluate and export work on, as typed after --checkpoint.
@@ -36,17 +32,6 @@ Result<Json> configFor(const Weights& weights, const std::string& configFile);
 Result<std::string> jobDevice(const std::string& typed);
 /// The same for the worker's environment: "cpu" or "cuda:1".
 std::string workerDevice(const std::string& device);
-
-/// Sampler flags; what is not given stays as the settings say.
-struct SamplerFlags {
-    std::string kind, skip;
-    std::optional<std::int64_t> steps;
-    std::optional<double> eta;
-
-    void addTo(CLI::App& command);
-    /// In settings' words: {"kind": "ddim", "steps": 50}.
-    Json overlay() const;
-};
 
 /// An absolute path, whoever works where.
 std::string absolutePath(const std::string& typed);

@@ -2,6 +2,7 @@
 #include "app/cli/run_weights.h"
 
 #include "core/base/files.h"
+#include "core/base/parse_json.h"
 #include "core/config/config.h"
 #include "core/runs/follower.h"
 #include "core/runs/retention.h"
@@ -59,10 +60,20 @@ Result<config::RunConfig> configOf(const runs::RunFolder& run)
     const auto text = readFile(run.configFile(), 16u << 20);
     if (!text)
         return text.error();
-    auto config = config::readDocument(Json::parse(*text, nullptr, false));
+    auto config = config::readDocument(parseJson(*text));
     if (!config)
         return Error{ErrorCode::Format, fmt::format("{}: {}", run.configFile().string(), config.error().message), config.error().detail};
     return config;
+}
+
+Result<config::RunConfig> configOf(const runs::RunFolder& run, const char* group, const Json& overlay)
+{
+    const auto config = configOf(run);
+    if (!config)
+        return config.error();
+    auto whole = config::write(*config);
+    whole[group] = config::merge(whole[group], overlay);
+    return config::read(whole);
 }
 
 Result<Json> jobOnRun(const runs::RunFolder& run, Job job, const std::function<Result<Done>(OwnedRun&, Json& result)>& write,

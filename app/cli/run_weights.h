@@ -21,6 +21,8 @@ struct NewestCheckpoint {
 Result<NewestCheckpoint> newestCheckpoint(const runs::RunFolder& run);
 /// The configuration that a run has now.
 Result<config::RunConfig> configOf(const runs::RunFolder& run);
+/// The same with some settings of one group laid over; fails with the sentence of the setting.
+Result<config::RunConfig> configOf(const runs::RunFolder& run, const char* group, const Json& overlay);
 
 /// A job on the weights of a run at rest: takes its lock and keeps its lease alive while the worker works, hands what came of it to
 /// `write` while the pen is ours, and leaves the run's state as it was.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/cli/ask_run.h"
 #include "app/cli/command.h"
-#include "app/cli/job_options.h"
+#include "app/cli/draw_flags.h"
 #include "app/cli/run_weights.h"
 #include "core/base/files.h"
 #include "core/config/config.h"
@@ -18,20 +18,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct SampleOptions {
-    std::string checkpoint, weights = "ema", out, configFile, device = "auto";
-    std::optional<std::int64_t> num, seed;
-    SamplerFlags sampler;
-    bool npz = false, noWait = false;
+struct SampleOptions : DrawFlags {
+    bool npz = false;
 };
-
-/// The run's settings with these flags laid over; fails with the sentence of the setting.
-Result<config::RunConfig> laidOver(const config::RunConfig& config, const Json& samples)
-{
-    auto whole = config::write(config);
-    whole["samples"] = config::merge(whole["samples"], samples);
-    return config::read(whole);
-}
 
 int tellWish(const runs::RunFolder& run, const Asked& asked, Console& console)
 {
@@ -66,17 +55,9 @@ int sampleLive(const SampleOptions& options, const runs::RunFolder& run, Signals
              {}});
     if (options.weights != "ema" && options.weights != "raw")
         return console.fail({ErrorCode::Usage, fmt::format("{} is training: --weights can be ema or raw now.", run.name()), {}});
-    Json wish{{"weights", options.weights}};
-    if (options.num)
-        wish["count"] = *options.num;
-    if (options.seed)
-        wish["seed"] = *options.seed;
-    if (const auto sampler = options.sampler.overlay(); !sampler.empty())
-        wish["sampler"] = sampler;
-    const auto config = configOf(run);
-    if (!config)
-        return console.fail(config.error());
-    if (const auto fine = laidOver(*config, wish); !fine)
+    auto wish = options.wish("count");
+    wish["weights"] = options.weights;
+    if (const auto fine = configOf(run, "samples", wish); !fine)
         return console.fail(fine.error());
     const auto asked = askRun(run, runs::WishKind::Sample, wish, options.noWait ? Until::Sent : Until::Answered, signals, console);
     return asked ? tellWish(run, *asked, console) : console.fail(asked.error());
@@ -141,10 +122,7 @@ Result<Done> tellRun(OwnedRun& run, Json& result, const NewestCheckpoint& newest
 
 int sampleResting(const SampleOptions& options, const runs::RunFolder& run, Json request, Signals& signals, Console& console)
 {
-    const auto config = configOf(run);
-    if (!config)
-        return console.fail(config.error());
-    const auto wanted = laidOver(*config, {{"sampler", options.sampler.overlay()}});
+    const auto wanted = configOf(run, "samples", {{"sampler", options.sampler.overlay()}});
     if (!wanted)
         return console.fail(wanted.error());
     const auto newest = newestCheckpoint(run);
@@ -164,38 +142,24 @@ int sampleResting(const SampleOptions& options, const runs::RunFolder& run, Json
 
 int sample(const SampleOptions& options, Console& console)
 {
-    const auto weights = findWeights(options.checkpoint);
-    if (!weights)
-        return console.fail(weights.error());
-    if (auto fine = checkWeightsName(options.weights); !fine)
-        return console.fail(fine.error());
-    const auto device = jobDevice(options.device);
-    if (!device)
-        return console.fail(device.error());
-    const auto config = configFor(*weights, options.configFile);
-    if (!config)
-        return console.fail(config.error());
-    Json request{{"checkpoint", weights->path.string()},
-                 {"weights", options.weights},
-                 {"num", options.num.value_or(64)},
-                 {"sampler", options.sampler.overlay()},
-                 {"seed", options.seed.value_or(0)},
-                 {"npz", options.npz},
-                 {"device", *device}};
+    auto drawing = drawRequest(options);
+    if (!drawing)
+        return console.fail(drawing.error());
+    auto& request = drawing->request;
+    request["num"] = options.num.value_or(64);
+    request["seed"] = options.seed.value_or(0);
+    request["npz"] = options.npz;
     Signals signals;
-    if (weights->run) {
-        const auto state = runs::summarize(weights->run->root()).state;
+    if (const auto& run = drawing->weights.run) {
+        const auto state = runs::summarize(run->root()).state;
         if (const auto may = runs::possible(runs::Action::Sample, state); !may)
-            return console.fail({ErrorCode::Busy, fmt::format("{} ({}): {}", weights->run->name(), runs::stateText(state), may.why), {}});
-        return runs::isLive(state) ? sampleLive(options, *weights->run, signals, console)
-                                   : sampleResting(options, *weights->run, std::move(request), signals, console);
+            return console.fail({ErrorCode::Busy, fmt::format("{} ({}): {}", run->name(), runs::stateText(state), may.why), {}});
+        return runs::isLive(state) ? sampleLive(options, *run, signals, console)
+                                   : sampleResting(options, *run, std::move(request), signals, console);
     }
     if (options.out.empty())
         return console.fail({ErrorCode::Usage, "No folder was named for the images. Give one with --out.", {}});
-    request["out"] = absolutePath(options.out);
-    if (!config->is_null())
-        request["config"] = *config;
-    const auto result = runJob({"sample", request, workerDevice(*device), {}, {}}, signals, console);
+    const auto result = runJob({"sample", request, workerDevice(drawing->device), {}, {}}, signals, console);
     return result ? tellDrawn(*result, options, console) : console.fail(result.error());
 }
 
@@ -206,18 +170,14 @@ void addSample(CLI::App& app, Program& program)
     auto options = std::make_shared<SampleOptions>();
     auto* command = addCommand(app, program, "sample", "Draw images with the weights of a run or file",
                                [options, &program] { return sample(*options, program.console); });
-    command->add_option("--checkpoint", options->checkpoint, "A run (its newest checkpoint), a checkpoint folder, or a safetensors file")
-        ->required();
-    command->add_option("--weights", options->weights, "ema, ema:DECAY such as ema:0.9999, or raw")->capture_default_str();
-    command->add_option("--num", options->num, "How many images (64)")->check(CLI::Range(std::int64_t{1}, std::int64_t{10'000'000}));
-    options->sampler.addTo(*command);
-    command->add_option("--seed", options->seed, "Seed of the starting noise (0)")
-        ->check(CLI::Range(std::int64_t{0}, std::int64_t{9'000'000'000'000'000}));
-    command->add_option("--out", options->out, "Folder for the images (default: in the run's samples/drawn)");
+    options->addTo(*command, {.num = "How many images (64)",
+                              .seed = "Seed of the starting noise (0)",
+                              .out = "Folder for the images (default: in the run's samples/drawn)",
+                              .noWait = "On a run that trains: ask, and do not wait for the grid",
+                              .leastNum = 1,
+                              .mostNum = 10'000'000});
     command->add_flag("--npz", options->npz, "Also write samples.npz");
-    command->add_option("--config", options->configFile, "The configuration of a safetensors file that does not carry its own");
-    command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N")->capture_default_str();
-    command->add_flag("--no-wait", options->noWait, "On a run that trains: ask, and do not wait for the grid");
+    command->get_option("--checkpoint")->required();
 }
 
 } // namespace espalier::cli

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "app/worker/given_images.h"
 #include "app/worker/job.h"
 
 #include "core/data/dataset.h"
-#include "core/formats/npz.h"
 #include "core/generation/evaluation_set.h"
 #include "core/generation/previews.h"
 #include "core/generation/weights.h"
@@ -10,6 +10,9 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+
+#include <chrono>
+#include <optional>
 
 namespace espalier::worker {
 namespace fs = std::filesystem;
@@ -21,41 +24,6 @@ std::string evaluationName(const Checkpoint& checkpoint, const std::string& weig
     auto name = fmt::format("{}-{}-{}-seed{}-n{}", checkpoint.step < 0 ? std::string("file") : runs::stepName(checkpoint.step), weights,
                             generator.samplerName(), seed, count);
     return runs::safeName(name);
-}
-
-/// Images of a folder or npz, as far as `count`: uint8 [n, side, side, 3].
-Result<at::Tensor> givenImages(const fs::path& from, std::int64_t side, std::int64_t count, const Log& log, std::stop_token stop)
-{
-    if (from.extension() == ".npz") {
-        auto reader = formats::NpzReader::open(from);
-        if (!reader)
-            return reader.error();
-        auto images = reader->images("arr_0");
-        if (!images)
-            return images.error();
-        const auto n = std::min(count, images->count());
-        if (images->channels() != 3)
-            return Error{ErrorCode::Usage, fmt::format("{} holds grey images; three channels are needed.", from.string())};
-        auto all = at::empty({n, images->height(), images->width(), 3}, at::kByte);
-        for (std::int64_t got = 0; got < n;) {
-            const auto read = images->next({all.data_ptr<std::uint8_t>() + got * static_cast<std::int64_t>(images->imageBytes()),
-                                            static_cast<std::size_t>(n - got) * images->imageBytes()});
-            if (!read)
-                return read.error();
-            if (*read == 0)
-                return all.narrow(0, 0, got);
-            got += *read;
-        }
-        return all;
-    }
-    config::DataConfig folder;
-    folder.source = config::DataSource::Folder;
-    folder.path = from.string();
-    folder.side = side;
-    const auto dataset = data::open(folder, data::Split::Train, {}, log);
-    if (!dataset)
-        return dataset.error();
-    return generation::realImages(**dataset, 0, count, stop);
 }
 
 Json numbers(const generation::SetScore& score)
@@ -71,45 +39,81 @@ Json numbers(const generation::SetScore& score)
     return json;
 }
 
-/// Two sets of images given as they are.
-Result<Json> compareImages(const Json& request, std::int64_t count, at::Device device, JobContext& context)
+Error otherSize(const GivenImages& given, const at::Tensor& images, std::int64_t height, std::int64_t width)
 {
-    const auto images = textOf(request, "images", ""), reference = textOf(request, "reference", "");
-    if (!images)
-        return images.error();
-    if (!reference)
-        return reference.error();
-    if (reference->empty())
-        return Error{ErrorCode::Usage, "No reference was named to compare the images with. Give a folder or npz with --reference."};
-    const auto side = numberOf(request, "side", 32, 8, 1024);
+    return {ErrorCode::Usage, fmt::format("{}: {} holds images of {}x{} pixels, and {}x{} are needed. Bring them to that size first.",
+                                          given.flag, given.path.string(), images.size(2), images.size(1), width, height)};
+}
+
+/// Two sets of images given as they are, at the size of the first.
+Result<Json> compareImages(const Json& request, const GivenImages& images, const GivenImages& reference, at::Device device,
+                           JobContext& context)
+{
+    const auto count = numberOf(request, "num", 50'000, 2, 1'000'000);
+    if (!count)
+        return count.error();
+    const auto stop = context.link.stopToken();
+    const auto side = images.side();
     if (!side)
         return side.error();
-    const auto stop = context.link.stopToken();
-    auto real = givenImages(*reference, *side, count, context.log, stop);
-    if (!real)
-        return real.error();
-    auto samples = givenImages(*images, real->size(1), count, context.log, stop);
+    const auto samples = images.read(*side, *count, context.log, stop);
     if (!samples)
         return samples.error();
-    if (samples->size(1) != real->size(1) || samples->size(2) != real->size(2))
-        return Error{ErrorCode::Usage, fmt::format("{} has images of {}x{} pixels, {} of {}x{}. Bring both to one size first.", *images,
-                                                   samples->size(2), samples->size(1), *reference, real->size(2), real->size(1))};
-    const auto n = std::min(samples->size(0), real->size(0));
-    if (n < 2)
-        return Error{ErrorCode::Usage, "A distance needs at least two images on each side."};
-    const auto tick = [&] { context.link.progress(0, 0, "features"); };
-    const auto half = n / 2;
-    const evaluation::RandomDistance distance(real->narrow(0, 0, n), device, tick);
-    generation::SetScore score{distance(samples->narrow(0, 0, n), tick), 0.0, 0.0, n, std::nullopt};
-    score.ceiling = distance(evaluation::RandomDistance::noise(n, real->size(1), real->size(2)), tick).value;
-    // No other real images are known: one half against the other is an upper bound of the floor.
-    score.floor =
-        half >= 2 ? evaluation::RandomDistance(real->narrow(0, 0, half), device, tick)(real->narrow(0, half, half), tick).value : 0.0;
-    evaluation::NearestSearch search(samples->narrow(0, 0, n));
-    search.add(real->narrow(0, 0, n), 0);
-    score.nearest = search.result();
-    return numbers(score);
+    const auto real = reference.read(*side, *count, context.log, stop);
+    if (!real)
+        return real.error();
+    if (!real->sizes().slice(1).equals(samples->sizes().slice(1)))
+        return otherSize(reference, *real, samples->size(1), samples->size(2));
+    const auto score = scoreAgainst(*real, *samples, device, [&] { context.link.progress(0, 0, "features"); });
+    return score ? Result<Json>(numbers(*score)) : score.error();
 }
+
+/// The real images that samples of a checkpoint are measured against: those of its data set, or given ones.
+struct Judge {
+    std::shared_ptr<const data::Dataset> train;
+    std::optional<generation::SetJudge> ofData;
+    at::Tensor given;
+    std::int64_t count = 0;
+
+    static Result<Judge> make(const config::RunConfig& config, std::int64_t count, const std::optional<GivenImages>& reference,
+                              at::Device device, JobContext& context)
+    {
+        Judge judge;
+        const auto stop = context.link.stopToken();
+        if (reference) {
+            const auto side = config.data.side;
+            auto real = reference->read(side, count, context.log, stop);
+            if (!real)
+                return real.error();
+            if (real->size(1) != side || real->size(2) != side)
+                return otherSize(*reference, *real, side, side);
+            judge.given = *real;
+            judge.count = std::min(count, real->size(0));
+            return judge;
+        }
+        const auto dataFolder = runs::libraryFolder().parent_path() / "data";
+        const auto train = data::open(config.data, data::Split::Train, dataFolder, context.log);
+        if (!train)
+            return train.error();
+        const auto test = data::open(config.data, data::Split::Test, dataFolder, {});
+        auto ofData = generation::SetJudge::make(
+            *train, test ? *test : nullptr, count, device, [&] { context.link.progress(0, 0, "features of real images"); }, stop);
+        if (!ofData)
+            return ofData.error();
+        judge.train = *train;
+        judge.ofData = std::move(*ofData);
+        judge.count = std::min(count, judge.ofData->count());
+        return judge;
+    }
+
+    Result<generation::SetScore> operator()(const at::Tensor& images, at::Device device, JobContext& context) const
+    {
+        if (ofData)
+            return ofData->judge(
+                images, train->size(), [&] { context.link.progress(0, 0, "nearest training images"); }, context.link.stopToken());
+        return scoreAgainst(given, images, device, [&] { context.link.progress(0, 0, "features"); });
+    }
+};
 
 } // namespace
 
@@ -129,9 +133,17 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
     if (!device)
         return device.error();
     setThreads(0, 1);
-    if (request.contains("images")) {
-        const auto count = numberOf(request, "num", 50'000, 2, 1'000'000);
-        return count ? compareImages(request, *count, *device, context) : Result<Json>(count.error());
+    const auto imagesPath = textOf(request, "images", ""), referencePath = textOf(request, "reference", "");
+    for (const auto* text : {&imagesPath, &referencePath})
+        if (!*text)
+            return text->error();
+    std::optional<GivenImages> reference;
+    if (!referencePath->empty())
+        reference = GivenImages{"--reference", *referencePath};
+    if (!imagesPath->empty()) {
+        if (!reference)
+            return Error{ErrorCode::Usage, "No reference was named to compare the images with. Give a folder or npz with --reference."};
+        return compareImages(request, {"--images", *imagesPath}, *reference, *device, context);
     }
 
     const auto checkpoint = findCheckpoint(request);
@@ -150,17 +162,10 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
     if (!sampler)
         return sampler.error();
 
-    const auto dataFolder = runs::libraryFolder().parent_path() / "data";
-    const auto train = data::open(config.data, data::Split::Train, dataFolder, context.log);
-    if (!train)
-        return train.error();
-    auto test = data::open(config.data, data::Split::Test, dataFolder, {});
-    const auto stop = context.link.stopToken();
-    const auto tick = [&] { context.link.progress(0, 0, "features of real images"); };
-    const auto judge = generation::SetJudge::make(*train, test ? *test : nullptr, *asked, *device, tick, stop);
+    const auto judge = Judge::make(config, *asked, reference, *device, context);
     if (!judge)
         return judge.error();
-    const auto count = std::min(*asked, judge->count());
+    const auto count = judge->count;
 
     generation::DrawingModel drawing(config, *device);
     const auto model = drawing.from(checkpoint->folder, *weights);
@@ -177,10 +182,11 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
     auto recipe = generator.recipe();
     recipe["weights"] = *weights;
     recipe["checkpoint"] = checkpoint->identity;
-    auto images = generation::drawEvaluationSet(generator, count, generation::drawingBatch(*device), folder, recipe, true, progress, stop);
+    auto images = generation::drawEvaluationSet(generator, count, generation::drawingBatch(*device), folder, recipe, true, progress,
+                                                context.link.stopToken());
     if (!images)
         return images.error();
-    const auto score = judge->judge(*images, (*train)->size(), [&] { context.link.progress(0, 0, "nearest training images"); }, stop);
+    const auto score = (*judge)(*images, *device, context);
     if (!score)
         return score.error();
     auto result = numbers(*score);
@@ -188,7 +194,15 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
     result["folder"] = folder.string();
     result["npz"] = (folder / "samples.npz").string();
     result["step"] = checkpoint->step;
-    result["event"] = generation::evaluatedEvent(*score, generator, *weights, checkpoint->step, 0, seconds).fields();
+    auto event = generation::evaluatedEvent(*score, generator, *weights, checkpoint->step, 0, seconds);
+    if (reference) {
+        const auto name = event.recipe["name"].get<std::string>();
+        event.recipe["name"] = fmt::format("{}, against {}", name, reference->path.filename().string());
+        event.recipe["reference"] = {{"path", reference->path.string()}, {"sha256", pixelsSha256(judge->given.narrow(0, 0, count))}};
+        result["reference"] = event.recipe["reference"];
+    }
+    result["recipe"] = event.recipe;
+    result["event"] = event.fields();
     return result;
 }
 

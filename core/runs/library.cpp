@@ -2,6 +2,7 @@
 #include "core/runs/library.h"
 
 #include "core/base/files.h"
+#include "core/base/parse_json.h"
 #include "core/runs/curves.h"
 
 #include <algorithm>
@@ -127,7 +128,7 @@ bool Known::readConfigFile()
     configProblem = "config.json is damaged or missing: the settings of the run cannot be read.";
     config = Json::object();
     if (const auto text = readFile(folder.configFile(), 16u << 20)) {
-        auto json = Json::parse(*text, nullptr, false);
+        auto json = parseJson(*text);
         if (json.is_object() && json.contains("config") && json["config"].is_object()) {
             config = std::move(json["config"]);
             configProblem.clear();
@@ -155,7 +156,9 @@ void Known::apply(const Event& event)
     } else if (const auto e = CheckpointWritten::from(event)) {
         lastEventStep = std::max(lastEventStep, e->step);
     } else if (const auto e = Evaluated::from(event)) {
-        if ((e->metric == "fd" || e->metric == "fid") && std::isfinite(e->value))
+        // A distance to other images than those of the data set says nothing beside the rest.
+        const bool ofData = !e->recipe.is_object() || !e->recipe.contains("reference");
+        if (ofData && (e->metric == "fd" || e->metric == "fid") && std::isfinite(e->value))
             distances.push_back({e->step, e->value, e->metric});
     } else if (const auto e = Failed::from(event)) {
         writtenWhy = e->message;

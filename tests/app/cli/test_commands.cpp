@@ -76,6 +76,7 @@ TEST_F(Commands, RefuseBadInputWithASentenceThatNamesIt)
         {{"sample", "--checkpoint", at("broken.safetensors"), "--device", "cuda:97"}, 1, "broken.safetensors"},
         {{"evaluate", "--images", at("gone"), "--reference", at("nothing")}, 2, "--images"},
         {{"evaluate", "--images", at("nothing")}, 2, "--reference"},
+        {{"evaluate", "--checkpoint", at("gone"), "--reference", at("lost")}, 2, "--reference"},
         {{"evaluate", "--checkpoint", at("gone"), "--metrics", "fid"}, 2, "never FID"},
         {{"evaluate", "--checkpoint", at("gone"), "--metrics", "is"}, 2, "--metrics"},
         {{"export", at("gone"), "--out", at("w.safetensors")}, 2, "gone"},

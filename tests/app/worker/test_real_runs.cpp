@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/runs/library.h"
 #include "tests/app/worker/real_run.h"
 
 namespace espalier {
@@ -82,6 +83,23 @@ TEST_F(RealRuns, SampleEvaluateAndExportFromACheckpoint)
     const auto evaluated = call({"evaluate", "--checkpoint", run.root().string(), "--num", "32", "--json"});
     ASSERT_EQ(evaluated.status, 0) << evaluated.err;
     EXPECT_GT(evaluated.json()["fd"].get<double>(), evaluated.json()["floor"].get<double>()) << evaluated.out;
+    // Against images of one's own: the samples themselves are no distance away, and are copies of themselves.
+    const auto own = call({"evaluate", "--checkpoint", run.root().string(), "--num", "5", "--sampler", "ddim", "--steps", "3", "--seed",
+                           "0", "--reference", (out / "samples.npz").string(), "--json"});
+    ASSERT_EQ(own.status, 0) << own.err;
+    EXPECT_LT(own.json()["fd"].get<double>(), 1e-3) << own.out;
+    EXPECT_EQ(own.json()["nearest"]["copied_share"], 1.0) << own.out;
+    const auto named = [](const Json& recipe) { return recipe["name"].get<std::string>().ends_with("against samples.npz"); };
+    EXPECT_TRUE(named(own.json()["recipe"])) << own.out;
+    runs::RunFollower follower(run.root());
+    follower.poll();
+    ASSERT_EQ(follower.evaluations().size(), 2u);
+    EXPECT_TRUE(named(follower.evaluations().back().evaluated.recipe));
+    EXPECT_EQ(runs::summarize(run.root()).bestMetric, evaluated.json()["fd"].get<double>()); // of its own data alone
+    const auto folder = call({"evaluate", "--images", out.string(), "--reference", (out / "samples.npz").string(), "--json"});
+    ASSERT_EQ(folder.status, 0) << folder.err;
+    EXPECT_EQ(folder.json()["images"], 5) << "the grid beside the images is none of them";
+    EXPECT_LT(folder.json()["fd"].get<double>(), 1e-3) << folder.out;
     const auto file = m_folder / "weights.safetensors";
     const auto exported = call({"export", "--checkpoint", run.root().string(), "--weights", "raw", "--out", file.string(), "--json"});
     ASSERT_EQ(exported.status, 0) << exported.err;

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "app/cli/job_options.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace espalier::cli {
+
+/// Sampler flags; what is not given stays as the settings say.
+struct SamplerFlags {
+    std::string kind, skip;
+    std::optional<std::int64_t> steps;
+    std::optional<double> eta;
+
+    void addTo(CLI::App& command);
+    /// In settings' words: {"kind": "ddim", "steps": 50}.
+    Json overlay() const;
+};
+
+/// What sample and evaluate have in common: weights, and how images are drawn with them.
+struct DrawFlags {
+    std::string checkpoint, weights = "ema", out, configFile, device = "auto";
+    std::optional<std::int64_t> num, seed;
+    SamplerFlags sampler;
+    bool noWait = false;
+
+    struct Words {
+        const char *num, *seed, *out, *noWait;
+        std::int64_t leastNum, mostNum;
+    };
+    void addTo(CLI::App& command, const Words& words);
+    /// {"sampler": …, "seed": …} with the number of images as `countName`: what a live run is asked, in words of its settings.
+    Json wish(const char* countName) const;
+};
+
+/// Weights that were found, and the request to the worker as far as it is the same for all jobs that draw.
+struct DrawRequest {
+    Weights weights;
+    std::string device;
+    Json request;
+    Json config; // of weights that lie outside of runs and checkpoints; else null
+};
+Result<DrawRequest> drawRequest(const DrawFlags& flags);
+
+} // namespace espalier::cli
