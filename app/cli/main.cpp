@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <csignal>
 #include <exception>
 
 namespace espalier::cli {
@@ -21,6 +22,7 @@ CLI::App* addCommand(CLI::App& app, Program& program, const char* name, const ch
 int main(int argc, char** argv)
 {
     using namespace espalier;
+    std::signal(SIGXFSZ, SIG_IGN); // a limit on file sizes is told as a write that failed
     cli::Program program;
     CLI::App app{"Espalier: train image models, watch them grow.", "espalier-cli"};
     app.set_version_flag("--version", std::string("espalier-cli ") + ESPALIER_VERSION);

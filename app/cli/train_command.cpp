@@ -5,6 +5,7 @@
 #include "app/cli/run_job.h"
 #include "app/cli/supervisor.h"
 #include "core/base/files.h"
+#include "core/base/parse_json.h"
 #include "core/base/text.h"
 #include "core/config/batch.h"
 #include "core/config/config.h"
@@ -41,7 +42,7 @@ Result<Change> changeOf(const runs::RunFolder& folder, const TrainOptions& optio
     const auto text = readFile(folder.configFile(), 16u << 20);
     if (!text)
         return text.error();
-    const auto document = Json::parse(*text, nullptr, false);
+    const auto document = parseJson(*text);
     const auto stored = config::readDocument(document);
     if (!stored)
         return Error{ErrorCode::Format, fmt::format("{}: {}", folder.configFile().string(), stored.error().message), stored.error().detail};
@@ -178,6 +179,13 @@ Result<Done> checkPlan(const config::RunConfig& config, const std::optional<runs
     const auto devices = devicesOf(config, placed);
     if (!devices)
         return devices.error();
+    if (config.data.source == config::DataSource::Folder) {
+        std::error_code error;
+        if (!fs::is_directory(config.data.path, error))
+            return Error{ErrorCode::Usage,
+                         fmt::format("data.path: there is no folder {}. Name the folder that holds the images.", config.data.path),
+                         "data.path"};
+    }
     const int world = placed ? placed->worldSize : static_cast<int>(devices->size());
     if (auto batch = config::deriveBatch(config.training, world); !batch)
         return batch.error();
@@ -281,6 +289,8 @@ int dryRun(const TrainOptions& options, const runs::RunFolder& folder, Signals& 
     }
     if (!config)
         return console.fail(config.error());
+    if (auto fine = checkPlan(*config, {}); !fine)
+        return console.fail(fine.error());
     const auto devices = devicesFor(config->devices);
     if (!devices)
         return console.fail(devices.error());

@@ -2,6 +2,7 @@
 #include "app/worker/job.h"
 
 #include "core/base/files.h"
+#include "core/base/parse_json.h"
 #include "core/tensors/host_memory.h"
 
 #include <c10/util/Exception.h>
@@ -59,12 +60,23 @@ Error outOfMemory(const std::exception& problem)
             problem.what()};
 }
 
+/// What collectives throw when a peer is gone. Gloo has its own exceptions; only their text tells.
+bool meansLostPeer(const std::exception& problem)
+{
+    if (dynamic_cast<const c10::DistError*>(&problem))
+        return true;
+    for (const auto* sign : {"/gloo/", "Connection closed by peer", "Connection reset by peer"})
+        if (std::strstr(problem.what(), sign))
+            return true;
+    return false;
+}
+
 /// The seam where exceptions of LibTorch become errors.
 Result<Json> run(const std::string& job, const Json& request, JobContext& context)
 {
     static const std::map<std::string, std::function<Result<Json>(const Json&, JobContext&)>> kJobs{
         {"train", trainJob},       {"dry-run", rehearseJob}, {"sample", sampleJob},
-        {"evaluate", evaluateJob}, {"export", exportJob},     {"bench", benchJob}};
+        {"evaluate", evaluateJob}, {"export", exportJob},    {"bench", benchJob}};
     const auto found = kJobs.find(job);
     if (found == kJobs.end())
         return Error{ErrorCode::Usage, "espalier-worker has no job \"" + job + "\". It is started by espalier-cli."};
@@ -77,6 +89,11 @@ Result<Json> run(const std::string& job, const Json& request, JobContext& contex
     } catch (const std::exception& problem) {
         if (std::strstr(problem.what(), "can't allocate memory"))
             return outOfMemory(problem);
+        if (meansLostPeer(problem))
+            return Error{ErrorCode::Lost,
+                         "Another worker of this run ended, and without it no step can be taken. The run can be resumed; what the other "
+                         "worker said tells why.",
+                         problem.what()};
         return Error{ErrorCode::Internal, "The worker met an error that nobody expected; the log holds its text.", problem.what()};
     }
 }
@@ -92,7 +109,7 @@ Result<Json> readRequest(int argc, char** argv)
             const auto text = readFile(value, 64 << 20);
             if (!text)
                 return text.error();
-            request = Json::parse(*text, nullptr, false);
+            request = parseJson(*text);
             if (!request.is_object())
                 return Error{ErrorCode::Usage, value + " is no JSON object."};
         } else {
@@ -109,7 +126,8 @@ int main(int argc, char** argv)
 {
     using namespace espalier;
     using namespace espalier::worker;
-    runs::WorkerLink link; // first thing: no orphan outlives its supervisor
+    runs::WorkerLink link;         // first thing: no orphan outlives its supervisor
+    std::signal(SIGXFSZ, SIG_IGN); // a limit on file sizes is told as a write that failed
     tensors::keepFreedMemory();
     const Signals signals(link);
     if (argc < 2) {

@@ -25,10 +25,12 @@ Result<EventLog> EventLog::open(const std::filesystem::path& file)
         log.m_torn = true; // its writer was killed, or the disk was full; the next line begins with a newline
     if (log.m_torn && ::write(fd, "\n", 1) == 1)
         log.m_torn = false;
+    log.reserve(status.st_size);
     return log;
 }
 
-EventLog::EventLog(EventLog&& other) noexcept : m_fd(std::exchange(other.m_fd, -1)), m_file(std::move(other.m_file)), m_torn(other.m_torn)
+EventLog::EventLog(EventLog&& other) noexcept
+    : m_fd(std::exchange(other.m_fd, -1)), m_file(std::move(other.m_file)), m_reservedTo(other.m_reservedTo), m_torn(other.m_torn)
 {
 }
 
@@ -36,6 +38,7 @@ EventLog& EventLog::operator=(EventLog&& other) noexcept
 {
     std::swap(m_fd, other.m_fd);
     std::swap(m_file, other.m_file);
+    std::swap(m_reservedTo, other.m_reservedTo);
     std::swap(m_torn, other.m_torn);
     return *this;
 }
@@ -44,6 +47,15 @@ EventLog::~EventLog()
 {
     if (m_fd >= 0)
         ::close(m_fd);
+}
+
+void EventLog::reserve(std::int64_t end)
+{
+    constexpr std::int64_t kLastWords = 16 << 10, kAhead = 64 << 10;
+    if (end + kLastWords <= m_reservedTo)
+        return;
+    m_reservedTo = end + kAhead; // whether or not it was granted: a disk that cannot do it is not asked for every line
+    ::fallocate(m_fd, FALLOC_FL_KEEP_SIZE, end, kAhead);
 }
 
 Result<Done> EventLog::append(const Event& event)
@@ -71,6 +83,7 @@ Result<Done> EventLog::append(const Event& event)
         }
     }
     m_torn = false;
+    reserve(::lseek(m_fd, 0, SEEK_CUR));
     return Done{};
 }
 

@@ -164,7 +164,8 @@ ErrorCode errorCodeFromText(std::string_view text);
 std::string eventLine(const Event& event); // with the newline
 std::optional<Event> parseEventLine(std::string_view line);
 
-/// The pen of events.jsonl: one write per line. A file that does not end in a newline gets one on opening. One thread.
+/// The pen of events.jsonl: one write per line. A file that does not end in a newline gets one on opening. Blocks are taken ahead of the
+/// file's end where the disk can do that, so that the reason of a failure finds room on a full disk. One thread.
 class EventLog {
 public:
     static Result<EventLog> open(const std::filesystem::path& file);
@@ -181,9 +182,11 @@ public:
 
 private:
     EventLog(int fd, std::filesystem::path file) : m_fd(fd), m_file(std::move(file)) {}
+    void reserve(std::int64_t end);
     int m_fd = -1;
     std::filesystem::path m_file;
-    bool m_torn = false; // the last write stopped in the middle of its line
+    std::int64_t m_reservedTo = 0; // of the file, so that a full disk leaves room to say that it is full
+    bool m_torn = false;           // the last write stopped in the middle of its line
 };
 
 /// Reads a growing events.jsonl piece by piece. Skips lines that are no events (counted) or longer than kMaxLine; leaves a torn last line

@@ -106,18 +106,32 @@ std::string CheckpointKeeper::newest() const
     return stored.empty() ? "" : m_writer.folder().relative(m_writer.folder().checkpointFolder(stored.back().step));
 }
 
-std::optional<fs::path> newestValidCheckpoint(const runs::RunFolder& folder, const Log& log)
+Result<std::optional<fs::path>> newestValidCheckpoint(const runs::RunFolder& folder, const Log& log)
 {
-    auto stored = runs::storedCheckpoints(folder);
-    std::sort(stored.begin(), stored.end(), [](const auto& a, const auto& b) { return a.step > b.step; });
-    for (const auto& checkpoint : stored) {
-        const auto path = folder.checkpointFolder(checkpoint.step);
+    // By their names: a folder without a manifest is no checkpoint, but somebody should hear of it.
+    std::vector<std::int64_t> steps;
+    std::error_code ignored;
+    for (fs::directory_iterator at(folder.checkpointsFolder(), ignored), end; !ignored && at != end; at.increment(ignored))
+        if (const auto step = runs::stepOfName(at->path().filename().string()); step >= 0)
+            steps.push_back(step);
+    std::sort(steps.rbegin(), steps.rend());
+    std::string why;
+    for (const auto step : steps) {
+        const auto path = folder.checkpointFolder(step);
         const auto valid = tensors::verifyCheckpoint(path);
         if (valid)
-            return path;
-        log(LogLevel::Warning, fmt::format("Passed over the checkpoint of step {}: {}", checkpoint.step, valid.error().message));
+            return std::optional(path);
+        log(LogLevel::Warning, fmt::format("Passed over the checkpoint of step {}: {}", step, valid.error().message));
+        if (why.empty())
+            why = valid.error().message;
     }
-    return std::nullopt;
+    if (steps.empty())
+        return std::optional<fs::path>();
+    return Error{ErrorCode::Format,
+                 fmt::format("{} {}: restore one from a copy, or remove {} to begin again at step 0.", why,
+                             steps.size() == 1 ? "It is the only one of this run" : "Nor can any other of this run be read",
+                             folder.checkpointsFolder().string()),
+                 {}};
 }
 
 } // namespace espalier::training

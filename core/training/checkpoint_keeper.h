@@ -42,8 +42,8 @@ private:
     std::thread m_thread;
 };
 
-/// Whole checkpoints of a run whose files have their sizes and hashes, the newest first that verifies; nullopt: start at step 0.
-/// What was passed over goes to `log`.
-std::optional<std::filesystem::path> newestValidCheckpoint(const runs::RunFolder& folder, const Log& log);
+/// The newest checkpoint of a run whose files have their sizes and hashes; nullopt when there is none at all: start at step 0. What was
+/// passed over goes to `log`. When there are some and all are damaged, an error: whoever has a copy would lose by starting over.
+Result<std::optional<std::filesystem::path>> newestValidCheckpoint(const runs::RunFolder& folder, const Log& log);
 
 } // namespace espalier::training

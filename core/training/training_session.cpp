@@ -51,9 +51,15 @@ std::string devicesInUse(const std::string& asked, at::Device device, int world)
 
 TrainingSession::~TrainingSession() = default;
 
-Result<std::unique_ptr<TrainingSession>> TrainingSession::open(Request request, runs::WorkerLink& link, const Log& log)
+Result<std::unique_ptr<TrainingSession>> TrainingSession::open(Request request, runs::WorkerLink& link, const Log& given)
 {
     auto session = std::unique_ptr<TrainingSession>(new TrainingSession(std::move(request), link));
+    const Log log = [self = session.get(), given](LogLevel level, std::string_view message) {
+        if (given)
+            given(level, message);
+        if (level == LogLevel::Warning)
+            self->warn(std::string(message));
+    };
     for (const auto step : {&TrainingSession::shareBatch, &TrainingSession::buildModel})
         if (auto done = (session.get()->*step)(); !done)
             return done.error();
@@ -70,6 +76,15 @@ Result<std::unique_ptr<TrainingSession>> TrainingSession::open(Request request, 
     if (auto started = session->startLoader(log); !started)
         return started.error();
     return session;
+}
+
+/// A warning belongs into the run's history too, where follow and the window show it.
+void TrainingSession::warn(std::string message)
+{
+    if (m_writer)
+        m_writer->write(runs::Warned{.message = std::move(message)});
+    else if (m_request.group->rank() == 0 && !m_request.onlySteps) // it will have a writer before the loader's threads begin
+        m_earlyWarnings.push_back(std::move(message));
 }
 
 Result<Done> TrainingSession::shareBatch()
@@ -128,13 +143,24 @@ Result<Done> TrainingSession::buildModel()
 Result<Done> TrainingSession::resume(const Log& log)
 {
     // Rank 0 chooses, so that all ranks go on from the same step.
-    auto chosen = at::full({1}, -1, at::kLong);
-    if (m_request.group->rank() == 0)
-        if (const auto folder = newestValidCheckpoint(m_request.folder, log))
-            chosen[0] = runs::stepOfName(folder->filename().string());
+    constexpr std::int64_t kNone = -1, kAllDamaged = -2;
+    auto chosen = at::full({1}, kNone, at::kLong);
+    std::optional<Error> problem;
+    if (m_request.group->rank() == 0) {
+        if (const auto newest = newestValidCheckpoint(m_request.folder, log); !newest) {
+            problem = newest.error();
+            chosen[0] = kAllDamaged;
+        } else if (*newest) {
+            chosen[0] = runs::stepOfName((*newest)->filename().string());
+        }
+    }
     m_request.group->broadcast(chosen, 0);
+    if (problem)
+        return *problem;
     const auto step = chosen[0].item<std::int64_t>();
-    if (step < 0)
+    if (step == kAllDamaged)
+        return Error{ErrorCode::Lost, "Rank 0 found no checkpoint that can be read."};
+    if (step == kNone)
         return Done{};
     auto manifest = tensors::loadCheckpoint(m_request.folder.checkpointFolder(step), m_state);
     if (!manifest)
@@ -175,6 +201,8 @@ Result<Done> TrainingSession::openWriter()
                                   .ofSteps = length.steps.value_or(0),
                                   .ofImages = length.images.value_or(0),
                                   .ofSeconds = length.seconds.value_or(0.0)});
+    for (auto& message : std::exchange(m_earlyWarnings, {}))
+        m_writer->write(runs::Warned{.message = std::move(message)});
     if (auto written = writePlan(); !written)
         return written;
     m_writer->log(LogLevel::Info, fmt::format("{}; batch {} = {} ranks x {} images x {} accumulations", m_train->description(),

@@ -37,6 +37,7 @@ public:
 
 private:
     TrainingSession(Request request, runs::WorkerLink& link) : m_request(std::move(request)), m_link(link) {}
+    void warn(std::string message);
     Result<Done> openData(const Log& log);
     Result<Done> buildModel();
     Result<Done> shareBatch();
@@ -59,8 +60,9 @@ private:
     tensors::TrainState m_state;
     Clock m_clock;
     std::unique_ptr<TrainStep> m_step;
-    std::unique_ptr<data::Loader> m_loader;
+    std::vector<std::string> m_earlyWarnings;  // of the time before there is a writer
     std::unique_ptr<runs::RunWriter> m_writer; // rank 0
+    std::unique_ptr<data::Loader> m_loader;    // its threads warn
     std::unique_ptr<CheckpointKeeper> m_checkpoints;
     std::unique_ptr<generation::Previews> m_previews;
     std::optional<generation::SetJudge> m_judge;
