@@ -186,6 +186,7 @@ void RunHeader::showTrouble(const RunView& run)
     m_resume->setVisible(startable && run.problem.empty());
     m_resume->setText(run.checkpoints->empty() ? QStringLiteral("Start again")
                                                : QStringLiteral("Resume from step %1").arg(number(run.checkpoints->back().step)));
+    m_duplicate->setVisible(run.config.is_object()); // else there is nothing to change
     m_trouble->setVisible(!cause.isEmpty());
 }
 

@@ -6,6 +6,7 @@
 #include "widgets/format.h"
 #include "widgets/grid_settings.h"
 #include "widgets/page_parts.h"
+#include "widgets/step_transport.h"
 #include "widgets/theme.h"
 
 #include <QComboBox>
@@ -15,7 +16,6 @@
 #include <QMenu>
 #include <QPushButton>
 #include <QSignalBlocker>
-#include <QSlider>
 #include <QStackedWidget>
 #include <QToolButton>
 #include <QVBoxLayout>
@@ -26,7 +26,7 @@ namespace espalier::widgets {
 
 namespace {
 
-constexpr int kThumbnail = 64, kCellSide = 96;
+constexpr int kCellSide = 96;
 
 } // namespace
 
@@ -81,7 +81,10 @@ void SamplesPage::buildLayout()
     page->setContentsMargins(0, 0, 0, 0);
     page->setSpacing(metric::kCardGap);
     page->addLayout(above, 1);
-    page->addWidget(buildTransport());
+    m_transport = new StepTransport(m_provider, this);
+    // What is still being read is waited for instead of stumbled over.
+    m_transport->setReady([this](int place) { return m_cell >= 0 || m_provider->get(m_grids.source(place)); });
+    page->addWidget(m_transport);
 
     m_empty = new EmptyNote(tr("No samples yet"), QString(), this);
     m_empty->setObjectName(QStringLiteral("samplesEmpty"));
@@ -133,41 +136,11 @@ QWidget* SamplesPage::buildHeader()
     return header;
 }
 
-QWidget* SamplesPage::buildTransport()
-{
-    auto* card = new Card(QString(), this);
-    auto* row = new QHBoxLayout;
-    row->setSpacing(metric::kGap);
-    m_playButton = headerButton(QStringLiteral("playSamples"), QString(), QStringLiteral("start"), card);
-    m_playButton->setAccessibleName(tr("Play"));
-    m_playButton->setToolTip(tr("Play through the steps (Space)"));
-    m_playButton->setToolButtonStyle(Qt::ToolButtonIconOnly);
-    m_slider = new QSlider(Qt::Horizontal, card);
-    m_slider->setObjectName(QStringLiteral("stepSlider"));
-    m_slider->setAccessibleName(tr("Step"));
-    m_slider->setToolTip(tr("← → one grid, Home and End first and last"));
-    m_slider->setPageStep(10);
-    m_place = new QLabel(card);
-    m_place->setObjectName(QStringLiteral("stepPlace"));
-    m_place->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
-    m_place->setMinimumWidth(120);
-    row->addWidget(m_playButton);
-    row->addWidget(m_slider, 1);
-    row->addWidget(m_place);
-    m_film = new Filmstrip(m_provider, Filmstrip::Flow::Row, kThumbnail, card);
-    m_film->setObjectName(QStringLiteral("filmstrip"));
-    m_film->setAccessibleName(tr("Grids over the steps"));
-    card->body()->addWidget(m_film);
-    card->body()->addLayout(row);
-    return card;
-}
-
 void SamplesPage::connectSignals()
 {
     connect(m_empty, &EmptyNote::actionRequested, this, &SamplesPage::sampleRequested);
-    connect(m_slider, &QSlider::valueChanged, this, &SamplesPage::setCurrent);
-    connect(m_film, &Filmstrip::chosen, this, &SamplesPage::setCurrent);
-    connect(m_film, &Filmstrip::pinRequested, this, [this](int index) {
+    connect(m_transport, &StepTransport::chosen, this, &SamplesPage::setCurrent);
+    connect(m_transport, &StepTransport::pinRequested, this, [this](int index) {
         m_pinned = index;
         setComparing(true);
     });
@@ -176,7 +149,6 @@ void SamplesPage::connectSignals()
         m_viewB->setSelectedCell(m_cell);
         followCell(-1);
     });
-    connect(m_playButton, &QToolButton::clicked, this, &SamplesPage::togglePlay);
     connect(m_compare, &QPushButton::toggled, this, &SamplesPage::setComparing);
     connect(m_back, &QPushButton::clicked, this, [this] { followCell(-1); });
     connect(m_fit, &QToolButton::clicked, this, [this] {
@@ -215,14 +187,6 @@ void SamplesPage::connectSignals()
                 note->hide();
         });
     });
-    m_play.setInterval(200);
-    connect(&m_play, &QTimer::timeout, this, [this] {
-        if (m_current + 1 >= shownCount())
-            return togglePlay();
-        // Wait for a grid that is still being read instead of stumbling over it.
-        if (m_cell >= 0 || m_provider->get(m_grids.source(m_current + 1)))
-            setCurrent(m_current + 1);
-    });
 }
 
 void SamplesPage::setExpectation(const QString& sentence, const QString& whyNotSample)
@@ -243,7 +207,7 @@ void SamplesPage::setSamples(const QString& runFolder, const std::vector<runs::S
     const std::int64_t pinnedStep = m_pinned >= 0 ? m_grids.entry(m_pinned).drawn.step : -1;
     m_grids.set(runFolder, samples);
     if (another) {
-        m_play.stop();
+        m_transport->play(false);
         m_filtersTouched = false;
         m_cell = m_pinned = -1;
         m_viewA->setView({});
@@ -258,7 +222,7 @@ void SamplesPage::setSamples(const QString& runFolder, const std::vector<runs::S
     refilter();
     if (shownCount() == 0)
         return;
-    if (!atEnd || m_play.isActive())
+    if (!atEnd || isPlaying())
         showStep(step);
     else
         setCurrent(shownCount() - 1);
@@ -303,13 +267,9 @@ void SamplesPage::refilter()
         frames.push_back(
             {m_grids.source(i), m_grids.stepText(i), tr("Step %1 · %2").arg(m_grids.stepText(i), weightsText(drawn.weights)), drawn.stage});
     }
-    m_film->setFrames(frames);
+    m_transport->setFrames(frames);
     m_cells->setFrames(std::move(frames));
     m_stack->setCurrentIndex(m_grids.empty() ? 0 : 1);
-    {
-        const QSignalBlocker block(m_slider);
-        m_slider->setRange(0, std::max(0, shownCount() - 1));
-    }
     m_pinned = -1;
     m_current = -1;
     if (shownCount() > 0)
@@ -341,14 +301,11 @@ void SamplesPage::setCurrent(int index)
 {
     index = std::clamp(index, -1, shownCount() - 1);
     const bool moved = std::exchange(m_current, index) != index;
-    const QSignalBlocker block(m_slider);
-    m_slider->setValue(std::max(0, index));
-    m_film->setCurrent(index);
+    m_transport->setCurrent(index);
     m_cells->setCurrent(index);
     if (index < 0)
         return;
     m_card->setTitle(m_cell >= 0 ? tr("Cell %1 through time").arg(m_cell + 1) : tr("Samples at %1").arg(m_grids.stepText(index)));
-    m_place->setText(tr("%1 of %2").arg(number(index + 1), number(shownCount())));
     refreshPicture();
     refreshSettings();
     if (moved)
@@ -404,7 +361,7 @@ void SamplesPage::refreshMode()
     m_compare->setVisible(!following);
     m_fit->setVisible(!following);
     m_viewA->setVisible(m_pinned >= 0);
-    m_film->setPinned(m_pinned);
+    m_transport->setPinned(m_pinned);
     {
         const QSignalBlocker block(m_compare);
         m_compare->setChecked(m_pinned >= 0);
@@ -437,17 +394,14 @@ void SamplesPage::followCell(int cell)
         m_viewB->setFocus(Qt::OtherFocusReason);
 }
 
+bool SamplesPage::isPlaying() const
+{
+    return m_transport->isPlaying();
+}
+
 void SamplesPage::togglePlay()
 {
-    if (m_play.isActive()) {
-        m_play.stop();
-    } else if (shownCount() > 1) {
-        if (m_current + 1 >= shownCount())
-            setCurrent(0);
-        m_play.start();
-    }
-    setThemedIcon(m_playButton, m_play.isActive() ? QStringLiteral("pause") : QStringLiteral("start"));
-    m_playButton->setAccessibleName(m_play.isActive() ? tr("Stop playing") : tr("Play"));
+    m_transport->play(!isPlaying());
 }
 
 void SamplesPage::keyPressEvent(QKeyEvent* event)
@@ -482,7 +436,7 @@ void SamplesPage::keyPressEvent(QKeyEvent* event)
 
 void SamplesPage::hideEvent(QHideEvent* event)
 {
-    if (m_play.isActive())
+    if (isPlaying())
         togglePlay(); // nobody looks
     QWidget::hideEvent(event);
 }

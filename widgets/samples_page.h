@@ -5,7 +5,6 @@
 #include "widgets/grid_view.h"
 #include "widgets/sample_sequence.h"
 
-#include <QTimer>
 #include <QWidget>
 
 #include <vector>
@@ -14,7 +13,6 @@ class QComboBox;
 class QLabel;
 class QMenu;
 class QPushButton;
-class QSlider;
 class QStackedWidget;
 class QToolButton;
 
@@ -24,6 +22,7 @@ class Card;
 class EmptyNote;
 class Filmstrip;
 class GridSettings;
+class StepTransport;
 
 /// The page "Samples": every grid of a run over its steps. Slider, keys and play move through time; a cell can be followed alone.
 class SamplesPage : public QWidget {
@@ -43,7 +42,7 @@ public:
 
     std::int64_t currentStep() const;
     int shownCount() const { return m_grids.count(); }
-    bool isPlaying() const { return m_play.isActive(); }
+    bool isPlaying() const;
     /// The cell that is followed through time, or -1.
     int followedCell() const { return m_cell; }
 
@@ -68,7 +67,6 @@ protected:
 private:
     void buildLayout();
     QWidget* buildHeader();
-    QWidget* buildTransport();
     void connectSignals();
     void refilter();
     void refreshFilters();
@@ -85,7 +83,6 @@ private:
     SampleSequence m_grids;
     int m_current = -1, m_pinned = -1, m_cell = -1;
     bool m_filtersTouched = false;
-    QTimer m_play;
     QString m_whyNotSample;
 
     QStackedWidget* m_stack = nullptr;
@@ -95,7 +92,7 @@ private:
     GridView* m_viewA = nullptr;
     GridView* m_viewB = nullptr;
     Filmstrip* m_cells = nullptr;
-    Filmstrip* m_film = nullptr;
+    StepTransport* m_transport = nullptr;
     GridSettings* m_settings = nullptr;
     QComboBox* m_weights = nullptr;
     QComboBox* m_stages = nullptr;
@@ -104,9 +101,6 @@ private:
     QToolButton* m_fit = nullptr;
     QToolButton* m_export = nullptr;
     QMenu* m_exportMenu = nullptr;
-    QToolButton* m_playButton = nullptr;
-    QSlider* m_slider = nullptr;
-    QLabel* m_place = nullptr;
     QLabel* m_note = nullptr;
 };
 

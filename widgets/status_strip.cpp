@@ -31,7 +31,8 @@ QString progressLine(const RunView& run, double now)
     else if (run.state != runs::RunState::Training)
         parts << stateWords(run.state).toLower();
     if (!run.checkpoints->empty())
-        parts << QStringLiteral("saved ") + ago(now - run.checkpoints->back().time);
+        parts << (run.checkpoints->back().time > 0 ? QStringLiteral("saved ") + ago(now - run.checkpoints->back().time)
+                                                   : QStringLiteral("saved at step ") + number(run.checkpoints->back().step));
     else if (runs::isLive(run.state))
         parts << QStringLiteral("nothing saved yet");
     return parts.join(QStringLiteral("   ·   "));
