@@ -91,8 +91,9 @@ Result<Json> runJob(const Job& job, Signals& signals, Console& console)
         const auto kind = line["kind"].get<std::string>();
         if (kind == "progress") {
             const double done = numberOr(line, "done", 0), of = numberOr(line, "of", 0);
-            console.progress(of > 0 ? fmt::format("{}: {:.0f} of {:.0f}", textOr(line, "what", job.name), done, of)
-                                    : fmt::format("{}: {:.0f}", textOr(line, "what", job.name), done));
+            console.progress(of > 0     ? fmt::format("{}: {:.0f} of {:.0f}", textOr(line, "what", job.name), done, of)
+                             : done > 0 ? fmt::format("{}: {:.0f}", textOr(line, "what", job.name), done)
+                                        : textOr(line, "what", job.name)); // a sign of life
         } else if (kind == "result" && line.contains("result")) {
             result = line["result"];
         } else if (kind == "failed") {
