@@ -52,6 +52,8 @@ class GroupNorm : public Leaf {
 public:
     GroupNorm(std::int64_t channels, const Place& place, std::int64_t groups = 32, double epsilon = 1e-6);
     at::Tensor forward(const at::Tensor& x) const;
+    std::int64_t groups() const { return m_groups; }
+    double epsilon() const { return m_epsilon; }
 
 private:
     std::int64_t m_groups;

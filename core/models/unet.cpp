@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/models/unet.h"
 
+#include "core/models/norm_silu.h"
 #include "core/models/unet_blocks.h"
 
 #include <ATen/ATen.h>
@@ -162,7 +163,7 @@ at::Tensor UNet::forward(const tensors::Batch& batch, const tensors::Path&, cons
         if (level.up)
             h = seen(name + "." + std::to_string(level.steps.size()), level.up->forward(h));
     }
-    h = seen("out_conv", net.outConv->forward(at::silu(net.outNorm->forward(h))));
+    h = seen("out_conv", net.outConv->forward(normSilu(*net.outNorm, h)));
     return m_options.blockSize > 1 ? at::pixel_shuffle(h, m_options.blockSize) : h;
 }
 

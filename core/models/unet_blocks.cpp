@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/models/unet_blocks.h"
 
+#include "core/models/norm_silu.h"
+
 #include <ATen/ATen.h>
 
 #include <cmath>
@@ -22,14 +24,12 @@ ResidualBlock::ResidualBlock(std::int64_t in, std::int64_t out, std::int64_t emb
 
 at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& active, const tensors::Draws& draws)
 {
-    at::Tensor h = conv1->forward(at::silu(norm1->forward(x))); // [B, out, H, W]
+    at::Tensor h = conv1->forward(normSilu(*norm1, x)); // [B, out, H, W]
     h.add_(fc->forward(active).unsqueeze(-1).unsqueeze(-1));
-    h = at::silu(norm2->forward(h));
-    if (is_training() && m_dropRate > 0) {
-        // Drawn in the order of channels-last memory, so that the product walks both tensors alike.
-        const at::Tensor keep = draws.keep(Stream::Dropout, m_dropRate, {h.size(2), h.size(3), h.size(1)}, m_site);
-        h = h * keep.permute({0, 3, 1, 2});
-    }
+    at::Tensor keep;
+    if (is_training() && m_dropRate > 0) // drawn in the order of channels-last memory: the same mask in every memory format
+        keep = draws.keep(Stream::Dropout, m_dropRate, {h.size(2), h.size(3), h.size(1)}, m_site);
+    h = normSilu(*norm2, h, keep);
     h = conv2->forward(h);
     return h.add_(skip ? skip->forward(x) : x);
 }
