@@ -11,6 +11,8 @@ void SamplerFlags::addTo(CLI::App& command)
     command.add_option("--steps", steps, "Levels that DDIM visits");
     command.add_option("--eta", eta, "Noise of DDIM: 0 is deterministic, 1 as noisy as ancestral sampling");
     command.add_option("--skip", skip, "Which levels DDIM visits: linear or quadratic");
+    command.add_option("--guidance", guidance, "Classifier-free guidance of a network that knows classes; 1: none");
+    command.add_option("--label", label, "Class to draw, counted from 0; -1: all classes in turn");
 }
 
 Json SamplerFlags::overlay() const
@@ -24,6 +26,10 @@ Json SamplerFlags::overlay() const
         json["eta"] = *eta;
     if (!skip.empty())
         json["skip"] = skip;
+    if (guidance)
+        json["guidance"] = *guidance;
+    if (label)
+        json["label"] = *label;
     return json;
 }
 

@@ -17,7 +17,8 @@ namespace espalier::cli {
 struct SamplerFlags {
     std::string kind, skip;
     std::optional<std::int64_t> steps;
-    std::optional<double> eta;
+    std::optional<double> eta, guidance;
+    std::optional<std::int64_t> label;
 
     void addTo(CLI::App& command);
     /// In settings' words: {"kind": "ddim", "steps": 50}.

@@ -86,6 +86,10 @@ std::string nameOf(std::int64_t step, const SampleOptions& options, const config
         how += fmt::format("-eta{}", sampler.eta);
     if (sampler.kind == config::SamplerKind::Ddim && sampler.skip != config::SkipSchedule::Linear)
         how += "-quadratic";
+    if (sampler.guidance != 1.0)
+        how += fmt::format("-cfg{}", sampler.guidance);
+    if (sampler.label >= 0)
+        how += fmt::format("-label{}", sampler.label);
     return runs::safeName(fmt::format("{}-{}-{}-seed{}-n{}", runs::stepName(step), options.weights, how, options.seed.value_or(0), count));
 }
 
@@ -109,15 +113,16 @@ Result<Done> tellRun(OwnedRun& run, Json& result, const NewestCheckpoint& newest
     }
     const auto count = static_cast<std::int64_t>(numberIn(result, "images"));
     const auto recipe = result.find("recipe");
-    return run.events.write(runs::SamplesDrawn{.step = newest.step,
-                                               .stage = newest.stage,
-                                               .weights = options.weights,
-                                               .folder = run.folder.relative(shown.parent_path()),
-                                               .grid = run.folder.relative(shown),
-                                               .count = count,
-                                               .columns = static_cast<int>(std::sqrt(static_cast<double>(count))),
-                                               .recipe = recipe == result.end() ? Json::object() : *recipe,
-                                               .seconds = seconds});
+    return run.events.write(
+        runs::SamplesDrawn{.step = newest.step,
+                           .stage = newest.stage,
+                           .weights = options.weights,
+                           .folder = run.folder.relative(shown.parent_path()),
+                           .grid = run.folder.relative(shown),
+                           .count = count,
+                           .columns = static_cast<int>(numberIn(result, "columns", std::floor(std::sqrt(static_cast<double>(count))))),
+                           .recipe = recipe == result.end() ? Json::object() : *recipe,
+                           .seconds = seconds});
 }
 
 int sampleResting(const SampleOptions& options, const runs::RunFolder& run, Json request, Signals& signals, Console& console)

@@ -55,10 +55,11 @@ Result<Json> sampleJob(const Json& request, JobContext& context)
                                                 context.link.stopToken());
     if (!images)
         return images.error();
-    Json result{{"folder", folder.string()}, {"images", *count}, {"recipe", recipe}};
+    const auto layout = generation::gridLayout(*count, generator.classesInTurn());
+    Json result{{"folder", folder.string()}, {"images", *count}, {"columns", layout.columns}, {"recipe", recipe}};
     if (*count <= 1024) {
         const auto file = folder / "grid.png";
-        if (auto written = generation::writeGrid(file, *images, generation::gridLayout(*count), recipe); !written)
+        if (auto written = generation::writeGrid(file, *images, layout, recipe); !written)
             return written.error();
         result["grid"] = file.string();
     }

@@ -160,6 +160,44 @@ void checkDiffusion(const DiffusionConfig& diffusion, Problems& problems)
     checkSignalLeft(diffusion, problems);
 }
 
+void checkClasses(const RunConfig& config, Problems& problems)
+{
+    const auto classes = classesOf(config.model);
+    std::int64_t has = 0; // 0: known only once the folder was read
+    switch (config.data.source) {
+    case DataSource::Garden:
+    case DataSource::Cifar10:
+        has = 10;
+        break;
+    case DataSource::Cifar100:
+        has = 100;
+        break;
+    case DataSource::Folder:
+        break;
+    }
+    if (classes > 0 && has > 0 && classes != has)
+        problems.push_back({"model.num_classes", fmt::format("model.num_classes is {}, but the images have {} classes; 0 trains without "
+                                                             "classes.",
+                                                             classes, has)});
+}
+
+void checkGuidance(const SamplerConfig& sampler, const std::string& group, const ModelConfig& model, Problems& problems)
+{
+    const auto classes = classesOf(model);
+    const auto dropout = std::visit([](const auto& m) { return m.classDropoutProb; }, model);
+    if (sampler.guidance != 1.0 && (classes == 0 || dropout == 0.0))
+        problems.push_back(
+            {group + ".sampler.guidance",
+             fmt::format("{}.sampler.guidance must be 1, because {}.", group,
+                         classes == 0 ? "model.num_classes is 0 and the network knows no classes"
+                                      : "model.class_dropout_prob is 0 and the network never learns to draw without a class")});
+    if (sampler.label >= classes && sampler.label >= 0)
+        problems.push_back({group + ".sampler.label",
+                            classes == 0 ? fmt::format("{}.sampler.label must be -1, because the network knows no classes.", group)
+                                         : fmt::format("{}.sampler.label must be from -1 to {}, the last class; it is {}.", group,
+                                                       classes - 1, sampler.label)});
+}
+
 void checkSampler(const SamplerConfig& sampler, const std::string& group, std::int64_t timesteps, Problems& problems)
 {
     if (sampler.kind == SamplerKind::Ddim && sampler.steps > timesteps) {
@@ -211,6 +249,9 @@ std::vector<Problem> crossCheck(const RunConfig& config)
     checkAverages(config, problems);
     checkSampler(config.samples.sampler, "samples", config.diffusion.timesteps, problems);
     checkEvaluation(config.evaluation, problems);
+    checkClasses(config, problems);
+    checkGuidance(config.samples.sampler, "samples", config.model, problems);
+    checkGuidance(config.evaluation.sampler, "evaluation", config.model, problems);
     checkSampler(config.evaluation.sampler, "evaluation", config.diffusion.timesteps, problems);
     return problems;
 }

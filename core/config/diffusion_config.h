@@ -79,6 +79,8 @@ struct SamplerConfig { // paths "samples.sampler", "evaluation.sampler"
     std::int64_t steps = 50;
     double eta = 0.0;
     SkipSchedule skip = SkipSchedule::Linear;
+    double guidance = 1.0;
+    std::int64_t label = -1;
     static void describe(auto& self, auto&& field)
     {
         field("kind", self.kind, "Ancestral sampling over all levels (ddpm), or DDIM over some of them", {.change = Change::AtResume});
@@ -86,6 +88,11 @@ struct SamplerConfig { // paths "samples.sampler", "evaluation.sampler"
         field("eta", self.eta, "Noise of DDIM: 0 is deterministic, 1 is as noisy as ancestral sampling",
               {.min = 0.0, .max = 1.0, .change = Change::AtResume});
         field("skip", self.skip, "Which levels DDIM visits", {.advanced = true, .change = Change::AtResume});
+        field("guidance", self.guidance,
+              "Classifier-free guidance: how far to go from the output without a class to the one with it; 1 is the latter alone",
+              {.min = 0.0, .max = 100.0, .change = Change::AtResume});
+        field("label", self.label, "Class to draw, counted from 0; -1: all classes in turn",
+              {.min = -1, .max = 999'999, .advanced = true, .change = Change::AtResume});
     }
 };
 

@@ -19,6 +19,8 @@ struct UNetConfig { // path "model", kind "unet"
     double dropRate = 0.1;
     bool resampleWithConv = true;
     std::int64_t blockSize = 1;
+    std::int64_t numClasses = 0;
+    double classDropoutProb = 0.1;
     bool operator==(const UNetConfig&) const = default;
     static void describe(auto& self, auto&& field)
     {
@@ -33,9 +35,20 @@ struct UNetConfig { // path "model", kind "unet"
               {.advanced = true});
         field("block_size", self.blockSize, "Pixels folded into channels before the network (1: none)",
               {.min = 1, .max = 16, .advanced = true});
+        field("num_classes", self.numClasses, "Classes that the network is told of, as many as the data have; 0: it is told none",
+              {.min = 0, .max = 1'000'000, .unit = "classes"});
+        field("class_dropout_prob", self.classDropoutProb,
+              "Share of the images whose class is hidden, so that the network can be guided away from \"any class\" when it draws",
+              {.min = 0.0, .max = 1.0, .advanced = true});
     }
 };
 
 using ModelConfig = std::variant<UNetConfig>;
+
+/// Classes that a model is told of; 0: none.
+inline std::int64_t classesOf(const ModelConfig& model)
+{
+    return std::visit([](const auto& m) { return m.numClasses; }, model);
+}
 
 } // namespace espalier::config

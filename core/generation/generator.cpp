@@ -21,11 +21,12 @@ Result<at::Tensor> Generator::draw(std::int64_t first, std::int64_t count, std::
     const c10::InferenceMode inference;
     const auto image = m_model->image();
     auto all = at::empty({count, image.height, image.width, image.channels}, at::kByte);
-    const diffusion::Network network = [this](const at::Tensor& x, const at::Tensor& t) { return m_model->forward({x, t, {}}, {}, {}); };
     const auto steps = m_sampler->steps();
     for (std::int64_t from = 0; from < count; from += batch) {
         const auto n = std::min(batch, count - from);
         const auto slots = at::arange(first + from, first + from + n, at::TensorOptions(device()).dtype(at::kLong));
+        const auto labels = labelsOf(slots);
+        const diffusion::Network network = [&](const at::Tensor& x, const at::Tensor& t) { return output(x, t, labels); };
         auto x = diffusion::Sampler::start(m_seed, slots, image); // [n, 3, h, w]
         for (auto step = steps; step-- > 0;) {
             if (stop.stop_requested())
@@ -40,10 +41,33 @@ Result<at::Tensor> Generator::draw(std::int64_t first, std::int64_t count, std::
     return all;
 }
 
+at::Tensor Generator::labelsOf(const at::Tensor& slots) const
+{
+    const auto classes = m_model->classes();
+    if (classes == 0)
+        return {};
+    return m_config.label < 0 ? slots.remainder(classes) : at::full_like(slots, m_config.label);
+}
+
+// Guidance (Ho and Salimans 2022) is linear, so it may act on whatever the network predicts. Both halves in one forward pass.
+at::Tensor Generator::output(const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels)
+{
+    if (!labels.defined() || m_config.guidance == 1.0)
+        return m_model->forward({x, t, labels}, {}, {});
+    const auto any = at::full_like(labels, m_model->classes());
+    const auto both = m_model->forward({at::cat({x, x}), at::cat({t, t}), at::cat({labels, any})}, {}, {}).chunk(2);
+    return at::lerp(both[1], both[0], m_config.guidance);
+}
+
 std::string Generator::samplerName() const
 {
     const bool ddim = m_config.kind == config::SamplerKind::Ddim;
-    return fmt::format("{}-{}", ddim ? "DDIM" : "DDPM", ddim ? m_config.steps : m_sampler->steps());
+    auto name = fmt::format("{}-{}", ddim ? "DDIM" : "DDPM", ddim ? m_config.steps : m_sampler->steps());
+    if (m_config.guidance != 1.0)
+        name += fmt::format(", CFG {}", m_config.guidance);
+    if (m_config.label >= 0)
+        name += fmt::format(", class {}", m_config.label);
+    return name;
 }
 
 Json Generator::recipe() const
@@ -52,6 +76,10 @@ Json Generator::recipe() const
     if (m_config.kind == config::SamplerKind::Ddim) {
         recipe["eta"] = m_config.eta;
         recipe["skip"] = m_config.skip == config::SkipSchedule::Linear ? "linear" : "quadratic";
+    }
+    if (m_model->classes() > 0) {
+        recipe["guidance"] = m_config.guidance;
+        recipe["label"] = m_config.label < 0 ? Json("all in turn") : Json(m_config.label);
     }
     recipe["rounding"] = "127.5 x + 127.5, ties to even";
     return recipe;

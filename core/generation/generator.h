@@ -20,8 +20,8 @@ namespace espalier::generation {
 /// Called between steps of the sampler with the share done, 0 … 1.
 using Progress = std::function<void(double)>;
 
-/// Turns weights into images. Image number i depends on weights, sampler, seed and i alone: its noise is the same bit for bit whatever the
-/// batch size and the number of ranks (its pixels agree to rounding).
+/// Turns weights into images. Image number i depends on weights, sampler (with its class), seed and i alone: its noise is the same bit for
+/// bit whatever the batch size and the number of ranks (its pixels agree to rounding).
 class Generator {
 public:
     /// `model` is used in evaluation mode and never trained.
@@ -32,13 +32,17 @@ public:
     Result<at::Tensor> draw(std::int64_t first, std::int64_t count, std::int64_t batch, const Progress& progress, std::stop_token stop);
 
     models::ImageShape image() const { return m_model->image(); }
+    /// Whether the images go through the classes in turn: image i is of class i mod this. 0: they do not.
+    std::int64_t classesInTurn() const { return m_config.label < 0 ? m_model->classes() : 0; }
     at::Device device() const { return m_model->parameters().front().device(); }
     /// What is needed to draw the same images again, for text chunks and events: sampler, eta, seed.
     Json recipe() const;
-    /// "DDIM-50", "DDPM-1000".
+    /// "DDIM-50", "DDPM-1000", "DDIM-50, CFG 2, class 3".
     std::string samplerName() const;
 
 private:
+    at::Tensor labelsOf(const at::Tensor& slots) const;
+    at::Tensor output(const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels);
     std::shared_ptr<models::Model> m_model;
     config::SamplerConfig m_config;
     std::uint64_t m_seed;

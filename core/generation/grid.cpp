@@ -21,8 +21,11 @@ formats::PixelView viewOf(const at::Tensor& image)
 
 } // namespace
 
-GridLayout gridLayout(std::int64_t count)
+GridLayout gridLayout(std::int64_t count, std::int64_t classes)
 {
+    constexpr std::int64_t kMostColumns = 32;
+    if (classes > 0 && classes <= kMostColumns && count >= classes)
+        return {classes, 2};
     return {std::max<std::int64_t>(1, static_cast<std::int64_t>(std::floor(std::sqrt(static_cast<double>(count))))), 2};
 }
 

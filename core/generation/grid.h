@@ -16,8 +16,9 @@ struct GridLayout {
     std::int64_t columns = 1;
     std::int64_t padding = 2;
 };
-/// floor(sqrt(count)) columns, as the DDPM baseline lays out its previews.
-GridLayout gridLayout(std::int64_t count);
+/// floor(sqrt(count)) columns, as the DDPM baseline lays out its previews; a column for each class when the images go through
+/// `classes` in turn.
+GridLayout gridLayout(std::int64_t count, std::int64_t classes = 0);
 
 /// images: uint8 [n, h, w, 3] on the CPU; gives uint8 [H, W, 3] with a neutral ground.
 at::Tensor composeGrid(const at::Tensor& images, const GridLayout& layout);

@@ -48,7 +48,7 @@ Result<Done> Previews::draw(const tensors::TrainState& state, int stage, const c
         auto recipe = drawing->recipe();
         recipe["weights"] = kinds[k];
         recipe["step"] = state.counters.step;
-        const auto layout = gridLayout(samples.count);
+        const auto layout = gridLayout(samples.count, drawing->classesInTurn());
         recipe["columns"] = layout.columns;
         recipe["padding"] = layout.padding;
         recipe["cell"] = drawing->image().width;

@@ -65,7 +65,8 @@ void initialise(Model& model, std::uint64_t seed)
             continue;
         const std::string prefix = item.key().empty() ? "" : item.key() + ".";
         leaf->weight.copy_(initialValues(prefix + "weight", leaf->weight.sizes(), leaf->weightInitial, seed));
-        leaf->bias.copy_(initialValues(prefix + "bias", leaf->bias.sizes(), leaf->biasInitial, seed));
+        if (leaf->bias.defined())
+            leaf->bias.copy_(initialValues(prefix + "bias", leaf->bias.sizes(), leaf->biasInitial, seed));
     }
 }
 

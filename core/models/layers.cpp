@@ -14,7 +14,8 @@ void Leaf::own(at::IntArrayRef weightShape, Initial initial, std::int64_t biasSi
     const bool last = place.channelsLast && weightShape.size() == 4;
     weight =
         register_parameter("weight", at::empty(weightShape, options, last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous));
-    bias = register_parameter("bias", at::empty({biasSize}, options));
+    if (biasSize > 0)
+        bias = register_parameter("bias", at::empty({biasSize}, options));
     weightInitial = initial;
 }
 
@@ -48,6 +49,22 @@ GroupNorm::GroupNorm(std::int64_t channels, const Place& place, std::int64_t gro
 at::Tensor GroupNorm::forward(const at::Tensor& x) const
 {
     return at::group_norm(x, m_groups, weight, bias, m_epsilon);
+}
+
+LabelEmbedding::LabelEmbedding(std::int64_t classes, std::int64_t out, double dropout, const Place& place)
+    : m_classes(classes), m_dropout(dropout)
+{
+    own({classes + 1, out}, {Initial::Normal, 0.02}, 0, place);
+}
+
+at::Tensor LabelEmbedding::forward(const at::Tensor& labels, std::int64_t batch, const tensors::Draws& draws) const
+{
+    if (!labels.defined())
+        return weight[m_classes].expand({batch, weight.size(1)});
+    at::Tensor seen = labels;
+    if (is_training() && m_dropout > 0)
+        seen = labels.masked_fill(draws.uniform(Stream::LabelDrop, {}) < m_dropout, m_classes);
+    return at::embedding(weight, seen);
 }
 
 at::Tensor padSame(const at::Tensor& x, std::int64_t kernel, std::int64_t stride)

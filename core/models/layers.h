@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/models/initialise.h"
+#include "core/tensors/draws.h"
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
@@ -19,13 +20,14 @@ struct Place {
     bool channelsLast = false; // of 4-D parameters
 };
 
-/// A layer with `weight` and `bias`. It only allocates: initialise() or a checkpoint sets the values.
+/// A layer with `weight` and mostly `bias`. It only allocates: initialise() or a checkpoint sets the values.
 class Leaf : public torch::nn::Module {
 public:
     Initial weightInitial, biasInitial;
     at::Tensor weight, bias;
 
 protected:
+    /// `biasSize` 0: no bias.
     void own(at::IntArrayRef weightShape, Initial initial, std::int64_t biasSize, const Place& place);
 };
 
@@ -58,6 +60,20 @@ public:
 private:
     std::int64_t m_groups;
     double m_epsilon;
+};
+
+/// What a network knows of a class: one row for each, and behind them the row of "any class", which classifier-free guidance needs
+/// (Ho and Salimans 2022; the table as in DiT).
+class LabelEmbedding : public Leaf {
+public:
+    LabelEmbedding(std::int64_t classes, std::int64_t out, double dropout, const Place& place);
+    /// labels: int64 [B], `classes()` for any class; undefined: any class for all. While training, a share of them is hidden.
+    at::Tensor forward(const at::Tensor& labels, std::int64_t batch, const tensors::Draws& draws) const; // [B, out]
+    std::int64_t classes() const { return m_classes; }
+
+private:
+    std::int64_t m_classes;
+    double m_dropout;
 };
 
 /// A module that only gives names to its children: "0", "1", … or whatever they are registered as.

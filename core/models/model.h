@@ -24,6 +24,8 @@ public:
     /// What it is: "unet".
     virtual std::string kind() const = 0;
     virtual ImageShape image() const = 0;
+    /// Classes that it is told of; 0: none. The label of that number stands for any class.
+    virtual std::int64_t classes() const { return 0; }
     virtual at::Tensor forward(const tensors::Batch& batch, const tensors::Path& path, const tensors::Draws& draws) = 0;
 };
 

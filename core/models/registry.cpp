@@ -40,6 +40,8 @@ Result<std::shared_ptr<Model>> makeUNet(const config::UNetConfig& c, const Image
     o.dropRate = c.dropRate;
     o.resampleWithConv = c.resampleWithConv;
     o.blockSize = c.blockSize;
+    o.classes = c.numClasses;
+    o.classDropout = c.classDropoutProb;
     return std::shared_ptr<Model>(std::make_shared<UNet>(o, image, place));
 }
 

@@ -36,6 +36,7 @@ std::string levelName(const char* path, std::size_t level)
 
 struct UNet::Net : Container {
     std::shared_ptr<Linear> embed0, embed2;
+    std::shared_ptr<LabelEmbedding> labels;
     std::shared_ptr<Conv2d> inConv, outConv;
     std::shared_ptr<GroupNorm> outNorm;
     std::vector<Level> down, up; // both from the finest level
@@ -62,6 +63,8 @@ struct UNet::Net : Container {
         const auto embed = add("embed", std::make_shared<Container>());
         embed0 = embed->add("0", std::make_shared<Linear>(o.hidChannels, embedding, place));
         embed2 = embed->add("2", std::make_shared<Linear>(embedding, embedding, place));
+        if (o.classes > 0)
+            labels = add("label_embed", std::make_shared<LabelEmbedding>(o.classes, embedding, o.classDropout, place));
         inConv = add("in_conv", std::make_shared<Conv2d>(o.inChannels, o.hidChannels, 3, place, 1, 1));
 
         std::vector<std::int64_t> skips{o.hidChannels}; // channels of what the way down leaves for the way up
@@ -136,7 +139,9 @@ at::Tensor UNet::forward(const tensors::Batch& batch, const tensors::Path&, cons
     const at::Tensor input = m_options.blockSize > 1 ? at::pixel_unshuffle(batch.x, m_options.blockSize) : batch.x;
 
     const at::Tensor time = timestepEmbedding(batch.t, m_options.hidChannels).to(net.embed0->weight.scalar_type());
-    const at::Tensor embedded = seen("embed", net.embed2->forward(at::silu(net.embed0->forward(time))));
+    at::Tensor embedded = seen("embed", net.embed2->forward(at::silu(net.embed0->forward(time))));
+    if (net.labels)
+        embedded = embedded + seen("label_embed", net.labels->forward(batch.labels, batch.x.size(0), draws));
     const at::Tensor active = at::silu(embedded); // every residual block asks for this
 
     std::vector<at::Tensor> skips{seen("in_conv", net.inConv->forward(input))};

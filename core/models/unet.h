@@ -23,6 +23,8 @@ struct UNetOptions {
     std::int64_t timeEmbeddingDim = 0; // 0: four times hidChannels
     double dropRate = 0.1;
     bool resampleWithConv = true;
+    std::int64_t classes = 0; // > 0: ours, a table "label_embed" whose row is added to the embedding of the noise level
+    double classDropout = 0.1;
     std::int64_t blockSize = 1; // > 1: pixels folded into channels around the network, whose names gain the prefix "_model."
 };
 
@@ -34,6 +36,7 @@ public:
 
     std::string kind() const override { return "unet"; }
     ImageShape image() const override { return m_image; }
+    std::int64_t classes() const override { return m_options.classes; }
     at::Tensor forward(const tensors::Batch& batch, const tensors::Path& path, const tensors::Draws& draws) override;
     /// For tests and probes: called with the published name and the output of every block, in the order in which they run.
     std::function<void(const std::string&, const at::Tensor&)> watch;

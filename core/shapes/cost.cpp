@@ -46,6 +46,8 @@ double keptBytes(const Layer& layer, bool half, double dropRate)
         return input * 4.0;
     case Layer::Kind::Dropout: // the mask
         return dropRate > 0.0 ? input : 0.0;
+    case Layer::Kind::Embedding:
+        return 0.0;
     }
     return 0.0;
 }

@@ -19,6 +19,7 @@ struct Layer {
         Attention, // softmax(q k) v over all positions, `in` channels; no parameters
         Silu,      // no parameters
         Dropout,   // no parameters
+        Embedding, // a row of `out` numbers for each of `in` labels; weight alone
     };
     Kind kind = Kind::Norm;
     std::string name; // of its parameters, without .weight and .bias; empty when it has none

@@ -25,7 +25,7 @@ std::string describe(const ModelShape& shape)
 
 ModelShape shapeOf(const config::RunConfig& config, std::int64_t channels)
 {
-    return {channels, channels, config.data.side, 0, config.model};
+    return {channels, channels, config.data.side, config.model};
 }
 
 Result<Done> checkShape(const ModelShape& shape)
@@ -37,8 +37,6 @@ Result<Done> checkShape(const ModelShape& shape)
     }
     if (shape.side < 0 || shape.side > 4096)
         return Error{ErrorCode::Format, fmt::format("side of a model must be from 0 to 4096 pixels; it is {}.", shape.side), "side"};
-    if (shape.numClasses != 0)
-        return Error{ErrorCode::Format, fmt::format("num_classes of a U-Net must be 0; it is {}.", shape.numClasses), "num_classes"};
     for (const auto& problem : config::checkModel(shape.model, shape.side))
         return Error{ErrorCode::Usage, problem.message, problem.path};
     return Done{};
@@ -49,7 +47,6 @@ Json toJson(const ModelShape& shape)
     return {{"in_channels", shape.inChannels},
             {"out_channels", shape.outChannels},
             {"side", shape.side},
-            {"num_classes", shape.numClasses},
             {"model", config::writeModel(shape.model)}};
 }
 
@@ -59,7 +56,7 @@ Result<ModelShape> shapeFromJson(const Json& json)
         return Error{ErrorCode::Format, "The shape of a model must be an object.", "shape"};
     ModelShape shape;
     std::pair<const char*, std::int64_t&> const numbers[] = {
-        {"in_channels", shape.inChannels}, {"out_channels", shape.outChannels}, {"side", shape.side}, {"num_classes", shape.numClasses}};
+        {"in_channels", shape.inChannels}, {"out_channels", shape.outChannels}, {"side", shape.side}};
     for (const auto& [key, value] : numbers) {
         const auto found = json.find(key);
         if (found == json.end() || !found->is_number_integer())

@@ -14,8 +14,7 @@ namespace espalier::shapes {
 /// Everything that decides which parameters a model has and what it takes in: enough to build it, price it and name its parts.
 struct ModelShape {
     std::int64_t inChannels = 3, outChannels = 3;
-    std::int64_t side = 32;      // pixels of the images; 0: unknown (a model recognised from its weights takes any)
-    std::int64_t numClasses = 0; // 0: unconditional
+    std::int64_t side = 32; // pixels of the images; 0: unknown (a model recognised from its weights takes any)
     config::ModelConfig model;
     bool operator==(const ModelShape&) const = default;
 };

@@ -9,6 +9,12 @@
 
 namespace espalier::shapes {
 
+namespace {
+
+constexpr double kEmbeddingDeviation = 0.02; // as DiT starts its table of classes
+
+} // namespace
+
 std::int64_t Parameter::elements() const
 {
     return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
@@ -35,6 +41,9 @@ std::vector<Parameter> parameterTable(const ModelShape& shape)
         case Layer::Kind::Linear:
             add(".weight", {layer.out, layer.in}, Init::Xavier, bound);
             add(".bias", {layer.out}, Init::Zeros, 0.0);
+            break;
+        case Layer::Kind::Embedding:
+            add(".weight", {layer.in, layer.out}, Init::Normal, kEmbeddingDeviation);
             break;
         case Layer::Kind::Attention:
         case Layer::Kind::Silu:

@@ -9,13 +9,13 @@
 
 namespace espalier::shapes {
 
-enum class Init { Xavier, Ones, Zeros };
+enum class Init { Xavier, Ones, Zeros, Normal };
 
 struct Parameter {
     std::string name;
     std::vector<std::int64_t> shape;
     Init init = Init::Zeros;
-    double bound = 0.0; // Xavier: values are uniform in [-bound, bound)
+    double bound = 0.0; // Xavier: values are uniform in [-bound, bound); Normal: their standard deviation
     std::string part;
     std::int64_t block = 0;
 

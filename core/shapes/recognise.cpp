@@ -81,7 +81,9 @@ Result<ModelShape> guessUNet(const Shapes& shapes, const std::string& inner)
         unet.chMultipliers.size() == 1 || of(fmt::format("downsamples.level_0.{}.1.weight", unet.numResBlocks)) != nullptr;
     const auto [block, channels] = unfold((*in)[1], !inner.empty());
     unet.blockSize = block;
-    ModelShape shape{channels, (*out)[0] / (block * block), 0, 0, std::move(unet)};
+    if (const auto* labels = of("label_embed.weight"); labels && labels->size() == 2)
+        unet.numClasses = (*labels)[0] - 1;
+    ModelShape shape{channels, (*out)[0] / (block * block), 0, std::move(unet)};
     if (auto checked = checkShape(shape); !checked)
         return unknown("These tensors look like a U-Net that cannot be: " + checked.error().message);
     return shape;

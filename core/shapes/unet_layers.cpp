@@ -28,6 +28,7 @@ public:
         add({Layer::Kind::Conv, name, in, out, kernel, inSide, outSide, scale});
     }
     void linear(const std::string& name, std::int64_t in, std::int64_t out) { add({Layer::Kind::Linear, name, in, out}); }
+    void embedding(const std::string& name, std::int64_t rows, std::int64_t out) { add({Layer::Kind::Embedding, name, rows, out}); }
     void plain(Layer::Kind kind, std::int64_t channels, std::int64_t side) { add({kind, "", channels, channels, 1, side, side}); }
 
     void residual(const std::string& name, std::int64_t in, std::int64_t out, std::int64_t side)
@@ -88,6 +89,8 @@ std::vector<Layer> unetLayers(const ModelShape& shape, const config::UNetConfig&
     build.linear("embed.0", width, embedding);
     build.plain(Layer::Kind::Silu, embedding, 1);
     build.linear("embed.2", embedding, embedding);
+    if (unet.numClasses > 0)
+        build.embedding("label_embed", unet.numClasses + 1, embedding);
     build.at("in_conv", 0);
     build.conv("in_conv", shape.inChannels * fold, width, 3, side, side);
 

@@ -102,6 +102,14 @@ Result<Done> TrainingSession::openData(const Log& log)
     if (!train)
         return train.error();
     m_train = *train;
+    const auto classes = config::classesOf(m_request.config.model), has = static_cast<std::int64_t>(m_train->classNames().size());
+    if (classes > 0 && classes != has)
+        return Error{ErrorCode::Usage,
+                     has == 0 ? fmt::format("model.num_classes is {}, but {} has no classes; set it to 0.", classes, m_train->description())
+                              : fmt::format("model.num_classes is {}, but there are {} classes in {}; set it to {}, or to 0 to train "
+                                            "without classes.",
+                                            classes, has, m_train->description(), has),
+                     "model.num_classes"};
     // A set may come without a test split: distances then use other training images.
     if (auto test = data::open(m_request.config.data, data::Split::Test, dataFolder(), {}); test)
         m_test = *test;

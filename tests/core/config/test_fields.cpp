@@ -94,7 +94,8 @@ TEST(Fields, EveryOneSurvivesARoundTripWithAnotherValue)
         EXPECT_EQ(valueOf(write(*config), field), value) << field.path;
     }
     EXPECT_EQ(skipped, (std::set<std::string>{"data.side", "data.source", "diffusion.beta_end", "diffusion.beta_start", "evaluation.metric",
-                                              "training.ema.decays"}));
+                                              "evaluation.sampler.guidance", "evaluation.sampler.label", "samples.sampler.guidance",
+                                              "samples.sampler.label", "training.ema.decays"}));
 }
 
 TEST(Fields, ThoseThatNeedCompanyRoundTripToo)
@@ -102,7 +103,8 @@ TEST(Fields, ThoseThatNeedCompanyRoundTripToo)
     const Json overlay = Json::parse(R"({"devices":"cpu:2","data":{"source":"folder","path":"/x","side":64,"resize":"box"},
         "training":{"steps":5,"batch_size":64,"micro_batch":8,"accumulation":4,"ema":{"decays":[0.5,0.9]}},
         "diffusion":{"beta_start":0.001,"beta_end":0.002,"timesteps":60},
-        "evaluation":{"metric":"fid","features":"f.pth"}})");
+        "model":{"num_classes":20},"samples":{"sampler":{"guidance":2.5,"label":19}},
+        "evaluation":{"metric":"fid","features":"f.pth","sampler":{"guidance":0.5,"label":0}}})");
     const auto config = read(overlay);
     ASSERT_TRUE(config) << config.error().message;
     const auto written = write(*config);
@@ -118,6 +120,10 @@ TEST(Fields, ThoseThatNeedCompanyRoundTripToo)
         }
     }
     EXPECT_EQ(config->training.ema.decays, (std::vector<double>{0.5, 0.9}));
+    for (const auto& [sampler, guidance, label] : {std::tuple{config->samples.sampler, 2.5, 19}, {config->evaluation.sampler, 0.5, 0}}) {
+        EXPECT_EQ(sampler.guidance, guidance);
+        EXPECT_EQ(sampler.label, label);
+    }
     EXPECT_EQ(write(*read(written)).dump(), written.dump());
 }
 

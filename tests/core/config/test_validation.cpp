@@ -118,6 +118,12 @@ TEST(Validation, AcrossFields)
     EXPECT_EQ(problemsOf(R"({"diffusion":{"beta_start":0.5,"beta_schedule":"cosine"}})"), "");
     expectProblem(R"({"diffusion":{"timesteps":40},"evaluation":{"sampler":{"steps":40}}})", "samples.sampler.steps",
                   "at most diffusion.timesteps (40)");
+    expectProblem(R"({"model":{"num_classes":7}})", "model.num_classes", "the images have 10 classes");
+    expectProblem(R"({"samples":{"sampler":{"guidance":2}}})", "samples.sampler.guidance", "knows no classes");
+    expectProblem(R"({"model":{"num_classes":10,"class_dropout_prob":0},"evaluation":{"sampler":{"guidance":2}}})",
+                  "evaluation.sampler.guidance", "never learns");
+    expectProblem(R"({"samples":{"sampler":{"label":0}}})", "samples.sampler.label", "knows no classes");
+    expectProblem(R"({"model":{"num_classes":10},"samples":{"sampler":{"label":10}}})", "samples.sampler.label", "from -1 to 9");
     expectProblem(R"({"diffusion":{"timesteps":40},"samples":{"sampler":{"kind":"ddpm"}}})", "evaluation.sampler.steps", "it is 50");
     expectProblem(R"({"evaluation":{"metric":"fid"}})", "evaluation.features", "must name the Inception weights file");
     expectProblem(R"({"training":{"ema":{"decays":[0.9,0.9]}}})", "training.ema.decays", "0.9 twice");

@@ -144,6 +144,33 @@ TEST(UNet, DropoutIsAFunctionOfTheDrawsInEveryMemoryFormat)
     EXPECT_GT((outputOf(true, draws, false) - y).abs().max().item<double>(), 1e-2);
 }
 
+TEST(UNet, KnowsClassesAndHidesSomeWhileItTrains)
+{
+    const at::NoGradGuard guard;
+    UNetOptions options = tiny();
+    options.classes = 5;
+    options.classDropout = 0.25;
+    options.dropRate = 0.0;
+    UNet model(options, ImageShape{3, 8, 8}, Place{});
+    fillParameters(model);
+    constexpr std::int64_t kImages = 400;
+    const at::Tensor x = inputTensor("input:x", {1, 3, 8, 8}).expand({kImages, 3, 8, 8}), t = at::full({kImages}, 3, at::kLong);
+    const auto outputs = [&](const at::Tensor& labels) { return model.forward({x, t, labels}, {}, tensors::Draws::at(1, 2, 0, kImages)); };
+    const auto differing = [](const at::Tensor& a, const at::Tensor& b) { // images
+        return (a - b).abs().flatten(1).amax(1).gt(1e-4).sum().item<std::int64_t>();
+    };
+    const at::Tensor second = at::full({kImages}, 2, at::kLong), any = at::full({kImages}, 5, at::kLong);
+    model.eval();
+    const at::Tensor exact = outputs(second), unconditional = outputs(any);
+    expectClose(outputs({}), unconditional, 1e-6, 1e-6, "no labels");
+    EXPECT_EQ(differing(exact, unconditional), kImages);
+    model.train();
+    EXPECT_EQ(differing(outputs(any), unconditional), 0);
+    const std::int64_t hidden = differing(outputs(second), exact);
+    EXPECT_GT(hidden, 60); // 100 are expected, with a standard deviation of 9
+    EXPECT_LT(hidden, 140);
+}
+
 TEST(UNet, FirstValuesDependOnSeedAndNameAlone)
 {
     const auto a = std::make_shared<UNet>(tiny(), ImageShape{3, 8, 8}, Place{});
@@ -176,6 +203,7 @@ TEST(Registry, ABuiltModelHasExactlyTheParametersOfItsShape)
 {
     config::UNetConfig cifar, folded, plain, deep;
     folded.blockSize = 2;
+    folded.numClasses = 10;
     plain.hidChannels = 32;
     plain.resampleWithConv = false;
     plain.applyAttn = {true, false, false, true};

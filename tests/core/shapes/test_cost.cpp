@@ -14,7 +14,7 @@ TEST(Cost, CountsASmallNetworkAsByHand)
     unet.chMultipliers = {1};
     unet.applyAttn = {false};
     unet.numResBlocks = 1;
-    const ModelShape shape{3, 3, 8, 0, unet};
+    const ModelShape shape{3, 3, 8, unet};
     const double p = 64; // positions
     const double embed = 32 * 128 + 128 * 128, fc = 128 * 32;
     const double in = 9 * 3 * 32 * p, out = 9 * 32 * 3 * p;

@@ -21,7 +21,7 @@ std::vector<NamedShape> tensorsOf(const ModelShape& shape, const std::string& pr
 ModelShape shapeWith(config::UNetConfig unet, std::int64_t channels = 3)
 {
     unet.dropRate = 0.0;
-    return {channels, channels, 0, 0, unet};
+    return {channels, channels, 0, unet};
 }
 
 } // namespace
@@ -38,6 +38,7 @@ TEST(Recognise, FindsEveryOptionOfTheUNetWhateverTheOrder)
     attending.chMultipliers = {1, 3, 2};
     attending.applyAttn = {true, false, true};
     attending.numResBlocks = 1;
+    attending.numClasses = 7;
     for (const auto& shape : {shapeWith(cifar), shapeWith(pooled), shapeWith(folded), shapeWith(flat), shapeWith(attending, 1)}) {
         for (const std::string prefix : {"", "module."}) {
             auto tensors = tensorsOf(shape, prefix);
@@ -61,8 +62,8 @@ TEST(Recognise, SaysWhyNot)
     missing.erase(missing.begin() + 100);
     EXPECT_NE(reason(missing).find(good[100].name + " is missing"), std::string::npos) << reason(missing);
     auto more = good;
-    more.push_back({"label_embed.weight", {10, 512}});
-    EXPECT_NE(reason(more).find("also holds label_embed.weight"), std::string::npos) << reason(more);
+    more.push_back({"label_table.weight", {10, 512}});
+    EXPECT_NE(reason(more).find("also holds label_table.weight"), std::string::npos) << reason(more);
     auto wide = good;
     wide[50].shape = {7};
     EXPECT_NE(reason(wide).find("has shape [7]"), std::string::npos) << reason(wide);
