@@ -42,9 +42,10 @@ QStringList sentences(const QString& text)
     return all;
 }
 
-QString whenFailed(std::int64_t step)
+/// A sentence that does not say when itself.
+QString whenFailed(const QString& sentence, std::int64_t step)
 {
-    return step >= 0 ? QObject::tr(" at step %1").arg(groupedText(step)) : QString();
+    return step >= 0 && !sentence.contains(QLatin1String("step")) ? QObject::tr(" (step %1)").arg(groupedText(step)) : QString();
 }
 
 } // namespace
@@ -104,7 +105,8 @@ std::optional<LogLine> logLineOf(const runs::Event& event)
     line.time = event.time;
     if (const auto failed = runs::Failed::from(event)) {
         line.level = LogLevel::Error;
-        line.text = QString::fromStdString(failed->message) + whenFailed(failed->step);
+        line.text = QString::fromStdString(failed->message);
+        line.text += whenFailed(line.text, failed->step);
         line.explanation = explainFailure(failed->code);
         return line;
     }

@@ -12,6 +12,7 @@ namespace espalier::widgets {
 
 double niceStep(XAxis kind, double span, int most)
 {
+    span *= 0.97; // the little room behind the end of a run takes no tick away
     if (kind == XAxis::TrainingTime || kind == XAxis::WallTime) {
         for (const double step :
              {1., 2., 5., 10., 20., 30., 60., 120., 300., 600., 1200., 1800., 3600., 7200., 14400., 21600., 43200., 86400.})

@@ -27,6 +27,7 @@ using namespace espalier::widgets;
 class TestConfiguration : public QObject {
     Q_OBJECT
 private Q_SLOTS:
+    void thePlanSaysWhatItKnows();
     void initTestCase();
     void init();
     void cleanup();
@@ -354,6 +355,34 @@ void TestConfiguration::searchingMakesNoRows()
     }
     qInfo("%.1f ms a filter", static_cast<double>(timer.elapsed()) / 20.0);
     QCOMPARE(m_page->findChildren<QWidget*>(), before);
+}
+
+void TestConfiguration::thePlanSaysWhatItKnows()
+{
+    const auto lineOf = [](const std::vector<PlanLine>& lines, const char* title) {
+        const auto at = std::find_if(lines.begin(), lines.end(), [&](const auto& line) { return line.title == QLatin1String(title); });
+        return at == lines.end() ? PlanLine{} : *at;
+    };
+    Json config = config::findPreset("demo")->overlay;
+    config["training"]["steps"] = 1000;
+    config["training"]["seconds"] = 0;
+    config["training"]["batch_size"] = 32;
+    const MachineFacts machine{0, QStringLiteral("a CPU"), 64'000'000'000ull, 0};
+    auto lines = planSummary(config, machine);
+    QVERIFY(lineOf(lines, "Time").text.contains(QStringLiteral("known after the first steps")));
+    QVERIFY(lineOf(lines, "Model").text.contains(QStringLiteral("parameters")));
+    QVERIFY(lineOf(lines, "Memory").text.contains(QStringLiteral("of 64")));
+    QVERIFY(!lineOf(lines, "Memory").wrong);
+    lines = planSummary(config, machine, Pace{64.0, QStringLiteral("rose")});
+    QVERIFY2(lineOf(lines, "Time").text.startsWith(QStringLiteral("about 8 m 20 s, ")), qPrintable(lineOf(lines, "Time").text));
+    QVERIFY(lineOf(lines, "Time").text.contains(QStringLiteral("rose")));
+    config["training"]["seconds"] = 100;
+    lines = planSummary(config, machine, Pace{64.0, QStringLiteral("rose")});
+    QVERIFY2(lineOf(lines, "Time").text.contains(QStringLiteral("about 200 steps")), qPrintable(lineOf(lines, "Time").text));
+    lines = planSummary(config, {0, {}, 1'000'000, 0});
+    QVERIFY(lineOf(lines, "Memory").wrong);
+    config["training"]["batch_size"] = "many";
+    QVERIFY(planSummary(config, machine).empty());
 }
 
 QTEST_MAIN(TestConfiguration)
