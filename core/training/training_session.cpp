@@ -63,6 +63,10 @@ Result<std::unique_ptr<TrainingSession>> TrainingSession::open(Request request, 
     for (const auto step : {&TrainingSession::shareBatch, &TrainingSession::buildModel})
         if (auto done = (session.get()->*step)(); !done)
             return done.error();
+    if (session->m_request.config.evaluation.metric == config::MetricKind::Fid) // now, not at the first evaluation after an hour
+        return Error{ErrorCode::Usage,
+                     "FID needs the Inception network, which this version does not have yet. Set evaluation.metric to fd.",
+                     "evaluation.metric"};
     if (auto opened = session->openData(log); !opened)
         return opened.error();
     if (auto planned = session->makePlan(); !planned)
@@ -277,9 +281,6 @@ Result<Done> TrainingSession::writePlan() const
 
 Result<generation::SetJudge*> TrainingSession::judge(std::stop_token now)
 {
-    if (m_request.config.evaluation.metric == config::MetricKind::Fid)
-        return Error{ErrorCode::Usage,
-                     "FID needs the Inception network, which this version does not have yet. Set evaluation.metric to fd."};
     if (!m_judge) {
         auto made = generation::SetJudge::make(
             m_train, m_test, m_request.config.evaluation.images, m_request.device,
