@@ -214,7 +214,8 @@ TEST_F(SupervisedRuns, AreNotDisturbedByNonsenseInTheirFolder)
     ASSERT_TRUE(passes(3));
     for (const char* text : {"", "{", "[]", R"({"wish": "explode"})", R"({"wish": "pause", "options": 5})"})
         ASSERT_TRUE(writeFileAtomically(m_run.controlFolder() / ("nonsense-" + std::to_string(std::strlen(text)) + ".json"), text));
-    fs::create_directories(m_run.controlFolder() / "folder.json" / "deep");
+    fs::create_directories(m_run.root() / "folder" / "deep"); // and moved there whole: the supervisor clears it away at once
+    fs::rename(m_run.root() / "folder", m_run.controlFolder() / "folder.json");
     ASSERT_TRUE(writeFileAtomically(m_run.leaseFile(), "nonsense"));
     fs::create_directories(m_run.checkpointsFolder() / "step-9999999"); // without a manifest: no checkpoint
     EXPECT_EQ(run->wait(), 0) << run->err();
