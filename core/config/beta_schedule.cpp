@@ -22,15 +22,6 @@ Table evenlySpaced(double first, double last, std::int64_t count)
     return values;
 }
 
-template <class F>
-Table mapped(const Table& from, const F& f)
-{
-    Table to(from.size());
-    for (std::size_t i = 0; i < from.size(); ++i)
-        to[i] = f(i);
-    return to;
-}
-
 } // namespace
 
 Table betaSchedule(BetaSchedule schedule, double start, double end, std::int64_t timesteps)
@@ -46,8 +37,10 @@ Table betaSchedule(BetaSchedule schedule, double start, double end, std::int64_t
     case Linear:
         return evenlySpaced(start, end, timesteps);
     case Quad: {
-        const Table roots = evenlySpaced(std::sqrt(start), std::sqrt(end), timesteps);
-        return mapped(roots, [&](std::size_t i) { return roots[i] * roots[i]; });
+        Table betas = evenlySpaced(std::sqrt(start), std::sqrt(end), timesteps);
+        for (double& beta : betas)
+            beta *= beta;
+        return betas;
     }
     case Warmup10:
         return warmUp(0.1);
@@ -56,8 +49,10 @@ Table betaSchedule(BetaSchedule schedule, double start, double end, std::int64_t
     case Const:
         return Table(static_cast<std::size_t>(timesteps), end);
     case Jsd: {
-        const Table left = evenlySpaced(static_cast<double>(timesteps), 1.0, timesteps);
-        return mapped(left, [&](std::size_t i) { return 1.0 / left[i]; });
+        Table betas = evenlySpaced(static_cast<double>(timesteps), 1.0, timesteps); // steps that are left
+        for (double& beta : betas)
+            beta = 1.0 / beta;
+        return betas;
     }
     case Cosine: {
         const auto signal = [](double time) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/models/norm_silu_kernels.h"
 
+#include "core/base/clones.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -8,12 +10,7 @@
 #include <vector>
 
 // Sums run over pixels with one accumulator per channel, so the compiler vectorises them in any instruction set without changing
-// their order. Sanitizers cannot follow the dispatch between clones.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define ESPALIER_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define ESPALIER_CLONES
-#endif
+// their order.
 #define ESPALIER_INLINE __attribute__((always_inline)) inline
 
 namespace espalier::models::kernels {
