@@ -5,7 +5,7 @@ namespace espalier::widgets {
 
 Json SamplerChoice::overlay() const
 {
-    return {{"kind", kind.toStdString()}, {"steps", steps}, {"eta", eta}};
+    return {{"kind", kind.toStdString()}, {"steps", steps}, {"eta", eta}, {"guidance", guidance}, {"label", label}};
 }
 
 QStringList SamplerChoice::arguments() const
@@ -13,7 +13,7 @@ QStringList SamplerChoice::arguments() const
     QStringList words{QStringLiteral("--sampler"), kind};
     if (kind == QLatin1String("ddim"))
         words << QStringLiteral("--steps") << QString::number(steps) << QStringLiteral("--eta") << QString::number(eta);
-    return words;
+    return words << QStringLiteral("--guidance") << QString::number(guidance) << QStringLiteral("--label=%1").arg(label);
 }
 
 Json SampleRequest::wishOptions() const

@@ -17,6 +17,8 @@ struct SamplerChoice {
     QString kind = QStringLiteral("ddim"); // ddpm, ddim
     std::int64_t steps = 50;
     double eta = 0.0;
+    double guidance = 1.0;
+    std::int64_t label = -1; // -1: all classes in turn
     Json overlay() const;
     QStringList arguments() const;
 };

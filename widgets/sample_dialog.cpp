@@ -5,78 +5,86 @@
 
 namespace espalier::widgets {
 
+namespace {
+
+/// The settings of a sampler, behind `group`, "samples" or "evaluation".
+std::vector<std::string> withSampler(std::vector<std::string> paths, const std::string& group)
+{
+    for (const char* key : {"kind", "steps", "eta", "guidance", "label"})
+        paths.push_back(group + ".sampler." + key);
+    paths.push_back(group + ".seed");
+    return paths;
+}
+
+} // namespace
+
+DrawingDialog::DrawingDialog(std::string group, const QString& title, const QString& note, const Json& config,
+                             std::vector<std::string> paths, const QString& acceptLabel, QWidget* parent)
+    : SettingsDialog(title, note, config, withSampler(std::move(paths), group), acceptLabel, parent), m_sampler(group + ".sampler.")
+{
+}
+
+bool DrawingDialog::isRowShown(const std::string& path) const
+{
+    if (!path.starts_with(m_sampler))
+        return true;
+    const auto key = path.substr(m_sampler.size());
+    if (key == "steps" || key == "eta")
+        return text((m_sampler + "kind").c_str()) == QLatin1String("ddim");
+    return key == "kind" || integer("model.num_classes") > 0;
+}
+
+QString DrawingDialog::extraProblem() const
+{
+    const std::int64_t levels = integer("diffusion.timesteps");
+    if (text((m_sampler + "kind").c_str()) == QLatin1String("ddim") && levels > 0 && integer((m_sampler + "steps").c_str()) > levels)
+        return tr("%1steps cannot exceed diffusion.timesteps, which is %2.").arg(QString::fromStdString(m_sampler), groupedText(levels));
+    return {};
+}
+
+SamplerChoice DrawingDialog::sampler() const
+{
+    const auto path = [&](const char* key) { return m_sampler + key; };
+    return {text(path("kind").c_str()), integer(path("steps").c_str()), number(path("eta").c_str()), number(path("guidance").c_str()),
+            integer(path("label").c_str())};
+}
+
 SampleDialog::SampleDialog(const Json& config, std::int64_t step, QWidget* parent)
-    : SettingsDialog(
-          step >= 0 ? tr("Sample from step %1").arg(groupedText(step)) : tr("Sample now"),
-          step >= 0 ? tr("Draws images with the weights of this checkpoint.")
-                    : tr("Draws a grid at the next step; training goes on right after it, and its clock stands still meanwhile."),
-          config,
-          {"samples.count", "samples.weights", "samples.sampler.kind", "samples.sampler.steps", "samples.sampler.eta", "samples.seed"},
-          tr("Sample"), parent),
+    : DrawingDialog("samples", step >= 0 ? tr("Sample from step %1").arg(groupedText(step)) : tr("Sample now"),
+                    step >= 0 ? tr("Draws images with the weights of this checkpoint.")
+                              : tr("Draws a grid at the next step; training goes on right after it, and its clock stands still meanwhile."),
+                    config, {"samples.count", "samples.weights"}, tr("Sample"), parent),
       m_step(step)
 {
     setObjectName(QStringLiteral("sampleDialog"));
     refresh();
 }
 
-bool SampleDialog::isRowShown(const std::string& path) const
-{
-    return text("samples.sampler.kind") == QLatin1String("ddim") || (path != "samples.sampler.steps" && path != "samples.sampler.eta");
-}
-
-QString SampleDialog::extraProblem() const
-{
-    const std::int64_t levels = integer("diffusion.timesteps");
-    if (text("samples.sampler.kind") == QLatin1String("ddim") && levels > 0 && integer("samples.sampler.steps") > levels)
-        return tr("samples.sampler.steps cannot exceed diffusion.timesteps, which is %1.").arg(groupedText(levels));
-    return {};
-}
-
 SampleRequest SampleDialog::request() const
 {
-    return {m_step,
-            integer("samples.count"),
-            integer("samples.seed"),
-            text("samples.weights"),
-            {text("samples.sampler.kind"), integer("samples.sampler.steps"), number("samples.sampler.eta")}};
+    return {m_step, integer("samples.count"), integer("samples.seed"), text("samples.weights"), sampler()};
 }
 
 EvaluateDialog::EvaluateDialog(const Json& config, std::int64_t step, QWidget* parent)
-    : SettingsDialog(
-          step >= 0 ? tr("Evaluate step %1").arg(groupedText(step)) : tr("Evaluate now"),
-          tr("Draws images and measures how far they are from real ones. Numbers compare only when their whole recipe is equal."), config,
-          {"evaluation.metric", "evaluation.images", "evaluation.sampler.kind", "evaluation.sampler.steps", "evaluation.sampler.eta",
-           "evaluation.seed"},
-          tr("Evaluate"), parent),
+    : DrawingDialog("evaluation", step >= 0 ? tr("Evaluate step %1").arg(groupedText(step)) : tr("Evaluate now"),
+                    tr("Draws images and measures how far they are from real ones. Numbers compare only when their whole recipe is equal."),
+                    config, {"evaluation.metric", "evaluation.images"}, tr("Evaluate"), parent),
       m_step(step)
 {
     setObjectName(QStringLiteral("evaluateDialog"));
     refresh();
 }
 
-bool EvaluateDialog::isRowShown(const std::string& path) const
-{
-    return text("evaluation.sampler.kind") == QLatin1String("ddim") ||
-           (path != "evaluation.sampler.steps" && path != "evaluation.sampler.eta");
-}
-
 QString EvaluateDialog::extraProblem() const
 {
     if (text("evaluation.metric") == QLatin1String("fid"))
         return tr("FID needs the Inception network, which this version does not have yet. Choose fd.");
-    const std::int64_t levels = integer("diffusion.timesteps");
-    if (text("evaluation.sampler.kind") == QLatin1String("ddim") && levels > 0 && integer("evaluation.sampler.steps") > levels)
-        return tr("evaluation.sampler.steps cannot exceed diffusion.timesteps, which is %1.").arg(groupedText(levels));
-    return {};
+    return DrawingDialog::extraProblem();
 }
 
 EvaluateRequest EvaluateDialog::request() const
 {
-    return {m_step,
-            text("evaluation.metric"),
-            integer("evaluation.images"),
-            integer("evaluation.seed"),
-            {text("evaluation.sampler.kind"), integer("evaluation.sampler.steps"), number("evaluation.sampler.eta")}};
+    return {m_step, text("evaluation.metric"), integer("evaluation.images"), integer("evaluation.seed"), sampler()};
 }
 
 } // namespace espalier::widgets

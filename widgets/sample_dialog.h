@@ -6,8 +6,27 @@
 
 namespace espalier::widgets {
 
+/// What a dialog that has images drawn asks about the sampler, as "samples.sampler" or "evaluation.sampler" describe it. Guidance and
+/// class are asked only where the network knows classes.
+class DrawingDialog : public SettingsDialog {
+    Q_OBJECT
+
+public:
+    /// `group`: "samples" or "evaluation"; `paths`: the settings before those of the sampler.
+    DrawingDialog(std::string group, const QString& title, const QString& note, const Json& config, std::vector<std::string> paths,
+                  const QString& acceptLabel, QWidget* parent);
+
+protected:
+    bool isRowShown(const std::string& path) const override;
+    QString extraProblem() const override;
+    SamplerChoice sampler() const;
+
+private:
+    const std::string m_sampler; // "samples.sampler."
+};
+
 /// "Sample now", or "Sample from step N": how many, with which weights and sampler.
-class SampleDialog : public SettingsDialog {
+class SampleDialog : public DrawingDialog {
     Q_OBJECT
 
 public:
@@ -15,16 +34,12 @@ public:
     SampleDialog(const Json& config, std::int64_t step, QWidget* parent = nullptr);
     SampleRequest request() const;
 
-protected:
-    bool isRowShown(const std::string& path) const override;
-    QString extraProblem() const override;
-
 private:
     const std::int64_t m_step;
 };
 
 /// "Evaluate now": which distance, over how many images, drawn how.
-class EvaluateDialog : public SettingsDialog {
+class EvaluateDialog : public DrawingDialog {
     Q_OBJECT
 
 public:
@@ -32,7 +47,6 @@ public:
     EvaluateRequest request() const;
 
 protected:
-    bool isRowShown(const std::string& path) const override;
     QString extraProblem() const override;
 
 private:

@@ -21,6 +21,7 @@ private Q_SLOTS:
     void initTestCase() { applyTheme(*qApp, Scheme::Light); }
     void sampleStartsFromTheRunAndChecks();
     void samplerStepsHideForAncestralSampling();
+    void guidanceAndClassAreAskedWhereTheNetworkKnowsClasses();
     void evaluateRefusesFidWithItsReason();
     void requestsBecomeWishesAndArguments();
     void exportNamesItsFile();
@@ -74,6 +75,26 @@ void TestDialogs::samplerStepsHideForAncestralSampling()
     QVERIFY(!line(dialog, "samples.sampler.steps")->isVisible());
     QCOMPARE(dialog.request().step, 4000);
     QCOMPARE(dialog.request().sampler.kind, QStringLiteral("ddpm"));
+}
+
+void TestDialogs::guidanceAndClassAreAskedWhereTheNetworkKnowsClasses()
+{
+    SampleDialog without(Json::object(), 4000);
+    without.show();
+    QVERIFY(!line(without, "samples.sampler.guidance")->isVisible());
+    EvaluateDialog with(Json{{"model", {{"num_classes", 10}}}, {"evaluation", {{"sampler", {{"guidance", 1.5}}}}}}, 4000);
+    with.show();
+    QVERIFY(line(with, "evaluation.sampler.guidance")->isVisible());
+    line(with, "evaluation.sampler.label")->selectAll();
+    QTest::keyClicks(line(with, "evaluation.sampler.label"), QStringLiteral("10"));
+    QVERIFY(!accept(with)->isEnabled()); // the last class is 9
+    line(with, "evaluation.sampler.label")->selectAll();
+    QTest::keyClicks(line(with, "evaluation.sampler.label"), QStringLiteral("7"));
+    QVERIFY(accept(with)->isEnabled());
+    QCOMPARE(with.request().sampler.label, 7);
+    const QString words = with.request().arguments().join(QLatin1Char(' '));
+    QVERIFY(words.contains(QStringLiteral("--guidance 1.5 --label=7")));
+    QCOMPARE(with.request().wishOptions()["sampler"]["guidance"].get<double>(), 1.5);
 }
 
 void TestDialogs::evaluateRefusesFidWithItsReason()
