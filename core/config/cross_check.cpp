@@ -158,6 +158,10 @@ void checkDiffusion(const DiffusionConfig& diffusion, Problems& problems)
         return;
     }
     checkSignalLeft(diffusion, problems);
+    if (diffusion.lossWeighting != LossWeighting::None && (diffusion.lossType != LossType::Mse || diffusion.meanType == MeanType::Mean))
+        problems.push_back({"diffusion.loss_weighting",
+                            "diffusion.loss_weighting must be none unless diffusion.loss_type is mse and diffusion.model_mean_type is eps "
+                            "or x_0: the published factors belong to these squared errors."});
 }
 
 void checkClasses(const RunConfig& config, Problems& problems)

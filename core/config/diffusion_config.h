@@ -41,6 +41,14 @@ struct Names<LossType> {
     static constexpr std::array<std::pair<LossType, const char*>, 2> kAll{{{LossType::Mse, "mse"}, {LossType::Kl, "kl"}}};
 };
 
+/// Factor on the squared error of each noise level (diffusion-acceleration.md section 2).
+enum class LossWeighting { None, MinSnr, P2 };
+template <>
+struct Names<LossWeighting> {
+    static constexpr std::array<std::pair<LossWeighting, const char*>, 3> kAll{
+        {{LossWeighting::None, "none"}, {LossWeighting::MinSnr, "min-snr"}, {LossWeighting::P2, "p2"}}};
+};
+
 struct DiffusionConfig { // path "diffusion"
     std::int64_t timesteps = 1000;
     BetaSchedule betaSchedule = BetaSchedule::Linear;
@@ -48,6 +56,8 @@ struct DiffusionConfig { // path "diffusion"
     MeanType meanType = MeanType::Eps;
     VarType varType = VarType::FixedLarge;
     LossType lossType = LossType::Mse;
+    LossWeighting lossWeighting = LossWeighting::None;
+    double minSnrGamma = 5.0, p2K = 1.0, p2Gamma = 1.0;
     static void describe(auto& self, auto&& field)
     {
         field("timesteps", self.timesteps, "Noise levels of the forward process", {.min = 2, .max = 10000, .unit = "steps"});
@@ -57,6 +67,14 @@ struct DiffusionConfig { // path "diffusion"
         field("model_mean_type", self.meanType, "What the network predicts: the noise, the clean image, or the posterior mean");
         field("model_var_type", self.varType, "Variance of the reverse process: beta, or the posterior variance");
         field("loss_type", self.lossType, "Squared error, or the variational bound in bits per dimension");
+        field("loss_weighting", self.lossWeighting,
+              "Factor on the squared error of each noise level: none, Min-SNR (Hang et al. 2023) or P2 (Choi et al. 2022). The loss shown "
+              "is without it");
+        field("min_snr_gamma", self.minSnrGamma, "Min-SNR: signal-to-noise ratio beyond which a level counts no more",
+              {.min = 1e-3, .max = 1e6, .advanced = true});
+        field("p2_k", self.p2K, "P2: added to the signal-to-noise ratio", {.min = 1e-3, .max = 1e6, .advanced = true});
+        field("p2_gamma", self.p2Gamma, "P2: how strongly levels with little noise are held back; 0: not at all",
+              {.min = 0.0, .max = 10.0, .advanced = true});
     }
 };
 

@@ -7,7 +7,13 @@
 
 namespace espalier::diffusion {
 
-DiffusionObjective::DiffusionObjective(const config::DiffusionConfig& config) : m_process(config), m_lossType(config.lossType) {}
+DiffusionObjective::DiffusionObjective(const config::DiffusionConfig& config, bool strict) : m_process(config), m_lossType(config.lossType)
+{
+    if (config.lossWeighting == config::LossWeighting::None)
+        return;
+    const auto published = lossWeights(m_process.tables(), config);
+    m_weights.emplace(strict ? published : withMeanOne(published));
+}
 
 models::LossTerms DiffusionObjective::operator()(models::Model& model, const tensors::Batch& batch, const tensors::Path& path,
                                                  const tensors::Draws& draws)
@@ -22,7 +28,8 @@ models::LossTerms DiffusionObjective::with(models::Model& model, const tensors::
     // The loss is float32 whatever the network computed in.
     const at::Tensor output = model.forward({xt, t, batch.labels}, path, draws).to(batch.x.scalar_type());
     const at::Tensor perSample = lossPerSample(m_process, m_lossType, output, batch.x, xt, t, noise);
-    return {perSample.mean(), perSample.detach()};
+    const at::Tensor loss = m_weights ? ((*m_weights)(t, perSample) * perSample).mean() : perSample.mean();
+    return {loss, perSample.detach()};
 }
 
 } // namespace espalier::diffusion

@@ -2,15 +2,18 @@
 #pragma once
 
 #include "core/config/diffusion_config.h"
-#include "core/diffusion/process.h"
+#include "core/diffusion/weighting.h"
 #include "core/models/objective.h"
+
+#include <optional>
 
 namespace espalier::diffusion {
 
 /// The diffusion loss: level and noise of every sample from the draws, the network's output against its target.
 class DiffusionObjective : public models::Objective {
 public:
-    explicit DiffusionObjective(const config::DiffusionConfig& config);
+    /// `strict`: weights as published, otherwise rescaled to a mean of 1 (weighting.h).
+    explicit DiffusionObjective(const config::DiffusionConfig& config, bool strict = false);
 
     models::LossTerms operator()(models::Model& model, const tensors::Batch& batch, const tensors::Path& path,
                                  const tensors::Draws& draws) override;
@@ -27,6 +30,7 @@ public:
 private:
     Process m_process;
     config::LossType m_lossType;
+    std::optional<Lookup> m_weights;
 };
 
 } // namespace espalier::diffusion

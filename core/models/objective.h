@@ -8,8 +8,8 @@ namespace espalier::models {
 
 /// What an objective makes of a batch, all on the device.
 struct LossTerms {
-    at::Tensor loss;      // []: mean over the batch, to be differentiated
-    at::Tensor perSample; // [B], detached
+    at::Tensor loss;      // []: mean over the batch, with whatever weights training gives, to be differentiated
+    at::Tensor perSample; // [B], detached, without those weights: its mean is the loss that is shown
 };
 
 /// Turns a batch into a loss. The trainer knows nothing else about what it trains. It is a StatePart: what it remembers between

@@ -78,15 +78,14 @@ void TrainStep::accumulate(const data::HostBatch& batch)
     const bool last = batch.micro + 1 == m_share.accumulation;
     if (last)
         m_reducer.arm();
-    at::Tensor loss;
+    models::LossTerms terms;
     {
         const PrecisionScope precision(m_training.precision, m_device.type());
-        loss = m_objective(m_model, {m_images, {}, m_labels}, {}, {m_seed, m_stepNumber, m_slots}).loss;
+        terms = m_objective(m_model, {m_images, {}, m_labels}, {}, {m_seed, m_stepNumber, m_slots});
     }
-    if (m_share.accumulation > 1)
-        loss = loss / static_cast<double>(m_share.accumulation);
-    m_loss.add_(loss.detach());
-    loss.backward();
+    const double share = 1.0 / static_cast<double>(m_share.accumulation);
+    m_loss.add_(terms.perSample.mean(), share);
+    (m_share.accumulation > 1 ? terms.loss * share : terms.loss).backward();
 }
 
 at::Tensor TrainStep::gradientNorm() const

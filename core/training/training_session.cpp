@@ -129,7 +129,7 @@ Result<Done> TrainingSession::buildModel()
     m_model = *model;
     m_model->train();
     models::initialise(*m_model, static_cast<std::uint64_t>(config.seed));
-    m_objective = std::make_unique<diffusion::DiffusionObjective>(config.diffusion);
+    m_objective = std::make_unique<diffusion::DiffusionObjective>(config.diffusion, config.recipe.strict);
 
     m_state.emaDecays = config.training.ema.decays;
     m_state.madeOn = tensors::Fingerprint::here(m_request.device, m_request.group->world(),

@@ -118,6 +118,9 @@ TEST(Validation, AcrossFields)
     EXPECT_EQ(problemsOf(R"({"diffusion":{"beta_start":0.5,"beta_schedule":"cosine"}})"), "");
     expectProblem(R"({"diffusion":{"timesteps":40},"evaluation":{"sampler":{"steps":40}}})", "samples.sampler.steps",
                   "at most diffusion.timesteps (40)");
+    expectProblem(R"({"diffusion":{"loss_weighting":"p2","loss_type":"kl"}})", "diffusion.loss_weighting", "must be none unless");
+    expectProblem(R"({"diffusion":{"loss_weighting":"min-snr","model_mean_type":"mean"}})", "diffusion.loss_weighting", "eps or x_0");
+    EXPECT_EQ(problemsOf(R"({"diffusion":{"loss_weighting":"min-snr","model_mean_type":"x_0"}})"), "");
     expectProblem(R"({"model":{"num_classes":7}})", "model.num_classes", "the images have 10 classes");
     expectProblem(R"({"samples":{"sampler":{"guidance":2}}})", "samples.sampler.guidance", "knows no classes");
     expectProblem(R"({"model":{"num_classes":10,"class_dropout_prob":0},"evaluation":{"sampler":{"guidance":2}}})",

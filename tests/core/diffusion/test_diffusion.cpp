@@ -124,6 +124,31 @@ TEST(DiffusionObjective, DrawsTheSameLossesHoweverTheBatchIsSplit)
     EXPECT_FALSE(at::equal(whole.perSample, objective(model, {images, {}, {}}, {}, tensors::Draws::at(5, 4, 0, 6)).perSample));
 }
 
+TEST(DiffusionObjective, WeightsChangeWhatIsLearntAndNotWhatIsShown)
+{
+    config::DiffusionConfig c;
+    c.meanType = MeanType::X0;
+    const auto weighted = [&](bool strict) {
+        config::DiffusionConfig with = c;
+        with.lossWeighting = config::LossWeighting::MinSnr;
+        return DiffusionObjective(with, strict);
+    };
+    DiffusionObjective plain(c), ours = weighted(false), published = weighted(true);
+    Answer model([](const at::Tensor& x, const at::Tensor&) { return 0.5 * x; });
+    const at::Tensor images = inputTensor("input:images", {2, 1, 2, 2}).clamp(-1, 1), noise = inputTensor("input:noise", {2, 1, 2, 2});
+    const at::Tensor t = at::tensor({5, 500}, at::kLong);
+    const auto lossOf = [&](DiffusionObjective& objective) {
+        return objective.with(model, {images, {}, {}}, {}, tensors::Draws::at(5, 3, 0, 2), t, noise);
+    };
+    const auto unweighted = lossOf(plain).perSample;
+    EXPECT_TRUE(at::equal(lossOf(ours).perSample, unweighted));
+    const double first = unweighted[0].item<double>(), second = unweighted[1].item<double>();
+    // Of the golden table: 5 and 0.0844 at these levels, 1.0497 on average.
+    const double sum = 0.5 * (5.0 * first + 0.0843595494103264 * second);
+    EXPECT_NEAR(lossOf(published).loss.item<double>(), sum, 1e-5 * sum);
+    EXPECT_NEAR(lossOf(ours).loss.item<double>(), sum / 1.049711159579961, 1e-5 * sum);
+}
+
 TEST(DiffusionObjective, TheBestAnswerToKnownDataHasTheKnownLoss)
 {
     // Data N(0, 1/4): the best network is sqrt(1 - bar) / (bar / 4 + 1 - bar) x, its mean square error bar s^2 / (bar s^2 + 1 - bar).
