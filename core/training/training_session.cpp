@@ -326,13 +326,6 @@ Result<runs::EndedHow> TrainingSession::run(std::stop_token now)
         return ended;
     if (auto finished = m_checkpoints->finish(); !finished && ended)
         ended = finished.error();
-    if (!ended && ended.error().code != ErrorCode::Cancelled)
-        m_writer->write(runs::Failed{.message = ended.error().message,
-                                     .detail = ended.error().detail,
-                                     .step = m_state.counters.step,
-                                     .checkpoint = m_checkpoints->newest(),
-                                     .rank = 0,
-                                     .code = std::string(runs::errorCodeText(ended.error().code))});
     if (auto flushed = m_writer->flush(); !flushed && ended)
         return flushed.error();
     return ended;
