@@ -50,6 +50,16 @@ QString weightsText(const std::string& weights)
     return weights.size() > 4 ? QStringLiteral("EMA ") + QString::fromStdString(weights.substr(4)) : QStringLiteral("EMA");
 }
 
+QStringList columnNames(const runs::SampleEntry& entry)
+{
+    QStringList names;
+    const Json& recipe = entry.drawn.recipe;
+    if (const auto found = recipe.is_object() ? recipe.find("class_names") : recipe.end(); found != recipe.end() && found->is_array())
+        for (const Json& name : *found)
+            names << valueText(name);
+    return names;
+}
+
 std::vector<GridSettings::Line> GridSettings::linesOf(const runs::SampleEntry& entry)
 {
     const runs::SamplesDrawn& drawn = entry.drawn;

@@ -10,6 +10,9 @@ class QGridLayout;
 
 namespace espalier::widgets {
 
+/// The classes that the columns of a grid show, where its recipe names them.
+QStringList columnNames(const runs::SampleEntry& entry);
+
 /// "ema:0.9999" -> "EMA 0.9999".
 QString weightsText(const std::string& weights);
 bool isAveraged(const std::string& weights);

@@ -195,7 +195,10 @@ void GridView::mouseMoveEvent(QMouseEvent* event)
         const QPointF pixel = toPicture(event->position());
         const int cell = m_cells.at({static_cast<int>(std::floor(pixel.x())), static_cast<int>(std::floor(pixel.y()))});
         if (std::exchange(m_hovered, cell) != cell) {
-            setToolTip(cell >= 0 ? tr("Cell %1: click to follow it through time").arg(cell + 1) : QString());
+            const QString name = cell >= 0 && m_cells.columns > 0 ? m_columnNames.value(cell % m_cells.columns) : QString();
+            setToolTip(cell < 0 ? QString()
+                                : tr("Cell %1%2: click to follow it through time")
+                                      .arg(QString::number(cell + 1), name.isEmpty() ? QString() : QStringLiteral(", ") + name));
             update();
         }
         return;

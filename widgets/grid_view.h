@@ -4,6 +4,7 @@
 #include "widgets/image_provider.h"
 
 #include <QPointF>
+#include <QStringList>
 #include <QWidget>
 
 namespace espalier::widgets {
@@ -27,6 +28,8 @@ public:
     void setProblem(const QString& sentence);
     /// A word in the corner, such as "A · step 500".
     void setCaption(const QString& text);
+    /// What the columns show, left to right; empty: nothing that has a name.
+    void setColumnNames(const QStringList& names) { m_columnNames = names; }
     void setSelectedCell(int index);
     int selectedCell() const { return m_selected; }
     const GridCells& cells() const { return m_cells; }
@@ -61,6 +64,7 @@ private:
     QImage m_image;
     GridCells m_cells;
     QString m_problem, m_caption;
+    QStringList m_columnNames;
     View m_view;
     int m_selected = -1, m_hovered = -1;
     QPointF m_pressed, m_last;

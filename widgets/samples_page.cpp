@@ -330,6 +330,7 @@ void SamplesPage::showPicture(GridView* view, int index)
         else
             view->setPicture(loaded->image, loaded->cells);
     }
+    view->setColumnNames(columnNames(m_grids.entry(index)));
     if (m_pinned >= 0)
         view->setCaption(QStringLiteral("%1 · %2 · %3")
                              .arg(view == m_viewA ? QStringLiteral("A") : QStringLiteral("B"), m_grids.stepText(index),

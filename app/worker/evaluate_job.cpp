@@ -152,9 +152,7 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
     const auto& config = checkpoint->config;
     const auto asked = numberOf(request, "num", config.evaluation.images, 2, 1'000'000),
                seed = numberOf(request, "seed", config.evaluation.seed, 0, std::int64_t{9} << 50);
-    auto base = config;
-    base.samples.sampler = config.evaluation.sampler;
-    const auto sampler = samplerOf(request, base);
+    const auto sampler = samplerOf(request, config, "evaluation");
     if (!asked)
         return asked.error();
     if (!seed)

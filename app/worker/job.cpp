@@ -68,6 +68,9 @@ Result<Checkpoint> findCheckpoint(const Json& request)
         checkpoint.identity = sha256(std::as_bytes(std::span(checkpoint.identity.data(), checkpoint.identity.size())));
         if (config.is_null() && manifest->about.contains("config"))
             config = manifest->about["config"];
+        if (const auto names = manifest->about.find("class_names"); names != manifest->about.end() && names->is_array())
+            for (const auto& name : *names)
+                checkpoint.classNames.push_back(name.is_string() ? name.get<std::string>() : std::string());
     }
     if (config.is_null())
         return Error{ErrorCode::Usage,
@@ -103,15 +106,15 @@ Result<std::int64_t> numberOf(const Json& request, const char* field, std::int64
     return request[field].get<std::int64_t>();
 }
 
-Result<config::SamplerConfig> samplerOf(const Json& request, const config::RunConfig& base)
+Result<config::SamplerConfig> samplerOf(const Json& request, const config::RunConfig& config, const char* group)
 {
-    auto whole = config::write(base);
+    auto whole = config::write(config);
     if (request.contains("sampler"))
-        whole["samples"]["sampler"] = config::merge(whole["samples"]["sampler"], request["sampler"]);
+        whole[group]["sampler"] = config::merge(whole[group]["sampler"], request["sampler"]);
     auto read = config::read(whole);
     if (!read)
         return read.error();
-    return read->samples.sampler;
+    return group == std::string_view("evaluation") ? read->evaluation.sampler : read->samples.sampler;
 }
 
 } // namespace espalier::worker

@@ -47,8 +47,9 @@ void setThreads(std::int64_t threads, int localWorkers);
 struct Checkpoint {
     std::filesystem::path folder; // of a run's checkpoint, or a lone safetensors file
     config::RunConfig config;
-    std::int64_t step = -1; // -1: unknown
-    std::string identity;   // SHA-256 of what the weights lie in
+    std::int64_t step = -1;              // -1: unknown
+    std::string identity;                // SHA-256 of what the weights lie in
+    std::vector<std::string> classNames; // of its training set, where the checkpoint says so
 };
 /// "checkpoint" of a request: a run folder (its newest checkpoint), a checkpoint folder, or a safetensors file with "config" beside it in
 /// the request.
@@ -57,7 +58,7 @@ Result<Checkpoint> findCheckpoint(const Json& request);
 /// Fields of requests, with a sentence that names the field when its type is wrong.
 Result<std::string> textOf(const Json& request, const char* field, std::string fallback);
 Result<std::int64_t> numberOf(const Json& request, const char* field, std::int64_t fallback, std::int64_t least, std::int64_t most);
-/// "sampler" of a request laid over `base`.
-Result<config::SamplerConfig> samplerOf(const Json& request, const config::RunConfig& base);
+/// "sampler" of a request laid over that of a group of settings, "samples" or "evaluation".
+Result<config::SamplerConfig> samplerOf(const Json& request, const config::RunConfig& config, const char* group);
 
 } // namespace espalier::worker

@@ -18,7 +18,7 @@ Result<Json> sampleJob(const Json& request, JobContext& context)
         return checkpoint.error();
     const auto weights = textOf(request, "weights", "ema"), devices = textOf(request, "device", "auto"), out = textOf(request, "out", "");
     const auto count = numberOf(request, "num", 64, 1, 10'000'000), seed = numberOf(request, "seed", 0, 0, std::int64_t{9} << 50);
-    const auto sampler = samplerOf(request, checkpoint->config);
+    const auto sampler = samplerOf(request, checkpoint->config, "samples");
     if (!weights)
         return weights.error();
     if (!devices)
@@ -56,6 +56,7 @@ Result<Json> sampleJob(const Json& request, JobContext& context)
     if (!images)
         return images.error();
     const auto layout = generation::gridLayout(*count, generator.classesInTurn());
+    generation::nameColumns(recipe, layout, checkpoint->classNames);
     Json result{{"folder", folder.string()}, {"images", *count}, {"columns", layout.columns}, {"recipe", recipe}};
     if (*count <= 1024) {
         const auto file = folder / "grid.png";

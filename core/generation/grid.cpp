@@ -25,8 +25,14 @@ GridLayout gridLayout(std::int64_t count, std::int64_t classes)
 {
     constexpr std::int64_t kMostColumns = 32;
     if (classes > 0 && classes <= kMostColumns && count >= classes)
-        return {classes, 2};
+        return {classes, 2, true};
     return {std::max<std::int64_t>(1, static_cast<std::int64_t>(std::floor(std::sqrt(static_cast<double>(count))))), 2};
+}
+
+void nameColumns(Json& recipe, const GridLayout& layout, const std::vector<std::string>& classNames)
+{
+    if (layout.classes && classNames.size() == static_cast<std::size_t>(layout.columns))
+        recipe["class_names"] = classNames;
 }
 
 at::Tensor composeGrid(const at::Tensor& images, const GridLayout& layout)

@@ -52,6 +52,7 @@ Result<Done> Previews::draw(const tensors::TrainState& state, int stage, const c
         recipe["columns"] = layout.columns;
         recipe["padding"] = layout.padding;
         recipe["cell"] = drawing->image().width;
+        nameColumns(recipe, layout, m_classNames);
         std::error_code problem;
         std::filesystem::create_directories(folder, problem);
         const auto file = folder / (kinds[k] + ".png");

@@ -5,13 +5,17 @@
 #include "core/generation/weights.h"
 #include "core/runs/run_writer.h"
 
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace espalier::generation {
 
 /// Sample grids of a training: the same seeds every time, averaged weights, raw ones, or both.
 class Previews {
 public:
-    Previews(const config::RunConfig& config, at::Device device, runs::RunWriter& writer)
-        : m_config(config), m_writer(writer), m_model(config, device)
+    Previews(const config::RunConfig& config, at::Device device, std::vector<std::string> classNames, runs::RunWriter& writer)
+        : m_config(config), m_classNames(std::move(classNames)), m_writer(writer), m_model(config, device)
     {
     }
 
@@ -25,6 +29,7 @@ public:
 
 private:
     const config::RunConfig m_config;
+    const std::vector<std::string> m_classNames;
     runs::RunWriter& m_writer;
     DrawingModel m_model;
 };

@@ -203,7 +203,7 @@ Result<Done> TrainingSession::openWriter()
                      {"class_names", m_train->classNames()},
                      {"config", config::write(m_request.config)}};
     m_checkpoints = std::make_unique<CheckpointKeeper>(*m_writer, m_request.config.checkpoints, about);
-    m_previews = std::make_unique<generation::Previews>(m_request.config, m_request.device, *m_writer);
+    m_previews = std::make_unique<generation::Previews>(m_request.config, m_request.device, m_train->classNames(), *m_writer);
     m_scribe.emplace(Scribe{*m_writer, *m_checkpoints, *m_previews, [this](std::stop_token now) { return judge(now); }});
     const auto& length = m_plan.stages.back().length;
     m_writer->write(runs::Started{.attempt = m_writer->attempt(),
