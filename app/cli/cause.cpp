@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <sys/wait.h>
@@ -42,6 +43,24 @@ Cause causeOfExit(int rank, int status, bool oomRose, std::string_view tail)
         code == 0 ? fmt::format("Worker {} ended without saying how. See log.txt; the run can be resumed.", rank)
                   : fmt::format("Worker {} ended with status {} and gave no reason. See log.txt; the run can be resumed.", rank, code);
     return cause;
+}
+
+runs::Failed failureOf(const std::vector<Cause>& causes, std::int64_t lastStep)
+{
+    constexpr std::size_t kLongestDetail = 32768;
+    auto best = std::find_if(causes.begin(), causes.end(), [](const auto& cause) { return !cause.consequence; });
+    if (best == causes.end())
+        best = causes.begin();
+    runs::Failed failed;
+    failed.message = best->error.message;
+    failed.detail = best->error.detail;
+    if (failed.detail.size() > kLongestDetail)
+        failed.detail.erase(0, failed.detail.size() - kLongestDetail);
+    failed.step = best->step >= 0 ? best->step : lastStep;
+    failed.checkpoint = best->checkpoint;
+    failed.rank = best->rank;
+    failed.code = runs::errorCodeText(best->error.code);
+    return failed;
 }
 
 } // namespace espalier::cli

@@ -2,11 +2,13 @@
 #pragma once
 
 #include "core/base/result.h"
+#include "core/runs/events.h"
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace espalier::cli {
 
@@ -21,6 +23,8 @@ struct Cause {
 
 /// From the status of waitpid. `oomRose`: the counter rose while it ran. `tail`: what it said last.
 Cause causeOfExit(int rank, int status, bool oomRose, std::string_view tail);
+/// What a run tells of its end: the first cause that is no consequence of another, at `lastStep` when it names no step. There is one.
+runs::Failed failureOf(const std::vector<Cause>& causes, std::int64_t lastStep);
 /// "SIGSEGV (segmentation fault)".
 std::string signalText(int number);
 

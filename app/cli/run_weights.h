@@ -4,7 +4,7 @@
 #include "app/cli/console.h"
 #include "app/cli/run_job.h"
 #include "app/cli/signals.h"
-#include "app/cli/supervisor.h"
+#include "app/cli/owned_run.h"
 #include "core/config/run_config.h"
 
 #include <functional>

@@ -64,23 +64,6 @@ RunState stateOf(runs::EndedHow how)
 
 } // namespace
 
-Result<OwnedRun> OwnedRun::take(const runs::RunFolder& folder, Signals& signals)
-{
-    auto lock = runs::RunLock::acquire(folder, 10s, [&] {
-        signals.take();
-        return signals.asked() > 0;
-    });
-    if (!lock)
-        return lock.error();
-    auto lease = runs::ownLease();
-    if (auto done = runs::writeLease(folder, lease); !done)
-        return done.error();
-    auto events = runs::EventLog::open(folder.eventsFile());
-    if (!events)
-        return events.error();
-    return OwnedRun{folder, std::move(*lock), std::move(lease), std::move(*events)};
-}
-
 Supervisor::Supervisor(runs::RunFolder folder, std::optional<OwnedRun> run, SupervisorPlan plan, Signals& signals, Console& console)
     : m_folder(std::move(folder)), m_run(std::move(run)), m_plan(std::move(plan)), m_signals(signals), m_console(console),
       m_summary(m_folder.root()), m_hang(secondsFromEnvironment(runs::environment::kHangSeconds, 600s)),
@@ -388,25 +371,14 @@ Result<RunState> Supervisor::tellEnd()
 
 Result<RunState> Supervisor::tellFailure()
 {
-    auto best = std::find_if(m_causes.begin(), m_causes.end(), [](const auto& cause) { return !cause.consequence; });
-    if (best == m_causes.end())
-        best = m_causes.begin();
-    runs::Failed failed;
-    failed.message = best->error.message;
-    failed.detail = best->error.detail;
-    if (failed.detail.size() > 4 * kTail)
-        failed.detail.erase(0, failed.detail.size() - 4 * kTail);
-    failed.step = best->step >= 0 ? best->step : m_step;
-    failed.rank = best->rank;
-    failed.code = runs::errorCodeText(best->error.code);
-    failed.checkpoint = best->checkpoint;
+    auto failed = failureOf(m_causes, m_step);
     if (failed.checkpoint.empty())
         if (const auto stored = runs::storedCheckpoints(m_folder); !stored.empty())
             failed.checkpoint = m_folder.relative(m_folder.checkpointFolder(stored.back().step));
     log(LogLevel::Error, failed.message);
     write(failed);
     write(runs::StateChanged{RunState::Failed, failed.message});
-    return Error{best->error.code, failed.message, failed.detail};
+    return Error{runs::errorCodeFromText(failed.code), failed.message, failed.detail};
 }
 
 template <class T>

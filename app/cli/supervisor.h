@@ -4,12 +4,11 @@
 #include "app/cli/cause.h"
 #include "app/cli/child.h"
 #include "app/cli/console.h"
+#include "app/cli/owned_run.h"
 #include "app/cli/signals.h"
 #include "core/base/log.h"
 #include "core/runs/events.h"
-#include "core/runs/lease.h"
 #include "core/runs/library.h"
-#include "core/runs/lock.h"
 #include "core/runs/run_folder.h"
 #include "core/runs/watcher.h"
 #include "core/runs/worker_link.h"
@@ -21,17 +20,6 @@
 #include <vector>
 
 namespace espalier::cli {
-
-/// A run folder that is ours: locked, with a living lease and the pen of events.jsonl.
-struct OwnedRun {
-    runs::RunFolder folder;
-    runs::RunLock lock;
-    runs::Lease lease;
-    runs::EventLog events;
-
-    /// Waits up to ten seconds for the lock (less when asked to stop).
-    static Result<OwnedRun> take(const runs::RunFolder& folder, Signals& signals);
-};
 
 struct SupervisorPlan {
     std::filesystem::path worker;
