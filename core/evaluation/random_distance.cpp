@@ -12,6 +12,7 @@ namespace espalier::evaluation {
 namespace {
 
 constexpr std::int64_t kBatch = 250;
+constexpr double kLeastVariance = 1e-12; // of real images that are all alike
 
 Gaussian gaussianOf(const RandomFeatures& network, const at::Tensor& images, const RandomDistance::Tick& tick)
 {
@@ -38,7 +39,8 @@ RandomDistance::Score RandomDistance::operator()(const at::Tensor& images, const
 {
     std::vector<double> distances;
     for (std::size_t i = 0; i < m_networks.size(); ++i)
-        distances.push_back(frechetDistance(gaussianOf(m_networks[i], images, tick), m_real[i]));
+        distances.push_back(100.0 * frechetDistance(gaussianOf(m_networks[i], images, tick), m_real[i]) /
+                            std::max(at::trace(m_real[i].covariance).item<double>(), kLeastVariance));
     Score score;
     for (const double d : distances)
         score.value += d / static_cast<double>(distances.size());

@@ -9,7 +9,9 @@
 
 namespace espalier::evaluation {
 
-/// FD: the Fréchet distance on random features, mean over five networks. Never to be called FID.
+/// FD: the Fréchet distance on random features, in per cent of the total variance (the trace of the covariance) of the real images'
+/// features, mean over five networks: so the networks count alike, however strongly their weights happen to amplify. Never to be called
+/// FID.
 class RandomDistance {
 public:
     struct Score {

@@ -9,7 +9,8 @@
 
 namespace espalier::evaluation {
 
-/// A fixed random convolutional network that turns images into features without any downloaded weights. Version "rf1":
+/// A fixed random convolutional network that turns images into features without any downloaded weights. Version "rf2" (random_distance.h
+/// says what a distance is):
 ///
 ///   | layer | definition (all: 3x3, padding 1, no bias, then leaky ReLU 0.2)  | output of a 32x32 image |
 ///   | 1     | 3 -> 32, stride 1                                               | 32 x 32 x 32            |
@@ -22,7 +23,7 @@ namespace espalier::evaluation {
 /// Philox from (seed, layer, index); images enter as (value - 127.5) / 127.5. A change of any of this is a new version.
 class RandomFeatures {
 public:
-    static constexpr const char* kVersion = "rf1";
+    static constexpr const char* kVersion = "rf2";
     static constexpr std::int64_t kDimensions = 448;
     /// Distances are means over these seeds.
     static constexpr std::array<std::uint64_t, 5> kSeeds{0, 1, 2, 3, 4};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/evaluation/nearest.h"
+#include "core/evaluation/random_distance.h"
 #include "core/evaluation/random_features.h"
 #include "core/evaluation/statistics.h"
 
@@ -91,6 +92,24 @@ TEST(RandomFeatures, AreAFunctionOfTheSeedAndSeeTheDifference)
     // Batches must not matter beyond rounding.
     EXPECT_TRUE(at::allclose(features.narrow(0, 5, 3), RandomFeatures(0, at::kCPU)(images.narrow(0, 5, 3)), 1e-4, 1e-5));
     EXPECT_TRUE(at::isfinite(features).all().item<bool>());
+}
+
+TEST(RandomDistance, IsZeroForTheRealImagesAndCountsInPerCentOfTheirVariance)
+{
+    const auto real = (wave({60, 16, 16, 3}, 0.21, 0) * 60 + 128).clamp(0, 255).to(at::kByte);
+    const RandomDistance distance(real, at::kCPU);
+    EXPECT_NEAR(distance(real).value, 0.0, 1e-4);
+    // One grey picture for all has no variance and another mean: all of the variance is missing, and the means are apart.
+    const auto grey = at::full_like(real, 128);
+    double wanted = 0.0;
+    for (const auto seed : RandomFeatures::kSeeds) {
+        const RandomFeatures network(seed, at::kCPU);
+        const auto features = network(real).to(at::kDouble), one = network(grey).to(at::kDouble)[0];
+        const double variance = features.var(0).sum().item<double>(), apart = (features.mean(0) - one).square().sum().item<double>();
+        wanted += 100.0 * (variance + apart) / variance / 5.0;
+    }
+    EXPECT_NEAR(distance(grey).value, wanted, 1e-3 * wanted);
+    EXPECT_GT(distance(RandomDistance::noise(60, 16, 16)).value, 1.0);
 }
 
 TEST(Nearest, FindsACopyAmongTrainingImages)
