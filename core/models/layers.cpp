@@ -51,10 +51,10 @@ at::Tensor GroupNorm::forward(const at::Tensor& x) const
     return at::group_norm(x, m_groups, weight, bias, m_epsilon);
 }
 
-LabelEmbedding::LabelEmbedding(std::int64_t classes, std::int64_t out, double dropout, const Place& place)
+LabelEmbedding::LabelEmbedding(std::int64_t classes, std::int64_t out, double dropout, double deviation, const Place& place)
     : m_classes(classes), m_dropout(dropout)
 {
-    own({classes + 1, out}, {Initial::Normal, 0.02}, 0, place);
+    own({classes + 1, out}, {Initial::Normal, deviation}, 0, place);
 }
 
 at::Tensor LabelEmbedding::forward(const at::Tensor& labels, std::int64_t batch, const tensors::Draws& draws) const

@@ -63,10 +63,10 @@ private:
 };
 
 /// What a network knows of a class: one row for each, and behind them the row of "any class", which classifier-free guidance needs
-/// (Ho and Salimans 2022; the table as in DiT).
+/// (Ho and Salimans 2022; the table as in DiT). Rows start normal with the given deviation.
 class LabelEmbedding : public Leaf {
 public:
-    LabelEmbedding(std::int64_t classes, std::int64_t out, double dropout, const Place& place);
+    LabelEmbedding(std::int64_t classes, std::int64_t out, double dropout, double deviation, const Place& place);
     /// labels: int64 [B], `classes()` for any class; undefined: any class for all. While training, a share of them is hidden.
     at::Tensor forward(const at::Tensor& labels, std::int64_t batch, const tensors::Draws& draws) const; // [B, out]
     std::int64_t classes() const { return m_classes; }

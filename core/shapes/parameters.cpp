@@ -11,7 +11,7 @@ namespace espalier::shapes {
 
 namespace {
 
-constexpr double kEmbeddingDeviation = 0.02; // as DiT starts its table of classes
+constexpr double kEmbeddingDeviation = 1.0; // as the U-Net of Dhariwal and Nichol starts its table of classes
 
 } // namespace
 
