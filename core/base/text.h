@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -17,5 +18,8 @@ std::string durationText(std::chrono::duration<double> time);
 std::string bytesText(std::uint64_t bytes);
 /// The entry of `known` nearest to `word` by edit distance, or "" when none is near: for "did you mean".
 std::string nearestWord(std::string_view word, const std::vector<std::string>& known);
+/// Bytes of the character at the start of `text`, 0 when it is no UTF-8 (overlong forms and surrogates are none).
+std::size_t utf8Length(std::string_view text);
+bool isUtf8(std::string_view text);
 
 } // namespace espalier

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/config/value_text.h"
 
+#include "core/base/text.h"
+
 #include <fmt/format.h>
 
 #include <charconv>
@@ -8,44 +10,12 @@
 
 namespace espalier::config {
 
-namespace {
-
-/// Bytes of the character at the start of `text`, 0 when it is no UTF-8 (overlong forms and surrogates are none).
-std::size_t characterLength(std::string_view text)
-{
-    const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-    const auto follows = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xbf) { return byte(i) >= low && byte(i) <= high; };
-    const auto first = byte(0);
-    if (first < 0x80)
-        return 1;
-    if (first >= 0xc2 && first <= 0xdf)
-        return follows(1) ? 2 : 0;
-    if (first >= 0xe0 && first <= 0xef)
-        return follows(1, first == 0xe0 ? 0xa0 : 0x80, first == 0xed ? 0x9f : 0xbf) && follows(2) ? 3 : 0;
-    if (first >= 0xf0 && first <= 0xf4)
-        return follows(1, first == 0xf0 ? 0x90 : 0x80, first == 0xf4 ? 0x8f : 0xbf) && follows(2) && follows(3) ? 4 : 0;
-    return 0;
-}
-
-} // namespace
-
-bool isUtf8(std::string_view text)
-{
-    while (!text.empty()) {
-        const auto length = characterLength(text);
-        if (length == 0)
-            return false;
-        text.remove_prefix(length);
-    }
-    return true;
-}
-
 std::string shortText(std::string_view text)
 {
     constexpr std::size_t kMaxText = 80;
     std::string shown;
     while (!text.empty()) {
-        const auto length = characterLength(text);
+        const auto length = utf8Length(text);
         if (shown.size() + length > kMaxText)
             return shown + "…";
         const bool control = length == 1 && (static_cast<unsigned char>(text[0]) < 0x20 || text[0] == 0x7f);

@@ -10,7 +10,6 @@
 
 namespace espalier::config {
 
-bool isUtf8(std::string_view text);
 /// Text of unknown origin for a sentence: at most some 80 bytes, cut between characters, bytes that are no UTF-8 shown as ?.
 std::string shortText(std::string_view text);
 /// The shortest text that reads back: "0.0002", "1e12", "50000".
