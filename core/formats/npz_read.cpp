@@ -2,88 +2,27 @@
 #include "core/base/files.h"
 #include "core/formats/in_quotes.h"
 #include "core/formats/npz.h"
+#include "core/formats/zip_input.h"
 
 #include <fmt/format.h>
-#include <zip.h>
 
 #include <algorithm>
-#include <climits>
 
 namespace espalier::formats {
 namespace {
 
-constexpr zip_int64_t kMostArrays = 10'000;
+constexpr std::size_t kMostArrays = 10'000;
+constexpr ZipWords kWords{"npz", "array"};
 
-struct CloseZip {
-    void operator()(zip_t* zip) const { zip_discard(zip); }
-};
-struct CloseMember {
-    void operator()(zip_file_t* member) const { zip_fclose(member); }
-};
-using Zip = std::unique_ptr<zip_t, CloseZip>;
-using Member = std::unique_ptr<zip_file_t, CloseMember>;
-
-Error refusal(const std::filesystem::path& file, std::string_view why, std::string detail = {})
+Error refusal(const std::filesystem::path& file, std::string_view why)
 {
-    return {ErrorCode::Format, fmt::format("{} cannot be read as npz: {}.", file.string(), why), std::move(detail)};
+    return {ErrorCode::Format, fmt::format("{} cannot be read as npz: {}.", file.string(), why)};
 }
 
-Result<Zip> openZip(const std::filesystem::path& file)
-{
-    if (std::error_code error; std::filesystem::is_directory(file, error))
-        return ioError("read", file, EISDIR);
-    int code = 0;
-    Zip zip(zip_open(file.c_str(), ZIP_RDONLY | ZIP_CHECKCONS, &code));
-    if (zip)
-        return zip;
-    const int why = errno;
-    if (code == ZIP_ER_NOENT || code == ZIP_ER_OPEN || code == ZIP_ER_READ)
-        return ioError("open", file, why);
-    zip_error_t error;
-    zip_error_init_with_code(&error, code);
-    std::string detail = zip_error_strerror(&error);
-    zip_error_fini(&error);
-    return refusal(file, "it is no zip archive, or it was cut or damaged", std::move(detail));
-}
-
-struct Found {
-    NpzEntry entry;
-    zip_uint64_t index = 0;
-};
-
-/// Fills `into` or says that the member is damaged.
-Result<Done> readAll(zip_file_t* member, std::span<std::byte> into, const std::filesystem::path& file, std::string_view name)
-{
-    while (!into.empty()) {
-        const zip_int64_t got = zip_fread(member, into.data(), into.size());
-        if (got <= 0)
-            return refusal(file, fmt::format("array {} is damaged or was cut", inQuotes(name)), zip_file_strerror(member));
-        into = into.subspan(static_cast<std::size_t>(got));
-    }
-    return Done{};
-}
-
-/// Only at its end does the library compare the checksum.
-Result<Done> checkEnd(zip_file_t* member, const std::filesystem::path& file, std::string_view name)
-{
-    std::byte more;
-    if (zip_fread(member, &more, 1) != 0)
-        return refusal(file, fmt::format("the checksum of array {} is wrong", inQuotes(name)), zip_file_strerror(member));
-    return Done{};
-}
-
-Result<Member> openMember(zip_t* zip, zip_uint64_t index, const std::filesystem::path& file, std::string_view name)
-{
-    Member member(zip_fopen_index(zip, index, 0));
-    if (!member)
-        return refusal(file, fmt::format("array {} cannot be opened", inQuotes(name)), zip_strerror(zip));
-    return member;
-}
-
-Result<std::vector<std::byte>> readHeaderBytes(zip_file_t* member, const std::filesystem::path& file, std::string_view name)
+Result<std::vector<std::byte>> readHeaderBytes(ZipMember& member, const std::filesystem::path& file, std::string_view name)
 {
     std::vector<std::byte> bytes(kNpyPrologue);
-    if (const auto done = readAll(member, bytes, file, name); !done)
+    if (const auto done = member.read(bytes); !done)
         return done.error();
     const auto total = npyHeaderBytes(bytes, fmt::format("Array {} of {}", inQuotes(name), file.string()));
     if (!total)
@@ -91,39 +30,30 @@ Result<std::vector<std::byte>> readHeaderBytes(zip_file_t* member, const std::fi
     if (*total < bytes.size())
         return refusal(file, fmt::format("array {} has no header", inQuotes(name)));
     bytes.resize(*total);
-    if (const auto done = readAll(member, std::span(bytes).subspan(kNpyPrologue), file, name); !done)
+    if (const auto done = member.read(std::span(bytes).subspan(kNpyPrologue)); !done)
         return done.error();
     return bytes;
 }
 
-Result<Found> readEntry(zip_t* zip, zip_uint64_t index, const std::filesystem::path& file)
+Result<NpzEntry> readEntry(const ZipInput& zip, const ZipEntry& packed, const std::filesystem::path& file)
 {
-    zip_stat_t stat;
-    zip_stat_init(&stat);
-    constexpr auto kNeeded = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
-    if (zip_stat_index(zip, index, ZIP_FL_ENC_RAW, &stat) != 0 || (stat.valid & kNeeded) != kNeeded)
-        return refusal(file, "its directory is damaged", zip_strerror(zip));
-    Found found{{stat.name, {}}, index};
-    std::string& name = found.entry.name;
-    if (name.ends_with(".npy"))
-        name.resize(name.size() - 4);
-    // Deflate cannot do better than 1032 : 1; whoever claims more wants memory.
-    if ((stat.comp_method == ZIP_CM_STORE && stat.size != stat.comp_size) || stat.size / 1032 > stat.comp_size + 64)
-        return refusal(file, fmt::format("array {} claims {} bytes unpacked from {}", inQuotes(name), stat.size, stat.comp_size));
-    const auto member = openMember(zip, index, file, name);
+    NpzEntry entry{packed.name, {}};
+    if (entry.name.ends_with(".npy"))
+        entry.name.resize(entry.name.size() - 4);
+    auto member = zip.member(packed);
     if (!member)
         return member.error();
-    const auto bytes = readHeaderBytes(member->get(), file, name);
+    const auto bytes = readHeaderBytes(*member, file, entry.name);
     if (!bytes)
         return bytes.error();
-    auto header = parseNpyHeader(*bytes, fmt::format("Array {} of {}", inQuotes(name), file.string()));
+    auto header = parseNpyHeader(*bytes, fmt::format("Array {} of {}", inQuotes(entry.name), file.string()));
     if (!header)
         return header.error();
-    if (header->headerBytes + header->dataBytes() != stat.size)
-        return refusal(file, fmt::format("array {} promises {} bytes and has {}", inQuotes(name), header->dataBytes(),
-                                         stat.size - header->headerBytes));
-    found.entry.header = std::move(*header);
-    return found;
+    if (header->headerBytes + header->dataBytes() != packed.bytes)
+        return refusal(file, fmt::format("array {} promises {} bytes and has {}", inQuotes(entry.name), header->dataBytes(),
+                                         packed.bytes - header->headerBytes));
+    entry.header = std::move(*header);
+    return entry;
 }
 
 } // namespace
@@ -133,8 +63,8 @@ Result<Found> readEntry(zip_t* zip, zip_uint64_t index, const std::filesystem::p
 struct NpzImages::State {
     std::filesystem::path file;
     std::string name;
-    Zip zip;
-    Member member; // goes before its archive
+    ZipInput zip;
+    ZipMember member; // goes before its archive
     std::int64_t count = 0, height = 0, width = 0, channels = 0, given = 0;
 };
 
@@ -174,11 +104,11 @@ Result<std::int64_t> NpzImages::next(std::span<std::uint8_t> into)
     if (taken == 0)
         return taken;
     const auto bytes = std::as_writable_bytes(into.first(static_cast<std::size_t>(taken) * imageBytes()));
-    if (const auto done = readAll(s.member.get(), bytes, s.file, s.name); !done)
+    if (const auto done = s.member.read(bytes); !done)
         return done.error();
     s.given += taken;
     if (s.given == s.count)
-        if (const auto done = checkEnd(s.member.get(), s.file, s.name); !done)
+        if (const auto done = s.member.checkEnd(); !done)
             return done.error();
     return taken;
 }
@@ -187,9 +117,8 @@ Result<std::int64_t> NpzImages::next(std::span<std::uint8_t> into)
 
 struct NpzReader::State {
     std::filesystem::path file;
-    Zip zip;
-    std::vector<NpzEntry> entries;
-    std::vector<zip_uint64_t> indices;
+    ZipInput zip;
+    std::vector<NpzEntry> entries; // in the order of the archive's
 };
 
 NpzReader::NpzReader(std::unique_ptr<State> state) : m_state(std::move(state)) {}
@@ -199,24 +128,22 @@ NpzReader::~NpzReader() = default;
 
 Result<NpzReader> NpzReader::open(const std::filesystem::path& file)
 {
-    auto zip = openZip(file);
+    auto zip = ZipInput::open(file, kWords);
     if (!zip)
         return zip.error();
-    const zip_int64_t count = zip_get_num_entries(zip->get(), 0);
-    if (count > kMostArrays)
-        return refusal(file, fmt::format("it holds {} arrays, more than {}", count, kMostArrays));
-    auto state = std::unique_ptr<State>(new State{file, std::move(*zip), {}, {}});
-    for (zip_int64_t i = 0; i < count; ++i) {
-        auto found = readEntry(state->zip.get(), static_cast<zip_uint64_t>(i), file);
-        if (!found)
-            return found.error();
-        const auto& name = found->entry.name;
-        if (std::any_of(state->entries.begin(), state->entries.end(), [&](const auto& e) { return e.name == name; }))
-            return refusal(file, fmt::format("it holds two arrays called {}", inQuotes(name)));
-        state->entries.push_back(std::move(found->entry));
-        state->indices.push_back(found->index);
+    const auto& packed = zip->entries();
+    if (packed.size() > kMostArrays)
+        return refusal(file, fmt::format("it holds {} arrays, more than {}", packed.size(), kMostArrays));
+    std::vector<NpzEntry> entries;
+    for (const auto& each : packed) {
+        auto entry = readEntry(*zip, each, file);
+        if (!entry)
+            return entry.error();
+        if (std::any_of(entries.begin(), entries.end(), [&](const auto& e) { return e.name == entry->name; }))
+            return refusal(file, fmt::format("it holds two arrays called {}", inQuotes(entry->name)));
+        entries.push_back(std::move(*entry));
     }
-    return NpzReader(std::move(state));
+    return NpzReader(std::unique_ptr<State>(new State{file, std::move(*zip), std::move(entries)}));
 }
 
 const std::vector<NpzEntry>& NpzReader::entries() const
@@ -241,15 +168,15 @@ Result<NpyArray> NpzReader::read(std::string_view name, std::uint64_t limitBytes
     if (entry->header.dataBytes() > limitBytes)
         return refusal(
             s.file, fmt::format("array {} has {} bytes, more than the {} expected", inQuotes(name), entry->header.dataBytes(), limitBytes));
-    const auto member = openMember(s.zip.get(), s.indices[static_cast<std::size_t>(entry - s.entries.data())], s.file, name);
+    auto member = s.zip.member(s.zip.entries()[static_cast<std::size_t>(entry - s.entries.data())]);
     if (!member)
         return member.error();
-    if (const auto header = readHeaderBytes(member->get(), s.file, name); !header)
+    if (const auto header = readHeaderBytes(*member, s.file, name); !header)
         return header.error();
     std::vector<std::byte> data(entry->header.dataBytes());
-    if (const auto done = readAll(member->get(), data, s.file, name); !done)
+    if (const auto done = member->read(data); !done)
         return done.error();
-    if (const auto done = checkEnd(member->get(), s.file, name); !done)
+    if (const auto done = member->checkEnd(); !done)
         return done.error();
     return npyArrayOf(entry->header, std::move(data));
 }
@@ -271,14 +198,16 @@ Result<NpzImages> NpzReader::images(std::string_view name) const
                        fmt::format("array {} is {}{} ({}) in {} order, and images have to be uint8 (N, height, width, 1 or 3) in C order",
                                    inQuotes(name), type.kind, type.bytes * 8, text, fortranOrder ? "Fortran" : "C"));
     }
-    auto zip = openZip(s.file);
+    auto zip = ZipInput::open(s.file, kWords);
     if (!zip)
         return zip.error();
-    const auto index = s.indices[static_cast<std::size_t>(entry - s.entries.data())];
-    auto member = openMember(zip->get(), index, s.file, name);
+    const auto place = static_cast<std::size_t>(entry - s.entries.data());
+    if (place >= zip->entries().size())
+        return refusal(s.file, "it changed while it was read");
+    auto member = zip->member(zip->entries()[place]);
     if (!member)
         return member.error();
-    if (const auto header = readHeaderBytes(member->get(), s.file, name); !header)
+    if (const auto header = readHeaderBytes(*member, s.file, name); !header)
         return header.error();
     auto state = std::unique_ptr<NpzImages::State>(new NpzImages::State{s.file, std::string(name), std::move(*zip), std::move(*member)});
     state->count = shape[0];

@@ -124,7 +124,9 @@ Result<Done> NpzWriter::finish(Sync sync)
 {
     if (m_state->images)
         return m_state->refuse(fmt::format("array {} was not ended", inQuotes(m_state->images->name)));
-    return m_state->zip.finish(sync);
+    if (const auto done = m_state->zip.finish(sync); !done)
+        return done.error();
+    return Done{};
 }
 
 } // namespace espalier::formats

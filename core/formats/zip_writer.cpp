@@ -40,8 +40,8 @@ private:
 struct Member {
     std::string name;
     bool deflated = false;
-    std::uint64_t at = 0, dataAt = 0;       // of the local header and the data
-    std::uint64_t packed = 0, unpacked = 0; // bytes
+    std::uint64_t at = 0, sizesAt = 0, dataAt = 0; // of the local header, its wide sizes, and the data
+    std::uint64_t packed = 0, unpacked = 0;        // bytes
     std::uint32_t crc = 0;
     std::size_t headBytes = 0;
 
@@ -105,15 +105,22 @@ Result<ZipWriter> ZipWriter::create(const std::filesystem::path& file)
     return ZipWriter(std::make_unique<State>(std::move(*out)));
 }
 
-Result<Done> ZipWriter::begin(std::string_view name, bool deflated, std::string_view head)
+Result<Done> ZipWriter::begin(std::string_view name, bool deflated, std::string_view head, std::uint64_t alignment)
 {
     State& s = *m_state;
     assert(!s.open && head.size() <= 0xFFFF);
     Member member{std::string(name), deflated, s.out.size()};
     member.headBytes = head.size();
+    // After the fixed fields, the name and 20 bytes of zip64; an extra field of our own takes at least its 4 bytes of header.
+    std::uint64_t padding = (alignment - (member.at + 30 + name.size() + 20) % alignment) % alignment;
+    while (padding > 0 && padding < 4)
+        padding += alignment;
     Fields local;
     local.text("PK\x03\x04").two(kVersion).two(member.flags()).two(deflated ? 8 : 0).two(0).two(kDate).four(0).four(kNarrow).four(kNarrow);
-    local.two(name.size()).two(20).text(name).two(1).two(16).eight(0).eight(0);
+    local.two(name.size()).two(20 + padding).text(name).two(1).two(16).eight(0).eight(0);
+    member.sizesAt = s.out.size() + local.bytes().size() - 16;
+    if (padding > 0)
+        local.text("FB").two(padding - 4).text(std::string(padding - 4, '\0'));
     if (const auto done = s.out.write(local.bytes()); !done)
         return done.error();
     member.dataAt = s.out.size();
@@ -167,10 +174,10 @@ Result<Done> ZipWriter::end(std::string_view head)
         return done.error();
     if (const auto done = patch(member.at + 14, Fields().four(member.crc).bytes()); !done)
         return done.error();
-    return patch(member.dataAt - 16, Fields().eight(member.unpacked).eight(member.packed).bytes());
+    return patch(member.sizesAt, Fields().eight(member.unpacked).eight(member.packed).bytes());
 }
 
-Result<Done> ZipWriter::finish(Sync sync)
+Result<WrittenFile> ZipWriter::finish(Sync sync)
 {
     State& s = *m_state;
     assert(!s.open);
@@ -198,9 +205,7 @@ Result<Done> ZipWriter::finish(Sync sync)
     end.four(wide ? kNarrow : directoryBytes).four(wide ? kNarrow : directoryAt).two(0);
     if (const auto done = s.out.write(end.bytes()); !done)
         return done.error();
-    if (const auto done = s.out.commit(sync); !done)
-        return done.error();
-    return Done{};
+    return s.out.commit(sync);
 }
 
 } // namespace espalier::formats

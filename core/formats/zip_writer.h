@@ -22,11 +22,13 @@ public:
     ZipWriter& operator=(ZipWriter&&) noexcept;
     ~ZipWriter();
 
-    /// Begins a member with `head`, which `end` may replace by as many other bytes. At most 65535 of them.
-    Result<Done> begin(std::string_view name, bool deflated, std::string_view head);
+    /// Begins a member with `head`, which `end` may replace by as many other bytes. At most 65535 of them. Its data begin at a multiple of
+    /// `alignment`.
+    Result<Done> begin(std::string_view name, bool deflated, std::string_view head, std::uint64_t alignment = 1);
     Result<Done> write(std::span<const std::byte> bytes);
     Result<Done> end(std::string_view head);
-    Result<Done> finish(Sync sync);
+    /// Without a SHA-256: sizes were written over.
+    Result<WrittenFile> finish(Sync sync);
 
 private:
     struct State;

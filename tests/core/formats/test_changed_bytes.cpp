@@ -4,10 +4,13 @@
 #include "core/base/philox.h"
 #include "core/formats/image_decode.h"
 #include "core/formats/npz.h"
+#include "core/formats/pickle.h"
+#include "core/formats/pickle_numpy.h"
 #include "core/formats/png.h"
 #include "core/formats/safetensors.h"
 #include "core/formats/tar_gz.h"
 #include "core/formats/tensorboard.h"
+#include "core/formats/torch_file.h"
 #include "tests/core/formats/golden_json.h"
 #include "tests/core/formats/made_files.h"
 
@@ -105,6 +108,36 @@ std::string withPngChecksums(std::string png)
         at += length + 12;
     }
     return png;
+}
+
+/// The same for stored members of a zip whose headers still tell where they are.
+std::string withZipChecksums(std::string zip)
+{
+    const auto number = [&](std::size_t at, std::size_t width) {
+        std::uint64_t value = 0;
+        for (std::size_t i = width; i-- > 0;)
+            value = value << 8 | static_cast<unsigned char>(zip[at + i]);
+        return value;
+    };
+    for (std::size_t at = zip.find("PK\x01\x02"); at != std::string::npos; at = zip.find("PK\x01\x02", at + 1)) {
+        if (zip.size() - at < 46)
+            break;
+        const std::uint64_t size = number(at + 20, 4), local = number(at + 42, 4);
+        if (number(at + 10, 2) != 0 || local > zip.size() || zip.size() - local < 30)
+            continue;
+        const std::uint64_t data = local + 30 + number(local + 26, 2) + number(local + 28, 2);
+        if (data > zip.size() || zip.size() - data < size)
+            continue;
+        const auto crc = crc32(0, reinterpret_cast<const Bytef*>(zip.data() + data), static_cast<uInt>(size));
+        const bool described = number(local + 6, 2) & 8; // the checksum follows the data
+        const std::size_t second = described ? data + size + 4 : local + 14;
+        for (std::size_t i = 0; i < 4; ++i) {
+            zip[at + 16 + i] = static_cast<char>(crc >> (8 * i));
+            if (second + i < at)
+                zip[second + i] = static_cast<char>(crc >> (8 * i));
+        }
+    }
+    return zip;
 }
 
 /// The same for the headers of a tar, wherever a block looks like one.
@@ -241,6 +274,41 @@ TEST_F(ChangedBytes, TensorsAreReadOrRefused)
             if (const auto copied = reader->copy(entry, copy); !copied)
                 return copied.error();
         }
+        return {};
+    });
+}
+
+TEST_F(ChangedBytes, TorchFilesAreReadOrRefused)
+{
+    const auto read = [](const std::string&, const auto& file) -> std::optional<Error> {
+        const auto reader = TorchReader::open(file);
+        if (!reader)
+            return reader.error();
+        for (const auto& tensor : reader->tensors()) {
+            EXPECT_LE(tensor.bytes, kMostBytes) << tensor.name;
+            std::vector<std::byte> copy(tensor.bytes);
+            if (const auto copied = reader->copy(tensor, copy); !copied)
+                return copied.error();
+        }
+        return {};
+    };
+    tryAll(goldenFiles("pt", {}), "some.pt", read, withZipChecksums);
+    tryAll(goldenFiles("hostile_pt", {}), "some.pt", read, withZipChecksums);
+}
+
+TEST_F(ChangedBytes, PicklesAreReadOrRefused)
+{
+    auto files = goldenFiles("cifar", {""});
+    for (const char* folder : {"pt", "hostile_pt"})
+        for (const auto& archive : goldenFiles(folder, {}))
+            if (const auto begin = archive.find("\x80\x02"), end = archive.find("PK\x01\x02"); end != std::string::npos && begin < end)
+                files.push_back(archive.substr(begin, end - begin));
+    tryAll(files, "some.pkl", [](const std::string& bytes, const auto&) -> std::optional<Error> {
+        const auto pickle = Pickle::parse(bytesOf(bytes), "some.pkl", "a pickle");
+        if (!pickle)
+            return pickle.error();
+        for (PickleRef ref = 0; ref <= pickle->rootRef(); ++ref)
+            (void)numpyArrayOf(*pickle, (*pickle)[ref]);
         return {};
     });
 }

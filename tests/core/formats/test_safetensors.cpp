@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/formats/safetensors.h"
 #include "tests/core/formats/golden_json.h"
-
-#include <bit>
-#include <cmath>
+#include "tests/core/formats/golden_values.h"
 
 using namespace espalier;
 using namespace espalier::formats;
@@ -11,77 +9,13 @@ using namespace espalier::tests;
 
 namespace {
 
-/// The value of a float with these fields, widened to double.
-double floatOf(std::uint64_t bits, int exponentBits, int mantissaBits, bool ieee)
-{
-    const std::uint64_t mantissa = bits & ((1ull << mantissaBits) - 1);
-    const int exponent = static_cast<int>(bits >> mantissaBits & ((1ull << exponentBits) - 1));
-    const double sign = bits >> (exponentBits + mantissaBits) & 1 ? -1.0 : 1.0;
-    const int bias = (1 << (exponentBits - 1)) - 1, top = (1 << exponentBits) - 1;
-    if (ieee && exponent == top)
-        return mantissa ? NAN : sign * INFINITY;
-    if (!ieee && exponent == top && mantissa == (1ull << mantissaBits) - 1)
-        return NAN;
-    const double m = std::ldexp(static_cast<double>(mantissa), -mantissaBits);
-    return sign * (exponent ? std::ldexp(1.0 + m, exponent - bias) : std::ldexp(m, 1 - bias));
-}
-
-struct Decoder {
-    const char* torchName;
-    DType dtype;
-    std::size_t bytes;
-    std::function<Json(std::uint64_t)> value;
-};
-
-const std::vector<Decoder>& decoders()
-{
-    static const auto number = [](int exponentBits, int mantissaBits, bool ieee = true) {
-        return [=](std::uint64_t bits) { return Json(floatOf(bits, exponentBits, mantissaBits, ieee)); };
-    };
-    static const auto whole = [](int bits) {
-        return [=](std::uint64_t v) { return Json(static_cast<std::int64_t>(v << (64 - bits)) >> (64 - bits)); };
-    };
-    static const auto natural = [](std::uint64_t v) { return Json(v); };
-    static const std::vector<Decoder> all{{"bool", DType::Bool, 1, [](std::uint64_t v) { return Json(v == 1); }},
-                                          {"uint8", DType::U8, 1, natural},
-                                          {"int8", DType::I8, 1, whole(8)},
-                                          {"float8_e5m2", DType::F8E5M2, 1, number(5, 2)},
-                                          {"float8_e4m3fn", DType::F8E4M3, 1, number(4, 3, false)},
-                                          {"int16", DType::I16, 2, whole(16)},
-                                          {"uint16", DType::U16, 2, natural},
-                                          {"float16", DType::F16, 2, number(5, 10)},
-                                          {"bfloat16", DType::BF16, 2, number(8, 7)},
-                                          {"int32", DType::I32, 4, whole(32)},
-                                          {"uint32", DType::U32, 4, natural},
-                                          {"float32", DType::F32, 4, number(8, 23)},
-                                          {"complex64", DType::C64, 4, number(8, 23)},
-                                          {"float64", DType::F64, 8, [](std::uint64_t v) { return Json(std::bit_cast<double>(v)); }},
-                                          {"int64", DType::I64, 8, whole(64)},
-                                          {"uint64", DType::U64, 8, natural}};
-    return all;
-}
-
-void expectValue(const Json& got, const Json& want)
-{
-    if (want.is_string()) { // "nan", "inf", "-inf"
-        const double v = got.get<double>();
-        EXPECT_EQ(std::isnan(v) ? "nan" : v > 0 ? "inf" : "-inf", want.get<std::string>());
-    } else if (want.is_number_float()) {
-        EXPECT_EQ(got.get<double>(), want.get<double>());
-        EXPECT_EQ(std::signbit(got.get<double>()), std::signbit(want.get<double>()));
-    } else {
-        EXPECT_EQ(got, want);
-    }
-}
-
 void expectTensor(const SafetensorsReader& reader, const std::string& name, const Json& want)
 {
     SCOPED_TRACE("tensor " + name);
     const auto* entry = reader.find(name);
     ASSERT_NE(entry, nullptr);
-    const auto decoder = std::find_if(decoders().begin(), decoders().end(),
-                                      [&](const auto& d) { return d.torchName == want.at("dtype").get<std::string>(); });
-    ASSERT_NE(decoder, decoders().end()) << want.at("dtype");
+    const auto* decoder = decoderOf(want.at("dtype").get<std::string>());
+    ASSERT_NE(decoder, nullptr) << want.at("dtype");
     EXPECT_EQ(entry->dtype, decoder->dtype);
     EXPECT_EQ(entry->shape, want.at("shape").get<std::vector<std::int64_t>>());
     std::vector<std::byte> bytes(entry->bytes());
@@ -90,12 +24,7 @@ void expectTensor(const SafetensorsReader& reader, const std::string& name, cons
     const auto view = reader.bytes(*entry);
     ASSERT_TRUE(view);
     EXPECT_TRUE(std::equal(view->begin(), view->end(), bytes.begin(), bytes.end()));
-    ASSERT_EQ(bytes.size(), want.at("data").size() * decoder->bytes);
-    for (std::size_t i = 0; i < want.at("data").size(); ++i) {
-        std::uint64_t bits = 0;
-        std::memcpy(&bits, bytes.data() + i * decoder->bytes, decoder->bytes);
-        expectValue(decoder->value(bits), want.at("data")[i]);
-    }
+    expectValues(*decoder, bytes, want.at("data"));
 }
 
 void expectContent(const SafetensorsReader& reader, const Json& content)
