@@ -24,54 +24,57 @@ constexpr std::size_t kPixels = 3 * kPlane;
 constexpr std::uint64_t kLargestFile = std::uint64_t{1} << 30;
 constexpr const char* kPage = "https://www.cs.toronto.edu/~kriz/cifar.html";
 
-/// What is published under that name.
-struct Publication {
-    const char* title;
+/// One of the two versions, as distributed.
+struct Version {
     const char* archive;
     std::uint64_t archiveBytes;
     const char* md5;
     const char* folder;
     std::vector<std::string> train, test;
+    const std::vector<std::string>& of(Split split) const { return split == Split::Train ? train : test; }
+};
+
+/// What is published under that name.
+struct Publication {
+    const char* title;
     std::int64_t rowsPerTrainFile;
-    const char* pythonArchive;
-    const char* pythonFolder;
+    Version binary, python;
 };
 
 const Publication& publicationOf(CifarKind kind)
 {
-    static const Publication kTen{"CIFAR-10",
-                                  "cifar-10-binary.tar.gz",
-                                  170052171,
-                                  "c32a1d4ab5d03f1284b67883e8d87530",
-                                  "cifar-10-batches-bin",
-                                  {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"},
-                                  {"test_batch.bin"},
+    static const Publication kTen{cifarTitle(CifarKind::Cifar10),
                                   10000,
-                                  "cifar-10-python.tar.gz",
-                                  "cifar-10-batches-py"};
-    static const Publication kHundred{"CIFAR-100",
-                                      "cifar-100-binary.tar.gz",
-                                      168513733,
-                                      "03b5dce01913d631647c71ecec9e9cb8",
-                                      "cifar-100-binary",
-                                      {"train.bin"},
-                                      {"test.bin"},
-                                      50000,
-                                      "cifar-100-python.tar.gz",
-                                      "cifar-100-python"};
+                                  {"cifar-10-binary.tar.gz",
+                                   170052171,
+                                   "c32a1d4ab5d03f1284b67883e8d87530",
+                                   "cifar-10-batches-bin",
+                                   {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"},
+                                   {"test_batch.bin"}},
+                                  {"cifar-10-python.tar.gz",
+                                   170498071,
+                                   "c58f30108f718f92721af3b95e74349a",
+                                   "cifar-10-batches-py",
+                                   {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"},
+                                   {"test_batch"}}};
+    static const Publication kHundred{
+        cifarTitle(CifarKind::Cifar100),
+        50000,
+        {"cifar-100-binary.tar.gz", 168513733, "03b5dce01913d631647c71ecec9e9cb8", "cifar-100-binary", {"train.bin"}, {"test.bin"}},
+        {"cifar-100-python.tar.gz", 169001437, "eb9058c3a382ffc7106e4002c42a8d85", "cifar-100-python", {"train"}, {"test"}}};
     return kind == CifarKind::Cifar10 ? kTen : kHundred;
 }
 
 std::string howToGet(const Publication& p, const fs::path& folder)
 {
-    return fmt::format("Get {} ({} bytes, MD5 {}) from {} and put it, packed or unpacked, into {}", p.archive, p.archiveBytes, p.md5, kPage,
-                       folder.string());
+    return fmt::format("Get {} ({} bytes, MD5 {}) from {} and put it, packed or unpacked, into {}", p.binary.archive, p.binary.archiveBytes,
+                       p.binary.md5, kPage, folder.string());
 }
 
-bool isThere(const fs::path& path)
+bool isFile(const fs::path& path)
 {
     std::error_code none;
-    return fs::exists(path, none);
+    return fs::is_regular_file(path, none);
 }
 
 class Cifar final : public Dataset {
@@ -128,60 +131,55 @@ private:
 };
 
 /// Appends the files of a split in their order; rows that are not as many as published are worth a warning.
-Result<Done> appendAll(CifarRows& rows, const CifarOptions& options, const std::map<std::string, std::string>& contents,
-                       const fs::path& where, const Log& log)
+Result<Done> appendAll(CifarRows& rows, const CifarOptions& options, const Version& version,
+                       const std::map<std::string, std::string>& contents, const fs::path& where, const Log& log)
 {
     const Publication& p = publicationOf(options.kind);
-    for (const auto& name : options.split == Split::Train ? p.train : p.test) {
+    for (const auto& name : version.of(options.split)) {
         const auto found = contents.find(name);
         if (found == contents.end())
             return Error{ErrorCode::Io, fmt::format("{} lacks {}. {}.", where.string(), name, howToGet(p, where.parent_path())), {}};
         const std::int64_t before = rows.size();
-        auto added = rows.append(std::as_bytes(std::span(found->second)), options.kind, (where / name).string());
+        const auto bytes = std::as_bytes(std::span(found->second));
+        const std::string file = (where / name).string();
+        auto added = &version == &p.python ? rows.appendPython(bytes, options.kind, file) : rows.append(bytes, options.kind, file);
         if (!added)
             return Error{added.error().code, fmt::format("{} {}.", added.error().message, howToGet(p, where.parent_path())), {}};
         const std::int64_t published = options.split == Split::Train ? p.rowsPerTrainFile : 10000;
         if (rows.size() - before != published && log)
-            log(LogLevel::Warning,
-                fmt::format("{} has {} images; the published file has {}.", (where / name).string(), rows.size() - before, published));
+            log(LogLevel::Warning, fmt::format("{} has {} images; the published file has {}.", file, rows.size() - before, published));
     }
     return Done{};
 }
 
-Result<CifarRows> readFolder(const fs::path& folder, const CifarOptions& options, const Log& log)
+Result<CifarRows> readFolder(const fs::path& folder, const CifarOptions& options, const Version& version, const Log& log)
 {
-    const Publication& p = publicationOf(options.kind);
     CifarRows rows;
     std::map<std::string, std::string> contents;
-    for (const auto& name : options.split == Split::Train ? p.train : p.test) {
-        if (!isThere(folder / name))
+    for (const auto& name : version.of(options.split)) {
+        if (!isFile(folder / name))
             continue; // said below, with what to do
         auto content = readFile(folder / name, kLargestFile);
         if (!content)
             return content.error();
         contents.emplace(name, std::move(*content));
     }
-    if (auto all = appendAll(rows, options, contents, folder, log); !all)
+    if (auto all = appendAll(rows, options, version, contents, folder, log); !all)
         return all.error();
     return rows;
 }
 
-Error pythonLayout(const Publication& p, const fs::path& found, const fs::path& folder)
-{
-    return {ErrorCode::Format,
-            fmt::format("{} is the Python version of {}, which is not read yet. {}.", found.string(), p.title, howToGet(p, folder)),
-            {}};
-}
-
+/// The files of one split out of an archive that has one of the two versions, whatever it is called.
 Result<CifarRows> readArchive(const fs::path& archive, const CifarOptions& options, const Log& log)
 {
     const Publication& p = publicationOf(options.kind);
     const auto broken = [&](const Error& why) {
+        const Version& whole = archive.filename() == p.python.archive ? p.python : p.binary;
         std::error_code none;
         const auto bytes = fs::file_size(archive, none);
         return Error{why.code,
                      fmt::format("{} {} has {} bytes; {} of {} has {} bytes and MD5 {}. Get it anew from {}.", why.message,
-                                 archive.string(), none ? 0 : bytes, p.archive, p.title, p.archiveBytes, p.md5, kPage),
+                                 archive.string(), none ? 0 : bytes, whole.archive, p.title, whole.archiveBytes, whole.md5, kPage),
                      why.detail};
     };
     formats::TarLimits limits;
@@ -190,27 +188,31 @@ Result<CifarRows> readArchive(const fs::path& archive, const CifarOptions& optio
     auto reader = formats::TarReader::open(archive, limits);
     if (!reader)
         return broken(reader.error());
-    const auto& wanted = options.split == Split::Train ? p.train : p.test;
+    const Version* version = nullptr; // known by the first file that only one of them has
     std::map<std::string, std::string> contents;
-    while (contents.size() < wanted.size()) {
+    while (!version || contents.size() < version->of(options.split).size()) {
         auto member = reader->next();
         if (!member)
             return broken(member.error());
         if (!*member)
             break;
-        const fs::path inside((*member)->name);
-        if (std::find(inside.begin(), inside.end(), fs::path(p.pythonFolder)) != inside.end())
-            return pythonLayout(p, archive, archive.parent_path());
-        const std::string name = inside.filename().string();
-        if (!(*member)->isFile || std::find(wanted.begin(), wanted.end(), name) == wanted.end() || contents.contains(name))
+        const std::string name = fs::path((*member)->name).filename().string();
+        if (!(*member)->isFile || contents.contains(name))
             continue;
-        auto content = reader->readAll(kLargestFile);
-        if (!content)
-            return broken(content.error());
-        contents.emplace(name, std::move(*content));
+        for (const Version* each : {&p.binary, &p.python}) {
+            const auto& wanted = each->of(options.split);
+            if ((version && version != each) || std::find(wanted.begin(), wanted.end(), name) == wanted.end())
+                continue;
+            auto content = reader->readAll(kLargestFile);
+            if (!content)
+                return broken(content.error());
+            contents.emplace(name, std::move(*content));
+            version = each;
+            break;
+        }
     }
     CifarRows rows;
-    if (auto all = appendAll(rows, options, contents, archive, log); !all)
+    if (auto all = appendAll(rows, options, version ? *version : p.binary, contents, archive, log); !all)
         return all.error();
     return rows;
 }
@@ -219,25 +221,23 @@ Result<CifarRows> readPlace(const fs::path& given, const CifarOptions& options, 
 {
     const fs::path place = given.has_filename() ? given : given.parent_path(); // a slash at the end
     const Publication& p = publicationOf(options.kind);
-    std::error_code none;
-    if (fs::is_regular_file(place, none)) {
-        if (place.extension() == ".bin")
-            return readFolder(place.parent_path(), options, log);
-        if (place.filename() == p.pythonArchive)
-            return pythonLayout(p, place, place.parent_path());
+    const auto holds = [](const fs::path& folder, const Version& version) {
+        return isFile(folder / version.train.front()) || isFile(folder / version.test.front());
+    };
+    if (isFile(place)) {
+        for (const Version* version : {&p.binary, &p.python})
+            for (const auto* names : {&version->train, &version->test})
+                if (std::find(names->begin(), names->end(), place.filename().string()) != names->end())
+                    return readFolder(place.parent_path(), options, *version, log);
         return readArchive(place, options, log);
     }
-    for (const fs::path& folder : {place, place / p.folder})
-        for (const auto* names : {&p.train, &p.test})
-            if (isThere(folder / names->front()))
-                return readFolder(folder, options, log);
-    if (isThere(place / p.archive))
-        return readArchive(place / p.archive, options, log);
-    for (const fs::path& python : {place / p.pythonFolder, place / p.pythonArchive})
-        if (isThere(python))
-            return pythonLayout(p, python, place);
-    if (place.filename() == p.pythonFolder)
-        return pythonLayout(p, place, place.parent_path());
+    for (const Version* version : {&p.binary, &p.python})
+        for (const fs::path& folder : {place, place / version->folder})
+            if (holds(folder, *version))
+                return readFolder(folder, options, *version, log);
+    for (const Version* version : {&p.binary, &p.python})
+        if (isFile(place / version->archive))
+            return readArchive(place / version->archive, options, log);
     return Error{ErrorCode::Io, fmt::format("{} is not in {}. {}.", p.title, place.string(), howToGet(p, place)), {}};
 }
 

@@ -3,6 +3,11 @@
 
 namespace espalier::data {
 
+const char* cifarTitle(CifarKind kind)
+{
+    return kind == CifarKind::Cifar10 ? "CIFAR-10" : "CIFAR-100";
+}
+
 const std::vector<std::string>& cifarClassNames(CifarKind kind)
 {
     static const std::vector<std::string> kTen{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};

@@ -38,6 +38,28 @@ std::string rows(int count, int labelBytes, int classes)
     return file;
 }
 
+/// The same rows as Python 2 pickled them.
+std::string batch(int count, const std::string& labels, int classes, const std::string& coarse = {})
+{
+    const auto text = [](const std::string& value) { return std::string("U") + static_cast<char>(value.size()) + value; };
+    const auto four = [](std::size_t value) {
+        return std::string{static_cast<char>(value), static_cast<char>(value >> 8), static_cast<char>(value >> 16), '\0'};
+    };
+    std::string pixels, list;
+    for (int i = 0; i < count; ++i) {
+        pixels += rows(i + 1, 0, classes).substr(static_cast<std::size_t>(i) * 3073 + 1);
+        list += std::string("K") + static_cast<char>(i % classes);
+    }
+    std::string pickle = "\x80\x02}(" + text(labels) + "](" + list + "e";
+    if (!coarse.empty())
+        pickle += text(coarse) + "](" + list + "e";
+    pickle += text("data") + "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK" + std::string(1, '\0') + "\x85" + text("b") +
+              "tR(K\x01K" + static_cast<char>(count) + "M" + std::string{0, 12} + "\x86" + "cnumpy\ndtype\n" + text("u1") + "K" +
+              std::string(1, '\0') + "K\x01\x87R(K\x03" + text("|") + "NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK" + std::string(1, '\0') +
+              "tb\x89T" + four(pixels.size()) + pixels + "tb";
+    return pickle + "u.";
+}
+
 /// A tar archive of regular files.
 std::string tarOf(const std::vector<std::pair<std::string, std::string>>& files)
 {
@@ -142,6 +164,29 @@ TEST(CifarGolden, ReadsImagesAndLabelsAsPublished)
     }
 }
 
+TEST(CifarGolden, ReadsThePythonVersionAsPublished)
+{
+    const auto folder = tests::goldenFolder() / "formats";
+    ESPALIER_NEED_GOLDEN(folder / "datasets.json");
+    const auto golden = Json::parse(*readFile(folder / "datasets.json")).at("cifar");
+    const auto& python = golden.at("python");
+    const auto content = readFile(folder / python.at("file").get<std::string>());
+    ASSERT_TRUE(content) << content.error().message;
+    ScratchFolder scratch;
+    scratch.write("cifar-10-batches-py/test_batch", *content);
+    const auto dataset = openCifar(scratch.path(), {CifarKind::Cifar10, Split::Test}, {});
+    ASSERT_TRUE(dataset) << dataset.error().message;
+    const auto labels = python.at("labels").get<std::vector<int>>();
+    ASSERT_EQ((*dataset)->size(), static_cast<std::int64_t>(labels.size()));
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+        std::vector<std::uint8_t> hwc(32 * 32 * 3);
+        std::int32_t label = -1;
+        ASSERT_TRUE((*dataset)->read(static_cast<std::int64_t>(i), hwc, label));
+        EXPECT_EQ(label, labels[i]);
+        expectPixels(hwc, golden.at("binary").at("images").at(i));
+    }
+}
+
 TEST(CifarGolden, RefusesWhatMustBeRefused)
 {
     const auto folder = tests::goldenFolder() / "formats";
@@ -230,17 +275,52 @@ TEST(Cifar, SaysWhereToGetWhatIsMissing)
     EXPECT_NE(refusalOf(scratch.path()).find("lacks data_batch_2.bin"), std::string::npos);
 }
 
-TEST(Cifar, SaysThatThePythonLayoutIsNotReadYet)
+TEST(Cifar, ReadsThePythonVersionUnpackedAndPacked)
 {
     ScratchFolder scratch;
-    scratch.write("cifar-10-batches-py/data_batch_1", "pickle");
-    for (const auto& place : {scratch.path(), scratch.path() / "cifar-10-batches-py", scratch.path() / "cifar-10-batches-py" / ""}) {
-        const auto sentence = refusalOf(place);
-        EXPECT_NE(sentence.find("Python"), std::string::npos) << sentence;
-        EXPECT_NE(sentence.find("cifar-10-binary.tar.gz"), std::string::npos) << sentence;
+    for (int i = 1; i <= 5; ++i)
+        scratch.write("cifar-10-batches-py/data_batch_" + std::to_string(i), batch(i, "labels", 10));
+    scratch.write("cifar-10-batches-py/test_batch", batch(3, "labels", 10));
+    scratch.write("bin/test_batch.bin", rows(3, 1, 10));
+    for (const auto& place :
+         {scratch.path(), scratch.path() / "cifar-10-batches-py", scratch.path() / "cifar-10-batches-py" / "test_batch"}) {
+        const auto train = openCifar(place, {}, {}), test = openCifar(place, {CifarKind::Cifar10, Split::Test}, {});
+        ASSERT_TRUE(train) << train.error().message;
+        ASSERT_TRUE(test) << test.error().message;
+        EXPECT_EQ((*train)->size(), 15);
+        EXPECT_EQ((*test)->label(2), 2);
+        const auto binary = openCifar(scratch.path() / "bin", {CifarKind::Cifar10, Split::Test}, {});
+        ASSERT_TRUE(binary);
+        EXPECT_EQ((*test)->fingerprint(), (*binary)->fingerprint()); // the same pictures are the same data
     }
-    writeGzip(scratch.path() / "renamed.tar.gz", tarOf({{"cifar-10-batches-py/data_batch_1", "pickle"}}));
-    EXPECT_NE(refusalOf(scratch.path() / "renamed.tar.gz").find("Python"), std::string::npos);
+    const std::string hundred = batch(7, "fine_labels", 100, "coarse_labels");
+    writeGzip(scratch.path() / "renamed.tar.gz",
+              tarOf({{"cifar-100-python/meta", "pickle"}, {"cifar-100-python/test", hundred}, {"cifar-100-python/train", hundred}}));
+    const auto packed = openCifar(scratch.path() / "renamed.tar.gz", {CifarKind::Cifar100, Split::Test}, {});
+    ASSERT_TRUE(packed) << packed.error().message;
+    EXPECT_EQ((*packed)->size(), 7);
+    EXPECT_EQ((*packed)->label(6), 6);
+}
+
+TEST(Cifar, RefusesPythonBatchesThatAreNone)
+{
+    ScratchFolder scratch;
+    const auto refusal = [&](const std::string& content) {
+        scratch.write("test_batch", content);
+        const auto opened = openCifar(scratch.path(), {CifarKind::Cifar10, Split::Test}, {});
+        EXPECT_FALSE(opened);
+        return opened ? "" : opened.error().message;
+    };
+    for (const auto& [content, part] : {std::pair<std::string, const char*>{"pickle", "opcode"},
+                                        {"cos\nsystem\n(U\x0btouch PWNEDtR.", "nothing was run"},
+                                        {batch(3, "fine_labels", 100, "coarse_labels"), "labels"},
+                                        {batch(11, "labels", 11), "0 to 9"},
+                                        {batch(3, "labels", 10).substr(0, 5000), "cut"}}) {
+        const auto sentence = refusal(content);
+        EXPECT_NE(sentence.find("test_batch"), std::string::npos) << sentence;
+        EXPECT_NE(sentence.find(part), std::string::npos) << sentence;
+    }
+    EXPECT_FALSE(std::filesystem::exists("PWNED"));
 }
 
 TEST(Cifar, RefusesDamagedFilesByName)
