@@ -18,7 +18,7 @@ public:
 
     /// Copies weights out of a training: "raw", "ema" (the first average) or "ema:0.9999".
     Result<std::shared_ptr<models::Model>> from(const tensors::TrainState& state, const std::string& which);
-    /// Reads weights from a checkpoint folder or a safetensors file.
+    /// Reads weights from a checkpoint folder, a safetensors or a PyTorch file.
     Result<std::shared_ptr<models::Model>> from(const std::filesystem::path& checkpoint, const std::string& which);
 
 private:

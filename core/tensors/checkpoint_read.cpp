@@ -215,7 +215,7 @@ Result<TensorMap> readWeights(const std::filesystem::path& from, const std::stri
 {
     std::error_code ignored;
     if (!std::filesystem::is_directory(from, ignored))
-        return readTensors(from);
+        return readTensors(from, which);
     const auto manifest = readManifest(from);
     if (!manifest)
         return manifest.error();

@@ -32,25 +32,25 @@ constexpr std::pair<DType, at::ScalarType> kTypes[] = {
 
 } // namespace
 
-Result<at::Tensor> readTensor(const formats::SafetensorsReader& reader, const formats::SafetensorsEntry& entry)
+Result<at::Tensor> readTensor(const formats::WeightsFile& file, const formats::WeightsEntry& entry)
 {
     for (const auto& [type, scalar] : kTypes)
         if (type == entry.dtype) {
             at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(scalar));
-            if (entry.bytes() > 0)
-                if (auto copied = reader.copy(entry, {static_cast<std::byte*>(tensor.mutable_data_ptr()), entry.bytes()}); !copied)
+            if (entry.bytes > 0)
+                if (auto copied = file.copy(entry, {static_cast<std::byte*>(tensor.mutable_data_ptr()), entry.bytes}); !copied)
                     return copied.error();
             return tensor;
         }
     return Error{ErrorCode::Format,
                  fmt::format("{} holds {} as {}, a type that cannot be computed with; convert the file to F32 or BF16.",
-                             reader.path().string(), entry.name, formats::nameOf(entry.dtype)),
+                             file.path().string(), entry.name, formats::nameOf(entry.dtype)),
                  {}};
 }
 
-Result<TensorMap> readTensors(const std::filesystem::path& file)
+Result<TensorMap> readTensors(const std::filesystem::path& file, const std::string& which)
 {
-    const auto reader = formats::SafetensorsReader::open(file);
+    const auto reader = formats::WeightsFile::open(file, which);
     if (!reader)
         return reader.error();
     TensorMap tensors;
