@@ -114,17 +114,20 @@ int exportIt(const ExportOptions& options, Console& console)
 void addExport(CLI::App& app, Program& program)
 {
     auto options = std::make_shared<ExportOptions>();
-    auto* command = addCommand(app, program, "export", "Write weights as one safetensors file, or a run's grids or scalars",
+    auto* command = addCommand(app, program, "export", "Write weights as one safetensors or .pt file, or a run's grids or scalars",
                                [options, &program] { return exportIt(*options, program.console); });
-    command->add_option("run", options->run, "A run (its newest checkpoint), a checkpoint folder, or a safetensors file");
+    command->add_option("run", options->run, "A run (its newest checkpoint), a checkpoint folder, or a safetensors or PyTorch file");
     command->add_option("--checkpoint", options->checkpoint, "The same as RUN");
     command->add_option("--what", options->what, "weights, grids or scalars")
         ->check(CLI::IsMember({"weights", "grids", "scalars"}))
         ->capture_default_str();
     command->add_option("--weights", options->weights, "ema, ema:DECAY such as ema:0.9999, or raw")->capture_default_str();
     command->add_option("--tag", options->tags, "With scalars: only these tags");
-    command->add_option("--config", options->configFile, "The configuration of a safetensors file that does not carry its own");
-    command->add_option("--out", options->out, "The file to write; with grids a folder")->required();
+    command->add_option("--config", options->configFile, "The configuration of a file that does not carry its own");
+    command
+        ->add_option("--out", options->out,
+                     "The file to write: a name in .pt or .pth gives a PyTorch state dict, any other safetensors; with grids a folder")
+        ->required();
 }
 
 } // namespace espalier::cli

@@ -19,7 +19,8 @@ struct Inspected {
 Result<Inspected> inspectRun(const runs::RunFolder& run);
 /// A checkpoint folder: what its manifest says, and every file against its size and SHA-256.
 Result<Inspected> inspectCheckpoint(const std::filesystem::path& folder);
-Result<Inspected> inspectSafetensors(const std::filesystem::path& file);
+/// A safetensors or PyTorch file: its tensors, what else it says, and the model that its weights belong to.
+Result<Inspected> inspectTensors(const std::filesystem::path& file);
 Result<Inspected> inspectNpz(const std::filesystem::path& file);
 Result<Inspected> inspectConfig(const std::filesystem::path& file);
 Result<Inspected> inspectPreset(const std::string& id);

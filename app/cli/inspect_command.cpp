@@ -7,7 +7,7 @@
 #include "core/config/config.h"
 #include "core/config/presets.h"
 #include "core/formats/npz.h"
-#include "core/formats/safetensors.h"
+#include "core/formats/weights_file.h"
 #include "core/shapes/recognise.h"
 
 #include <CLI/CLI.hpp>
@@ -19,33 +19,70 @@
 namespace espalier::cli {
 namespace fs = std::filesystem;
 
-Result<Inspected> inspectSafetensors(const fs::path& file)
+namespace {
+
+/// The model that the weights of a file belong to; with averages beside them, those of the averages.
+void addModel(Inspected& said, const formats::WeightsFile& weights)
 {
-    const auto reader = formats::SafetensorsReader::open(file);
-    if (!reader)
-        return reader.error();
-    Inspected said;
-    Json tensors = Json::array();
     std::vector<shapes::NamedShape> named;
-    std::string list;
-    for (const auto& entry : reader->entries()) {
+    for (const auto& entry : weights.entries())
         named.push_back({entry.name, entry.shape});
-        tensors.push_back(
-            {{"name", entry.name}, {"dtype", formats::nameOf(entry.dtype)}, {"shape", entry.shape}, {"bytes", entry.bytes()}});
-        list += fmt::format("  {:<60} {:<5} [{}]\n", entry.name, formats::nameOf(entry.dtype), fmt::join(entry.shape, ", "));
-    }
-    said.json = {{"kind", "safetensors"}, {"file", file.string()}, {"metadata", reader->metadata()}, {"tensors", tensors}};
-    const auto model = shapes::recognise(named);
-    said.text = fmt::format("{}: {} tensors\n", file.string(), named.size());
-    if (model) {
-        said.json["model"] = {{"name", shapes::describe(model->shape)}, {"prefix", model->prefix}, {"shape", shapes::toJson(model->shape)}};
+    if (const auto model = shapes::recognise(named)) {
+        said.json["model"] = {
+            {"name", shapes::describe(model->shape)}, {"prefix", weights.group() + model->prefix}, {"shape", shapes::toJson(model->shape)}};
         said.text += fmt::format("  model: {}\n", shapes::describe(model->shape));
     } else {
         said.json["model"] = nullptr;
         said.json["not_recognised"] = model.error().message;
         said.text += fmt::format("  no model of ours: {}\n", model.error().message);
     }
-    for (const auto& [key, value] : reader->metadata())
+}
+
+void addTensor(Inspected& said, std::string& list, const std::string& name, formats::DType dtype, const std::vector<std::int64_t>& shape,
+               std::uint64_t bytes)
+{
+    said.json["tensors"].push_back({{"name", name}, {"dtype", formats::nameOf(dtype)}, {"shape", shape}, {"bytes", bytes}});
+    list += fmt::format("  {:<60} {:<5} [{}]\n", name, formats::nameOf(dtype), fmt::join(shape, ", "));
+}
+
+/// Every tensor of the file, also those beside the weights, such as an optimizer's.
+Result<Inspected> inspectTorch(const fs::path& file, const formats::WeightsFile& weights)
+{
+    const auto reader = formats::TorchReader::open(file);
+    if (!reader)
+        return reader.error();
+    Inspected said{{{"kind", "pytorch"}, {"file", file.string()}, {"other", reader->rest()}, {"tensors", Json::array()}},
+                   fmt::format("{}: a PyTorch file with {} tensors\n", file.string(), reader->tensors().size())};
+    std::string list;
+    for (const auto& tensor : reader->tensors())
+        addTensor(said, list, tensor.name, tensor.dtype, tensor.shape, tensor.bytes);
+    addModel(said, weights);
+    if (reader->rest().is_object())
+        for (const auto& [key, value] : reader->rest().items()) {
+            const auto text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+            said.text +=
+                fmt::format("  {}: {}\n", key, text.size() <= 400 ? text : fmt::format("{} bytes, with --json whole", text.size()));
+        }
+    said.text += list;
+    return said;
+}
+
+} // namespace
+
+Result<Inspected> inspectTensors(const fs::path& file)
+{
+    const auto weights = formats::WeightsFile::open(file);
+    if (!weights)
+        return weights.error();
+    if (formats::isTorchFile(file))
+        return inspectTorch(file, *weights);
+    Inspected said{{{"kind", "safetensors"}, {"file", file.string()}, {"metadata", weights->metadata()}, {"tensors", Json::array()}},
+                   fmt::format("{}: {} tensors\n", file.string(), weights->entries().size())};
+    std::string list;
+    for (const auto& entry : weights->entries())
+        addTensor(said, list, entry.name, entry.dtype, entry.shape, entry.bytes);
+    addModel(said, *weights);
+    for (const auto& [key, value] : weights->metadata())
         said.text += fmt::format("  {}: {}\n", key, value);
     said.text += list;
     return said;
@@ -108,7 +145,7 @@ Result<Inspected> inspectAny(const std::string& typed)
         return inspectNpz(path);
     if (kind == ".json")
         return inspectConfig(path);
-    return inspectSafetensors(path);
+    return inspectTensors(path);
 }
 
 } // namespace
@@ -143,14 +180,15 @@ Result<Inspected> inspectPreset(const std::string& id)
 void addInspect(CLI::App& app, Program& program)
 {
     auto path = std::make_shared<std::string>();
-    auto* command = addCommand(app, program, "inspect",
-                               "Explain a run, a checkpoint, a safetensors or npz file, a configuration or a preset", [path, &program] {
-                                   const auto said = inspectAny(*path);
-                                   if (!said)
-                                       return program.console.fail(said.error());
-                                   program.console.result(said->json, said->text);
-                                   return 0;
-                               });
+    auto* command =
+        addCommand(app, program, "inspect", "Explain a run, a checkpoint, a safetensors, PyTorch or npz file, a configuration or a preset",
+                   [path, &program] {
+                       const auto said = inspectAny(*path);
+                       if (!said)
+                           return program.console.fail(said.error());
+                       program.console.result(said->json, said->text);
+                       return 0;
+                   });
     command->add_option("path", *path, "What to look at")->required();
 }
 

@@ -4,7 +4,7 @@
 #include "app/cli/config_choice.h"
 #include "app/cli/devices.h"
 #include "core/config/config.h"
-#include "core/formats/safetensors.h"
+#include "core/formats/weights_file.h"
 
 #include <fmt/format.h>
 
@@ -16,8 +16,9 @@ namespace fs = std::filesystem;
 Result<Weights> findWeights(const std::string& typed)
 {
     if (typed.empty())
-        return Error{
-            ErrorCode::Usage, "No weights were named. Give --checkpoint with a run, a checkpoint folder or a safetensors file.", {}};
+        return Error{ErrorCode::Usage,
+                     "No weights were named. Give --checkpoint with a run, a checkpoint folder, a safetensors or a PyTorch file.",
+                     {}};
     if (auto run = runs::findRun(typed))
         return Weights{*run, {}, typed};
     std::error_code error;
@@ -25,13 +26,13 @@ Result<Weights> findWeights(const std::string& typed)
     if (!fs::exists(path, error))
         return Error{ErrorCode::Usage,
                      fmt::format("There is no run, checkpoint or file {}. Give a run's folder or name, a folder in its checkpoints/, or a "
-                                 "safetensors file.",
+                                 "safetensors or PyTorch file.",
                                  typed),
                      {}};
     if (fs::is_directory(path, error)) {
         if (!fs::exists(path / "manifest.json", error))
             return Error{ErrorCode::Usage, fmt::format("{} holds neither a run nor a finished checkpoint (no manifest.json).", typed), {}};
-    } else if (const auto file = formats::SafetensorsReader::open(path); !file) {
+    } else if (const auto file = formats::WeightsFile::open(path); !file) {
         return file.error();
     }
     return Weights{{}, path, typed};
@@ -67,7 +68,7 @@ Result<Json> configFor(const Weights& weights, const std::string& configFile)
     std::error_code error;
     if (weights.run || fs::is_directory(weights.path, error))
         return Json();
-    const auto file = formats::SafetensorsReader::open(weights.path);
+    const auto file = formats::WeightsFile::open(weights.path);
     if (!file)
         return file.error();
     const auto about = file->metadata().find("espalier.config");

@@ -16,10 +16,10 @@ namespace espalier::cli {
 /// What sample, evaluate and export work on, as typed after --checkpoint.
 struct Weights {
     std::optional<runs::RunFolder> run; // a run: its newest checkpoint
-    std::filesystem::path path;         // else a checkpoint folder or a safetensors file, absolute
+    std::filesystem::path path;         // else a checkpoint folder, a safetensors or a PyTorch file, absolute
     std::string typed;
 };
-/// A run's folder or name, a checkpoint folder, or a file. Opens nothing but the header of a safetensors file, so that a damaged one is
+/// A run's folder or name, a checkpoint folder, or a file. Opens nothing but the header of a lone file, so that a damaged one is
 /// told before a worker starts.
 Result<Weights> findWeights(const std::string& typed);
 /// "raw", "ema" or "ema:0.9999", else a sentence.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/worker/job.h"
 
+#include "core/base/files.h"
 #include "core/config/config.h"
 #include "core/formats/safetensors.h"
+#include "core/formats/torch_file.h"
 #include "core/tensors/checkpoint.h"
 
 #include <ATen/ATen.h>
@@ -39,9 +41,18 @@ Result<Json> exportJob(const Json& request, JobContext&)
     }
     const std::map<std::string, std::string> about{
         {"format", "pt"}, {"espalier.weights", *weights}, {"espalier.config", config::write(checkpoint->config).dump()}};
-    const auto written = formats::writeSafetensors(*out, std::move(items), about);
+    const bool torch = std::filesystem::path(*out).extension() == ".pt" || std::filesystem::path(*out).extension() == ".pth";
+    // As a bare state dict, whose names the published code loads with strict=True: it has no place for a configuration.
+    auto written = torch ? formats::writeTorch(*out, formats::torchStateDict(std::move(items)))
+                         : formats::writeSafetensors(*out, std::move(items), about);
     if (!written)
         return written.error();
+    if (written->sha256.empty()) {
+        auto sum = sha256OfFile(*out);
+        if (!sum)
+            return sum.error();
+        written->sha256 = *std::move(sum);
+    }
     return Json{{"file", *out},
                 {"bytes", written->bytes},
                 {"sha256", written->sha256},

@@ -47,7 +47,7 @@ Result<Checkpoint> findCheckpoint(const Json& request)
         return given.error();
     fs::path path = *given;
     if (path.empty())
-        return Error{ErrorCode::Usage, "No checkpoint was named. Give a run, a checkpoint folder or a safetensors file."};
+        return Error{ErrorCode::Usage, "No checkpoint was named. Give a run, a checkpoint folder, a safetensors or a PyTorch file."};
     if (runs::isRunFolder(path)) {
         const auto stored = runs::storedCheckpoints(runs::RunFolder(path));
         if (stored.empty())

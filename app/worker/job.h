@@ -45,13 +45,13 @@ void setThreads(std::int64_t threads, int localWorkers);
 
 /// Weights to draw with and the configuration that they were made with.
 struct Checkpoint {
-    std::filesystem::path folder; // of a run's checkpoint, or a lone safetensors file
+    std::filesystem::path folder; // of a run's checkpoint, or a lone safetensors or PyTorch file
     config::RunConfig config;
     std::int64_t step = -1;              // -1: unknown
     std::string identity;                // SHA-256 of what the weights lie in
     std::vector<std::string> classNames; // of its training set, where the checkpoint says so
 };
-/// "checkpoint" of a request: a run folder (its newest checkpoint), a checkpoint folder, or a safetensors file with "config" beside it in
+/// "checkpoint" of a request: a run folder (its newest checkpoint), a checkpoint folder, or a lone file with "config" beside it in
 /// the request.
 Result<Checkpoint> findCheckpoint(const Json& request);
 

@@ -50,6 +50,7 @@ TEST_F(Commands, RefuseBadInputWithASentenceThatNamesIt)
 {
     ASSERT_TRUE(writeFileAtomically(m_folder / "broken.safetensors", std::string("\x40\0\0\0\0\0\0\0{\"a\":", 13)));
     ASSERT_TRUE(writeFileAtomically(m_folder / "empty.npz", ""));
+    ASSERT_TRUE(writeFileAtomically(m_folder / "page.pt", "<html>"));
     fs::create_directories(m_folder / "nothing");
     const auto at = [&](const char* name) { return (m_folder / name).string(); };
     struct Bad {
@@ -85,6 +86,8 @@ TEST_F(Commands, RefuseBadInputWithASentenceThatNamesIt)
         {{"bench", "--precision", "fp8"}, 2, "--precision"},
         {{"inspect", at("broken.safetensors")}, 1, "broken.safetensors"},
         {{"inspect", at("empty.npz")}, 1, "empty.npz"},
+        {{"inspect", at("page.pt")}, 1, "web page"},
+        {{"sample", "--checkpoint", at("page.pt"), "--out", at("x")}, 1, "web page"},
         {{"inspect", at("gone")}, 2, "gone"},
     };
     for (const auto& bad : table) {

@@ -2,7 +2,29 @@
 #include "core/runs/library.h"
 #include "tests/app/worker/real_run.h"
 
+#include "core/formats/torch_file.h"
+
 namespace espalier {
+
+namespace {
+
+using formats::TorchNode;
+
+/// The checkpoint that the published DDPM code would have written of these weights, trained data-parallel.
+std::vector<TorchNode> asPublished(const formats::SafetensorsReader& weights)
+{
+    std::vector<TorchNode> model, shadow;
+    for (const auto& entry : weights.entries()) {
+        auto item = formats::safetensorsItem(entry.name, entry.dtype, entry.shape, *weights.bytes(entry));
+        model.push_back({"module." + entry.name, item});
+        shadow.push_back({entry.name, std::move(item)});
+    }
+    return {{"model", std::move(model)},
+            {"ema", std::vector<TorchNode>{{"decay", Json(0.9999)}, {"shadow", std::move(shadow)}, {"num_updates", Json(7)}}},
+            {"epoch", Json(1)}};
+}
+
+} // namespace
 
 TEST_F(RealRuns, TrainPauseResumeAndEqualAnUndisturbedRun)
 {
@@ -106,6 +128,29 @@ TEST_F(RealRuns, SampleEvaluateAndExportFromACheckpoint)
     const auto reader = formats::SafetensorsReader::open(file);
     ASSERT_TRUE(reader);
     EXPECT_NE(reader->find("downsamples.level_0.0.conv1.weight"), nullptr);
+
+    // The same weights as PyTorch files: our own, and one that the published code could have written.
+    const auto torch = m_folder / "weights.pt", published = m_folder / "published.pt";
+    ASSERT_EQ(call({"export", "--checkpoint", run.root().string(), "--weights", "raw", "--out", torch.string(), "--json"}).status, 0);
+    ASSERT_TRUE(formats::writeTorch(published, asPublished(*reader)));
+    const auto draw = [&](const fs::path& from, const char* which) {
+        const auto into = m_folder / ("drawn-" + from.filename().string() + which);
+        const auto drawn = call({"sample", "--checkpoint", from.string(), "--weights", which, "--config", run.configFile().string(),
+                                 "--num", "2", "--sampler", "ddim", "--steps", "2", "--out", into.string(), "--json"});
+        EXPECT_EQ(drawn.status, 0) << drawn.err;
+        return readFile(into / "00001.png").value();
+    };
+    const auto wanted = draw(file, "raw");
+    EXPECT_EQ(draw(torch, "ema"), wanted); // it has only one kind of weights
+    EXPECT_EQ(draw(published, "raw"), wanted);
+    EXPECT_EQ(draw(published, "ema"), wanted);
+    for (const auto& [path, group] : {std::pair(torch, ""), std::pair(published, "ema.shadow.")}) {
+        const auto told = call({"inspect", path.string(), "--json"});
+        ASSERT_EQ(told.status, 0) << told.err;
+        EXPECT_EQ(told.json()["kind"], "pytorch");
+        ASSERT_TRUE(told.json()["model"].is_object()) << told.json()["not_recognised"];
+        EXPECT_EQ(told.json()["model"]["prefix"], group);
+    }
     EXPECT_EQ(stateOf(run), runs::RunState::Finished); // as it was
 }
 
