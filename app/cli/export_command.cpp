@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 namespace {
 
 struct ExportOptions {
-    std::string run, checkpoint, what = "weights", weights = "ema", out, configFile;
+    std::string run, checkpoint, what = "weights", weights = "ema", to, out, configFile;
     std::vector<std::string> tags;
 };
 
@@ -30,7 +30,8 @@ int exportWeights(const ExportOptions& options, const Weights& weights, Console&
     const auto config = configFor(weights, options.configFile);
     if (!config)
         return console.fail(config.error());
-    Json request{{"checkpoint", weights.path.string()}, {"weights", options.weights}, {"out", absolutePath(options.out)}};
+    Json request{
+        {"checkpoint", weights.path.string()}, {"weights", options.weights}, {"to", options.to}, {"out", absolutePath(options.out)}};
     if (weights.run) {
         const auto newest = newestCheckpoint(*weights.run);
         if (!newest)
@@ -122,11 +123,13 @@ void addExport(CLI::App& app, Program& program)
         ->check(CLI::IsMember({"weights", "grids", "scalars"}))
         ->capture_default_str();
     command->add_option("--weights", options->weights, "ema, ema:DECAY such as ema:0.9999, or raw")->capture_default_str();
+    command->add_option("--to", options->to, "safetensors or pt, a PyTorch state dict (default: by the name of the file)")
+        ->check(CLI::IsMember({"safetensors", "pt"}));
     command->add_option("--tag", options->tags, "With scalars: only these tags");
     command->add_option("--config", options->configFile, "The configuration of a file that does not carry its own");
     command
         ->add_option("--out", options->out,
-                     "The file to write: a name in .pt or .pth gives a PyTorch state dict, any other safetensors; with grids a folder")
+                     "The file to write (.pt and .pth for PyTorch, any other name for safetensors); with grids a folder")
         ->required();
 }
 

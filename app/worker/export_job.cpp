@@ -17,11 +17,13 @@ Result<Json> exportJob(const Json& request, JobContext&)
     const auto checkpoint = findCheckpoint(request);
     if (!checkpoint)
         return checkpoint.error();
-    const auto weights = textOf(request, "weights", "ema"), out = textOf(request, "out", "");
+    const auto weights = textOf(request, "weights", "ema"), out = textOf(request, "out", ""), to = textOf(request, "to", "");
     if (!weights)
         return weights.error();
     if (!out)
         return out.error();
+    if (!to)
+        return to.error();
     if (out->empty())
         return Error{ErrorCode::Usage, "No file was named to export to. Give one with --out."};
     const auto tensors = tensors::readWeights(checkpoint->folder, *weights);
@@ -41,7 +43,8 @@ Result<Json> exportJob(const Json& request, JobContext&)
     }
     const std::map<std::string, std::string> about{
         {"format", "pt"}, {"espalier.weights", *weights}, {"espalier.config", config::write(checkpoint->config).dump()}};
-    const bool torch = std::filesystem::path(*out).extension() == ".pt" || std::filesystem::path(*out).extension() == ".pth";
+    const auto extension = std::filesystem::path(*out).extension();
+    const bool torch = to->empty() ? extension == ".pt" || extension == ".pth" : *to == "pt";
     // As a bare state dict, whose names the published code loads with strict=True: it has no place for a configuration.
     auto written = torch ? formats::writeTorch(*out, formats::torchStateDict(std::move(items)))
                          : formats::writeSafetensors(*out, std::move(items), about);

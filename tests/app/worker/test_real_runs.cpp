@@ -130,8 +130,10 @@ TEST_F(RealRuns, SampleEvaluateAndExportFromACheckpoint)
     EXPECT_NE(reader->find("downsamples.level_0.0.conv1.weight"), nullptr);
 
     // The same weights as PyTorch files: our own, and one that the published code could have written.
-    const auto torch = m_folder / "weights.pt", published = m_folder / "published.pt";
-    ASSERT_EQ(call({"export", "--checkpoint", run.root().string(), "--weights", "raw", "--out", torch.string(), "--json"}).status, 0);
+    const auto torch = m_folder / "weights.torch", published = m_folder / "published.pt";
+    ASSERT_EQ(
+        call({"export", "--checkpoint", run.root().string(), "--weights", "raw", "--to", "pt", "--out", torch.string(), "--json"}).status,
+        0);
     ASSERT_TRUE(formats::writeTorch(published, asPublished(*reader)));
     const auto draw = [&](const fs::path& from, const char* which) {
         const auto into = m_folder / ("drawn-" + from.filename().string() + which);
