@@ -10,17 +10,15 @@
 namespace espalier::evaluation {
 namespace {
 
-struct Eigen {
-    at::Tensor values, vectors;
-};
-
-/// Eigenvalues below d eps times the largest are rounding noise of a rank-deficient matrix: they become 0.
-Eigen positivePart(const at::Tensor& symmetric)
+/// F [d, rank] with F F^T = S. Eigenvalues below d eps times the largest are rounding noise of a rank-deficient matrix: they are left out.
+at::Tensor factor(const at::Tensor& symmetric)
 {
-    auto [values, vectors] = at::linalg_eigh((symmetric + symmetric.t()) / 2, "L");
-    const double largest = values.numel() ? values[values.numel() - 1].item<double>() : 0.0;
-    const double least = static_cast<double>(values.numel()) * std::numeric_limits<double>::epsilon() * std::max(largest, 0.0);
-    return {at::where(values > least, values, at::zeros_like(values)), vectors};
+    const auto [values, vectors] = at::linalg_eigh((symmetric + symmetric.t()) / 2, "L"); // ascending
+    const auto d = values.size(0);
+    const double largest = d ? values[d - 1].item<double>() : 0.0;
+    const double least = static_cast<double>(d) * std::numeric_limits<double>::epsilon() * std::max(largest, 0.0);
+    const auto rank = (values > least).sum().item<std::int64_t>();
+    return vectors.narrow(1, d - rank, rank) * values.narrow(0, d - rank, rank).sqrt();
 }
 
 } // namespace
@@ -57,12 +55,11 @@ at::Tensor FeatureStatistics::covariance() const
 
 double frechetDistance(const Gaussian& a, const Gaussian& b)
 {
-    const auto first = positivePart(a.covariance);
-    const auto root = first.vectors.matmul(at::diag(first.values.sqrt())).matmul(first.vectors.t());
-    const auto cross = positivePart(root.matmul(b.covariance).matmul(root));
+    // Singular values, not the square roots of eigenvalues: a root would turn rounding noise of 1e-16 into 1e-8.
+    const auto product = factor(a.covariance).t().matmul(factor(b.covariance)); // [rank, rank]
+    const double cross = product.numel() ? at::linalg_svdvals(product).sum().item<double>() : 0.0;
     const double means = (a.mean - b.mean).square().sum().item<double>();
-    return means + at::trace(a.covariance).item<double>() + at::trace(b.covariance).item<double>() -
-           2.0 * cross.values.sqrt().sum().item<double>();
+    return means + at::trace(a.covariance).item<double>() + at::trace(b.covariance).item<double>() - 2.0 * cross;
 }
 
 double frechetDistanceOfFewSamples(const at::Tensor& a, const at::Tensor& b)

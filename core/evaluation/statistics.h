@@ -30,8 +30,8 @@ struct Gaussian {
     at::Tensor mean, covariance; // float64 [d], [d, d]
 };
 
-/// |mu1 - mu2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2), by two symmetric eigendecompositions (metrics.md section 2.1). Finite for
-/// covariances of any rank; can come out as a tiny negative number for equal sets.
+/// |mu1 - mu2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2): with S = F F^T from symmetric eigendecompositions, the last trace is the sum of the
+/// singular values of F1^T F2. Finite for covariances of any rank; can come out as a tiny negative number for equal sets.
 double frechetDistance(const Gaussian& a, const Gaussian& b);
 
 /// The same from few samples, exactly: features [n, d] and [m, d] with n, m below d (metrics.md section 2.1, step 3).
