@@ -9,8 +9,12 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
+#include <string_view>
 
 namespace espalier::cli {
 namespace fs = std::filesystem;
@@ -20,29 +24,74 @@ namespace {
 struct EvaluateOptions : DrawFlags {
     std::string images, reference, features = "random";
     std::vector<std::string> metrics{"fd"};
+
+    bool onRandom() const { return features == "random"; }
+    /// The Inception Score looks at samples alone.
+    bool needsReference() const { return metrics != std::vector<std::string>{"is"}; }
 };
 
+/// "fd", or several that share the Inception network.
 Result<Done> checkMetrics(const EvaluateOptions& options)
 {
+    static constexpr std::string_view kKnown[] = {"fd", "fid", "sfid", "is", "pr", "kid"};
     for (const auto& metric : options.metrics) {
-        if (metric == "fd" && options.features == "random")
-            continue;
-        if (metric == "fd")
-            return Error{ErrorCode::Usage, "--features: fd is measured on random features here. Leave --features out, or give random.", {}};
-        if (metric == "fid" && options.features == "random")
+        if (std::find(std::begin(kKnown), std::end(kKnown), metric) == std::end(kKnown))
             return Error{ErrorCode::Usage,
-                         "--metrics fid needs the Inception network: distances on random features are FD, never FID. Use --metrics fd.",
+                         fmt::format("--metrics {}: this version does not measure that. Known: {}.", metric, fmt::join(kKnown, ", ")),
                          {}};
-        if (metric == "fid")
-            return Error{
-                ErrorCode::Usage, "--metrics fid: this version has no Inception network yet. Use --metrics fd --features random.", {}};
-        return Error{ErrorCode::Usage, fmt::format("--metrics {}: this version does not measure that. Known: fd.", metric), {}};
+        if (metric == "fd" && !options.onRandom())
+            return Error{ErrorCode::Usage, "--features: fd is measured on random features here. Leave --features out, or give random.", {}};
+        if (metric == "fid" && options.onRandom())
+            return Error{ErrorCode::Usage,
+                         "--metrics fid needs the Inception network: distances on random features are FD, never FID. Name the network's "
+                         "weights file with --features, or use --metrics fd.",
+                         {}};
+        if (metric != "fd" && options.onRandom())
+            return Error{ErrorCode::Usage,
+                         fmt::format("--metrics {} needs the Inception network: name its weights file with --features.", metric),
+                         {}};
     }
+    std::error_code error;
+    if (!options.onRandom() && !fs::is_regular_file(options.features, error))
+        return Error{ErrorCode::Usage, fmt::format("--features: there is no weights file {}.", options.features), {}};
     return Done{};
+}
+
+/// What the worker is told to measure.
+void addMetrics(const EvaluateOptions& options, Json& request)
+{
+    request["metric"] = fmt::format("{}", fmt::join(options.metrics, ","));
+    request["features"] = options.onRandom() ? options.features : absolutePath(options.features);
+}
+
+/// Numbers on the Inception network, one a line.
+std::string inceptionText(const Json& result)
+{
+    static constexpr std::pair<const char*, const char*> kPlain[] = {
+        {"fid", "FID"},       {"sfid", "sFID"},       {"precision", "Precision"},
+        {"recall", "Recall"}, {"density", "Density"}, {"coverage", "Coverage"}};
+    const auto images = static_cast<std::int64_t>(numberIn(result, "images")),
+               real = static_cast<std::int64_t>(numberIn(result, "reference_images"));
+    auto text =
+        fmt::format("{} images, {}", groupedNumber(images),
+                    real > 0 ? fmt::format("{} real ones", groupedNumber(real)) : std::string("none but statistics on the other side"));
+    for (const auto& [name, title] : kPlain)
+        if (result.contains(name))
+            text += fmt::format("\n  {} {:.6g}", title, numberIn(result, name));
+    if (result.contains("floor"))
+        text += fmt::format("\n  FID of other real images {:.6g}", numberIn(result, "floor"));
+    if (result.contains("inception_score"))
+        text += fmt::format("\n  Inception Score {:.6g} ± {:.2g}", numberIn(result, "inception_score"),
+                            numberIn(result, "inception_score_deviation"));
+    if (result.contains("kid"))
+        text += fmt::format("\n  KID {:.4g} ± {:.2g}", numberIn(result, "kid"), numberIn(result, "kid_deviation"));
+    return text;
 }
 
 std::string numbersText(const Json& result)
 {
+    if (!result.contains("fd"))
+        return inceptionText(result);
     auto text = fmt::format("FD {:.4g} ± {:.2g} on {} images a side, random features", numberIn(result, "fd"), numberIn(result, "spread"),
                             groupedNumber(static_cast<std::int64_t>(numberIn(result, "images"))));
     text += fmt::format("\n  other real images {:.4g}, uniform noise {:.4g}", numberIn(result, "floor"), numberIn(result, "ceiling"));
@@ -71,18 +120,17 @@ Result<Done> checkThere(const char* flag, const std::string& path)
 
 int compareImages(const EvaluateOptions& options, Console& console)
 {
-    if (options.reference.empty())
+    if (options.reference.empty() && options.needsReference())
         return console.fail({ErrorCode::Usage, "--reference is missing: name the folder or npz to compare the images with.", {}});
     if (auto there = checkThere("--images", options.images); !there)
         return console.fail(there.error());
     const auto device = jobDevice(options.device);
     if (!device)
         return console.fail(device.error());
-    Json request{{"images", absolutePath(options.images)},
-                 {"reference", absolutePath(options.reference)},
-                 {"metric", "fd"},
-                 {"features", options.features},
-                 {"device", *device}};
+    Json request{{"images", absolutePath(options.images)}, {"device", *device}};
+    addMetrics(options, request);
+    if (!options.reference.empty())
+        request["reference"] = absolutePath(options.reference);
     if (options.num)
         request["num"] = *options.num;
     Signals signals;
@@ -106,6 +154,13 @@ int evaluateLive(const EvaluateOptions& options, const runs::RunFolder& run, Sig
                          "checkpoints: --checkpoint {}/step-…",
                          run.name(), run.checkpointsFolder().string()),
              {}});
+    if (!options.onRandom())
+        return console.fail(
+            {ErrorCode::Busy,
+             fmt::format("{} is training, and measures what its settings say: leave --metrics and --features away, or name one of its "
+                         "checkpoints: --checkpoint {}/step-…",
+                         run.name(), run.checkpointsFolder().string()),
+             {}});
     if (options.weights != "ema")
         return console.fail({ErrorCode::Usage, fmt::format("{} is training: --weights can only be ema now.", run.name()), {}});
     const auto wish = options.wish("images");
@@ -121,7 +176,7 @@ int evaluateLive(const EvaluateOptions& options, const runs::RunFolder& run, Sig
             json["step"] = evaluated->step;
             json["evaluation"] = event.fields;
             json[evaluated->metric] = evaluated->value;
-            text += fmt::format("\n{} {:.4g} ({})", evaluated->metric == "fd" ? "FD" : evaluated->metric, evaluated->value,
+            text += fmt::format("\n{} {:.4g} ({})", evaluated->metric == "fid" ? "FID" : "FD", evaluated->value,
                                 textIn(evaluated->recipe, "name"));
         }
     console.result(json, text);
@@ -164,8 +219,7 @@ int evaluate(const EvaluateOptions& options, Console& console)
     if (!drawing)
         return console.fail(drawing.error());
     auto& request = drawing->request;
-    request["metric"] = "fd";
-    request["features"] = options.features;
+    addMetrics(options, request);
     if (!options.reference.empty())
         request["reference"] = absolutePath(options.reference);
     Signals signals;
@@ -196,10 +250,17 @@ void addEvaluate(CLI::App& app, Program& program)
                               .leastNum = 2,
                               .mostNum = 1'000'000});
     command->add_option("--images", options->images, "A folder of images or an npz, instead of weights");
-    command->add_option("--reference", options->reference,
-                        "Compare with these images, a folder or npz (default with --checkpoint: the training images)");
-    command->add_option("--metrics", options->metrics, "fd: Fréchet distance on random features")->delimiter(',')->capture_default_str();
-    command->add_option("--features", options->features, "random")->capture_default_str();
+    command->add_option(
+        "--reference", options->reference,
+        "Compare with these images, a folder or npz, or with the statistics in an npz (default with --checkpoint: the training images)");
+    command
+        ->add_option(
+            "--metrics", options->metrics,
+            "fd: Fréchet distance on random features. With --features FILE any of fid, sfid, is (Inception Score), pr (precision and "
+            "recall) and kid")
+        ->delimiter(',')
+        ->capture_default_str();
+    command->add_option("--features", options->features, "random, or the weights file of the Inception network")->capture_default_str();
 }
 
 } // namespace espalier::cli

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/worker/given_images.h"
+#include "app/worker/inception_scores.h"
 #include "app/worker/job.h"
 
+#include "core/base/files.h"
 #include "core/data/dataset.h"
 #include "core/generation/evaluation_set.h"
 #include "core/generation/previews.h"
@@ -28,8 +30,11 @@ std::string evaluationName(const Checkpoint& checkpoint, const std::string& weig
 
 Json numbers(const generation::SetScore& score)
 {
-    Json json{
-        {"fd", score.fd.value}, {"spread", score.fd.spread}, {"floor", score.floor}, {"ceiling", score.ceiling}, {"images", score.images}};
+    if (score.metric != "fd")
+        return numbersOf(score);
+    Json json{{"fd", score.distance.value}, {"images", score.images}};
+    for (const auto& [name, value] : {std::pair{"spread", score.distance.spread}, {"floor", score.floor}, {"ceiling", score.ceiling}})
+        json[name] = value.value_or(0.0);
     if (score.nearest)
         json["nearest"] = {{"median", score.nearest->median},
                            {"least", score.nearest->least},
@@ -39,50 +44,74 @@ Json numbers(const generation::SetScore& score)
     return json;
 }
 
-Error otherSize(const GivenImages& given, const at::Tensor& images, std::int64_t height, std::int64_t width)
-{
-    return {ErrorCode::Usage, fmt::format("{}: {} holds images of {}x{} pixels, and {}x{} are needed. Bring them to that size first.",
-                                          given.flag, given.path.string(), images.size(2), images.size(1), width, height)};
-}
+/// What is asked for, and with what.
+struct Asked {
+    std::optional<MetricNames> onInception; // nothing: fd
+    std::string features;
+    at::Device device = at::kCPU;
+};
 
 /// Two sets of images given as they are, at the size of the first.
-Result<Json> compareImages(const Json& request, const GivenImages& images, const GivenImages& reference, at::Device device,
+Result<Json> compareImages(const Json& request, const GivenImages& images, const std::optional<GivenImages>& reference, const Asked& asked,
                            JobContext& context)
 {
     const auto count = numberOf(request, "num", 50'000, 2, 1'000'000);
     if (!count)
         return count.error();
+    if (!reference && !(asked.onInception && !asked.onInception->metrics.needsReference()))
+        return Error{ErrorCode::Usage, "No reference was named to compare the images with. Give a folder or npz with --reference."};
     const auto stop = context.link.stopToken();
     const auto side = images.side();
     if (!side)
         return side.error();
+    if (asked.onInception) {
+        auto judge = InceptionJudge::open(*asked.onInception, asked.features, asked.device, context);
+        if (!judge)
+            return judge.error();
+        if (reference)
+            if (auto looked = judge->against(*reference, *side); !looked)
+                return looked.error();
+        const auto score = judge->judge(images, *side, *count);
+        return score ? Result<Json>(numbers(*score)) : score.error();
+    }
     const auto samples = images.read(*side, *count, context.log, stop);
     if (!samples)
         return samples.error();
-    const auto real = reference.read(*side, *count, context.log, stop);
+    const auto real = reference->read(*side, *count, context.log, stop);
     if (!real)
         return real.error();
     if (!real->sizes().slice(1).equals(samples->sizes().slice(1)))
-        return otherSize(reference, *real, samples->size(1), samples->size(2));
-    const auto score = scoreAgainst(*real, *samples, device, [&] { context.link.progress(0, 0, "features"); });
+        return otherSize(*reference, *real, samples->size(1), samples->size(2));
+    const auto score = scoreAgainst(*real, *samples, asked.device, [&] { context.link.progress(0, 0, "features"); });
     return score ? Result<Json>(numbers(*score)) : score.error();
 }
 
 /// The real images that samples of a checkpoint are measured against: those of its data set, or given ones.
 struct Judge {
-    std::shared_ptr<const data::Dataset> train;
+    std::shared_ptr<const data::Dataset> train, test;
     std::optional<generation::SetJudge> ofData;
+    std::optional<InceptionJudge> onInception;
     at::Tensor given;
     std::int64_t count = 0;
 
     static Result<Judge> make(const config::RunConfig& config, std::int64_t count, const std::optional<GivenImages>& reference,
-                              at::Device device, JobContext& context)
+                              const Asked& asked, JobContext& context)
     {
         Judge judge;
-        const auto stop = context.link.stopToken();
-        if (reference) {
-            const auto side = config.data.side;
-            auto real = reference->read(side, count, context.log, stop);
+        judge.count = count;
+        const auto side = config.data.side;
+        if (asked.onInception) {
+            auto opened = InceptionJudge::open(*asked.onInception, asked.features, asked.device, context);
+            if (!opened)
+                return opened.error();
+            judge.onInception.emplace(*std::move(opened));
+            if (reference) {
+                if (auto looked = judge.onInception->against(*reference, side); !looked)
+                    return looked.error();
+                return judge;
+            }
+        } else if (reference) {
+            auto real = reference->read(side, count, context.log, context.link.stopToken());
             if (!real)
                 return real.error();
             if (real->size(1) != side || real->size(2) != side)
@@ -91,29 +120,58 @@ struct Judge {
             judge.count = std::min(count, real->size(0));
             return judge;
         }
-        const auto dataFolder = runs::libraryFolder().parent_path() / "data";
-        const auto train = data::open(config.data, data::Split::Train, dataFolder, context.log);
-        if (!train)
-            return train.error();
-        const auto test = data::open(config.data, data::Split::Test, dataFolder, {});
-        auto ofData = generation::SetJudge::make(
-            *train, test ? *test : nullptr, count, device, [&] { context.link.progress(0, 0, "features of real images"); }, stop);
-        if (!ofData)
-            return ofData.error();
-        judge.train = *train;
-        judge.ofData = std::move(*ofData);
-        judge.count = std::min(count, judge.ofData->count());
-        return judge;
+        const auto done = judge.openData(config, asked, context);
+        return done ? Result<Judge>(std::move(judge)) : done.error();
     }
 
-    Result<generation::SetScore> operator()(const at::Tensor& images, at::Device device, JobContext& context) const
+    Result<Done> openData(const config::RunConfig& config, const Asked& asked, JobContext& context)
     {
+        const auto dataFolder = runs::libraryFolder().parent_path() / "data";
+        const auto opened = data::open(config.data, data::Split::Train, dataFolder, context.log);
+        if (!opened)
+            return opened.error();
+        train = *opened;
+        if (const auto other = data::open(config.data, data::Split::Test, dataFolder, {}))
+            test = *other;
+        if (onInception) {
+            count = std::min(count, test ? std::min(train->size(), test->size()) : train->size() / 2);
+            return onInception->against(*train, test.get(), count);
+        }
+        auto made = generation::SetJudge::make(
+            train, test, count, asked.device, std::nullopt, [&] { context.link.progress(0, 0, "features of real images"); },
+            context.link.stopToken());
+        if (!made)
+            return made.error();
+        ofData = std::move(*made);
+        count = std::min(count, ofData->count());
+        return Done{};
+    }
+
+    Result<generation::SetScore> operator()(const at::Tensor& images, const Asked& asked, JobContext& context)
+    {
+        if (onInception)
+            return onInception->judge(images);
         if (ofData)
             return ofData->judge(
                 images, train->size(), [&] { context.link.progress(0, 0, "nearest training images"); }, context.link.stopToken());
-        return scoreAgainst(given, images, device, [&] { context.link.progress(0, 0, "features"); });
+        return scoreAgainst(given, images, asked.device, [&] { context.link.progress(0, 0, "features"); });
     }
 };
+
+/// What a recipe says of a reference: of images that were measured their pixels, of a file its bytes.
+Result<Json> aboutReference(const GivenImages& reference, const Judge& judge)
+{
+    Json about{{"path", reference.path.string()}};
+    if (judge.given.defined()) {
+        about["sha256"] = pixelsSha256(judge.given.narrow(0, 0, judge.count));
+    } else if (reference.isNpz()) {
+        const auto hash = sha256OfFile(reference.path);
+        if (!hash)
+            return hash.error();
+        about["file_sha256"] = *hash;
+    }
+    return about;
+}
 
 } // namespace
 
@@ -124,15 +182,14 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
     for (const auto* text : {&metric, &features, &devices, &weights, &out})
         if (!*text)
             return text->error();
-    if (*metric != "fd")
-        return Error{ErrorCode::Usage,
-                     *features == "random"
-                         ? "Distances on random features are FD, never FID: use --metrics fd."
-                         : "FID needs the Inception network, which this version does not have yet. Use --metrics fd --features random."};
+    auto onInception = MetricNames::of(*metric, *features);
+    if (!onInception)
+        return onInception.error();
     const auto device = deviceFor(*devices, 0);
     if (!device)
         return device.error();
     setThreads(0, 1);
+    const Asked what{*std::move(onInception), *features, *device};
     const auto imagesPath = textOf(request, "images", ""), referencePath = textOf(request, "reference", "");
     for (const auto* text : {&imagesPath, &referencePath})
         if (!*text)
@@ -140,11 +197,8 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
     std::optional<GivenImages> reference;
     if (!referencePath->empty())
         reference = GivenImages{"--reference", *referencePath};
-    if (!imagesPath->empty()) {
-        if (!reference)
-            return Error{ErrorCode::Usage, "No reference was named to compare the images with. Give a folder or npz with --reference."};
-        return compareImages(request, {"--images", *imagesPath}, *reference, *device, context);
-    }
+    if (!imagesPath->empty())
+        return compareImages(request, {"--images", *imagesPath}, reference, what, context);
 
     const auto checkpoint = findCheckpoint(request);
     if (!checkpoint)
@@ -160,7 +214,7 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
     if (!sampler)
         return sampler.error();
 
-    const auto judge = Judge::make(config, *asked, reference, *device, context);
+    auto judge = Judge::make(config, *asked, reference, what, context);
     if (!judge)
         return judge.error();
     const auto count = judge->count;
@@ -184,7 +238,7 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
                                                 context.link.stopToken());
     if (!images)
         return images.error();
-    const auto score = (*judge)(*images, *device, context);
+    const auto score = (*judge)(*images, what, context);
     if (!score)
         return score.error();
     auto result = numbers(*score);
@@ -196,8 +250,11 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
     if (reference) {
         const auto name = event.recipe["name"].get<std::string>();
         event.recipe["name"] = fmt::format("{}, against {}", name, reference->path.filename().string());
-        event.recipe["reference"] = {{"path", reference->path.string()}, {"sha256", pixelsSha256(judge->given.narrow(0, 0, count))}};
-        result["reference"] = event.recipe["reference"];
+        auto about = aboutReference(*reference, *judge);
+        if (!about)
+            return about.error();
+        event.recipe["reference"] = *about;
+        result["reference"] = *about;
     }
     result["recipe"] = event.recipe;
     result["event"] = event.fields();

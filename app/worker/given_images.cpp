@@ -40,24 +40,56 @@ Result<formats::NpzImages> openNpz(const GivenImages& given)
     return images;
 }
 
+/// Fills `into` with the images that come next, and says how many there were.
+Result<std::int64_t> fill(formats::NpzImages& images, const at::Tensor& into, const std::string& flag)
+{
+    std::int64_t got = 0;
+    for (const auto bytes = images.imageBytes(); got < into.size(0);) {
+        const auto read = images.next(
+            {into.data_ptr<std::uint8_t>() + got * static_cast<std::int64_t>(bytes), static_cast<std::size_t>(into.size(0) - got) * bytes});
+        if (!read)
+            return named(read.error(), flag);
+        if (*read == 0)
+            break;
+        got += *read;
+    }
+    return got;
+}
+
+at::Tensor roomFor(const formats::NpzImages& images, std::int64_t count)
+{
+    return at::empty({count, images.height(), images.width(), 3}, at::kByte);
+}
+
 Result<at::Tensor> readNpz(const GivenImages& given, std::int64_t count)
 {
     auto images = openNpz(given);
     if (!images)
         return images.error();
-    const auto n = std::min(count, images->count());
-    auto all = at::empty({n, images->height(), images->width(), 3}, at::kByte);
-    for (std::int64_t got = 0; got < n;) {
-        const auto bytes = images->imageBytes();
-        const auto read = images->next(
-            {all.data_ptr<std::uint8_t>() + got * static_cast<std::int64_t>(bytes), static_cast<std::size_t>(n - got) * bytes});
-        if (!read)
-            return named(read.error(), given.flag);
-        if (*read == 0)
-            return all.narrow(0, 0, got);
-        got += *read;
+    const auto all = roomFor(*images, std::min(count, images->count()));
+    const auto got = fill(*images, all, given.flag);
+    return got ? Result<at::Tensor>(all.narrow(0, 0, *got)) : got.error();
+}
+
+Result<Done> visitNpz(const GivenImages& given, std::int64_t count, const std::function<Result<Done>(const at::Tensor&)>& look)
+{
+    constexpr std::int64_t kBatch = 256;
+    auto images = openNpz(given);
+    if (!images)
+        return images.error();
+    count = std::min(count, images->count());
+    const auto room = roomFor(*images, std::min(kBatch, count));
+    for (std::int64_t done = 0; done < count;) {
+        const auto got = fill(*images, room.narrow(0, 0, std::min(kBatch, count - done)), given.flag);
+        if (!got)
+            return got.error();
+        if (*got == 0)
+            break;
+        if (auto looked = look(room.narrow(0, 0, *got)); !looked)
+            return looked.error();
+        done += *got;
     }
-    return all;
+    return Done{};
 }
 
 /// A folder that sample or evaluate filled holds a picture of all images beside them, which is none of them.
@@ -138,6 +170,23 @@ Result<at::Tensor> GivenImages::read(std::int64_t side, std::int64_t count, cons
     return images;
 }
 
+Result<Done> GivenImages::visit(std::int64_t side, std::int64_t count, const Log& log, std::stop_token stop,
+                                const std::function<Result<Done>(const at::Tensor&)>& look) const
+{
+    if (isNpz())
+        return visitNpz(*this, count, look);
+    const auto images = read(side, count, log, stop);
+    return images ? look(*images) : images.error();
+}
+
+Error otherSize(const GivenImages& given, const at::Tensor& images, std::int64_t height, std::int64_t width)
+{
+    return {ErrorCode::Usage,
+            fmt::format("{}: {} holds images of {}x{} pixels, and {}x{} are needed. Bring them to that size first.", given.flag,
+                        given.path.string(), images.size(2), images.size(1), width, height),
+            {}};
+}
+
 Result<generation::SetScore> scoreAgainst(const at::Tensor& real, const at::Tensor& samples, at::Device device,
                                           const evaluation::RandomDistance::Tick& tick)
 {
@@ -146,7 +195,8 @@ Result<generation::SetScore> scoreAgainst(const at::Tensor& real, const at::Tens
         return Error{ErrorCode::Usage, "A distance needs at least two images on each side.", {}};
     const auto mine = samples.narrow(0, 0, n), theirs = real.narrow(0, 0, n);
     const evaluation::RandomDistance distance(theirs, device, tick);
-    generation::SetScore score{distance(mine, tick), 0.0, 0.0, n, std::nullopt};
+    const auto found = distance(mine, tick);
+    generation::SetScore score{.distance = {found.value, found.spread}, .images = n, .about = generation::aboutRandomFeatures()};
     score.ceiling = distance(evaluation::RandomDistance::noise(n, real.size(1), real.size(2)), tick).value;
     if (half >= 2)
         score.floor = evaluation::RandomDistance(real.narrow(0, 0, half), device, tick)(real.narrow(0, half, half), tick).value;

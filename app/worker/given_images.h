@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <stop_token>
 #include <string>
 
@@ -24,7 +25,13 @@ struct GivenImages {
     Result<std::int64_t> side() const;
     /// The first `count` of an npz, or `count` of a folder at that side: uint8 [n, side, side, 3].
     Result<at::Tensor> read(std::int64_t side, std::int64_t count, const Log& log, std::stop_token stop) const;
+    /// The same images, handed on in batches; an npz is never whole in memory.
+    Result<Done> visit(std::int64_t side, std::int64_t count, const Log& log, std::stop_token stop,
+                       const std::function<Result<Done>(const at::Tensor&)>& look) const;
 };
+
+/// Images of another size than needed.
+Error otherSize(const GivenImages& given, const at::Tensor& images, std::int64_t height, std::int64_t width);
 
 /// Samples against real images given as they are. Nothing else is known of these, so the floor is one half of them against the other:
 /// half as many images give a somewhat larger distance. Both sets are cut to the size of the smaller one.

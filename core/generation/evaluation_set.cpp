@@ -4,6 +4,7 @@
 #include "core/base/files.h"
 #include "core/base/parse_json.h"
 #include "core/data/order.h"
+#include "core/evaluation/inception_metrics.h"
 #include "core/formats/image_decode.h"
 #include "core/formats/npz.h"
 #include "core/generation/grid.h"
@@ -12,6 +13,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 namespace espalier::generation {
 namespace fs = std::filesystem;
@@ -114,8 +116,51 @@ Result<at::Tensor> drawEvaluationSet(Generator& generator, std::int64_t count, s
     return all;
 }
 
+Json aboutRandomFeatures()
+{
+    return {{"features", evaluation::RandomFeatures::kVersion}, {"feature_seeds", evaluation::RandomFeatures::kSeeds.size()}};
+}
+
+Json aboutInception(const evaluation::InceptionFile& inception)
+{
+    return {
+        {"features", "inception-2015-12-05"}, {"features_file", inception.name}, {"features_sha256", inception.sha256}, {"resize", "tf1"}};
+}
+
+SetJudge::Distance SetJudge::randomDistance(const at::Tensor& real, at::Device device, const Tick& tick)
+{
+    const auto distance = std::make_shared<evaluation::RandomDistance>(real, device, tick);
+    return [distance](const at::Tensor& images, const Tick& tick, std::stop_token) -> Result<SetDistance> {
+        const auto score = (*distance)(images, tick);
+        return SetDistance{score.value, score.spread};
+    };
+}
+
+Result<SetJudge::Distance> SetJudge::inceptionDistance(const at::Tensor& real, const evaluation::InceptionFile& inception, const Tick& tick,
+                                                       std::stop_token stop)
+{
+    const auto gaussianOf = [network = inception.network](const at::Tensor& images, const Tick& tick,
+                                                          std::stop_token stop) -> Result<evaluation::Gaussian> {
+        evaluation::InceptionSet set(network, {.fid = true});
+        if (auto added = set.add(images, tick, stop); !added)
+            return added.error();
+        return set.pool();
+    };
+    const auto reference = gaussianOf(real, tick, stop);
+    if (!reference)
+        return reference.error();
+    return Distance(
+        [gaussianOf, reference = *reference](const at::Tensor& images, const Tick& tick, std::stop_token stop) -> Result<SetDistance> {
+            const auto gaussian = gaussianOf(images, tick, stop);
+            if (!gaussian)
+                return gaussian.error();
+            return SetDistance{evaluation::frechetDistance(*gaussian, reference), {}};
+        });
+}
+
 Result<SetJudge> SetJudge::make(std::shared_ptr<const data::Dataset> train, std::shared_ptr<const data::Dataset> test, std::int64_t count,
-                                at::Device device, const evaluation::RandomDistance::Tick& tick, std::stop_token stop)
+                                at::Device device, const std::optional<evaluation::InceptionFile>& inception, const Tick& tick,
+                                std::stop_token stop)
 {
     count = std::min(count, test ? std::min(train->size(), test->size()) : train->size() / 2);
     if (count < 2)
@@ -127,16 +172,38 @@ Result<SetJudge> SetJudge::make(std::shared_ptr<const data::Dataset> train, std:
     auto other = test ? realImages(*test, 0, count, stop) : realImages(*train, count, count, stop);
     if (!other)
         return other.error();
-    SetJudge judge(train, evaluation::RandomDistance(*real, device, tick), count);
-    judge.m_floor = judge.m_distance(*other, tick).value;
-    judge.m_ceiling = judge.m_distance(evaluation::RandomDistance::noise(count, train->side(), train->side()), tick).value;
+    SetJudge judge(train, count);
+    if (inception) {
+        auto distance = inceptionDistance(*real, *inception, tick, stop);
+        if (!distance)
+            return distance.error();
+        judge.m_distance = *std::move(distance);
+    } else {
+        judge.m_distance = randomDistance(*real, device, tick);
+    }
+    const auto floor = judge.m_distance(*other, tick, stop);
+    if (!floor)
+        return floor.error();
+    judge.m_blank.metric = inception ? "fid" : "fd";
+    judge.m_blank.about = inception ? aboutInception(*inception) : aboutRandomFeatures();
+    judge.m_blank.floor = floor->value;
+    if (inception)
+        return judge;
+    const auto ceiling = judge.m_distance(evaluation::RandomDistance::noise(count, train->side(), train->side()), tick, stop);
+    if (!ceiling)
+        return ceiling.error();
+    judge.m_blank.ceiling = ceiling->value;
     return judge;
 }
 
-Result<SetScore> SetJudge::judge(const at::Tensor& images, std::int64_t nearestOf, const evaluation::RandomDistance::Tick& tick,
-                                 std::stop_token stop) const
+Result<SetScore> SetJudge::judge(const at::Tensor& images, std::int64_t nearestOf, const Tick& tick, std::stop_token stop) const
 {
-    SetScore score{m_distance(images, tick), m_floor, m_ceiling, images.size(0), std::nullopt};
+    const auto distance = m_distance(images, tick, stop);
+    if (!distance)
+        return distance.error();
+    SetScore score = m_blank;
+    score.distance = *distance;
+    score.images = images.size(0);
     if (nearestOf <= 0)
         return score;
     evaluation::NearestSearch search(images);
@@ -167,21 +234,23 @@ runs::Evaluated evaluatedEvent(const SetScore& score, const Generator& generator
     const auto size = score.images % 1000 == 0 ? fmt::format("{}k", score.images / 1000) : fmt::format("{}", score.images);
     auto recipe = generator.recipe();
     const auto shown = weights.starts_with("ema") ? "EMA" + weights.substr(3) : weights;
-    recipe["name"] = fmt::format("FD-{}, {}, {}, seed {}", size, shown, generator.samplerName(), recipe["seed"].get<std::uint64_t>());
-    recipe["features"] = evaluation::RandomFeatures::kVersion;
-    recipe["feature_seeds"] = evaluation::RandomFeatures::kSeeds.size();
+    auto metric = score.metric;
+    std::transform(metric.begin(), metric.end(), metric.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    recipe["name"] =
+        fmt::format("{}-{}, {}, {}, seed {}", metric, size, shown, generator.samplerName(), recipe["seed"].get<std::uint64_t>());
+    recipe.update(score.about);
     recipe["images"] = score.images;
     recipe["weights"] = weights;
     runs::Evaluated event{.step = step,
                           .stage = stage,
                           .weights = weights,
-                          .metric = "fd",
-                          .value = score.fd.value,
-                          .spread = score.fd.spread,
+                          .metric = score.metric,
+                          .value = score.distance.value,
+                          .spread = score.distance.spread,
                           .floor = score.floor,
                           .ceiling = score.ceiling,
                           .recipe = recipe,
-                          .extra = Json::object(),
+                          .extra = score.extra,
                           .seconds = seconds};
     if (score.nearest) {
         event.extra["nearest_median"] = score.nearest->median;

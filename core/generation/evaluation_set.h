@@ -2,12 +2,14 @@
 #pragma once
 
 #include "core/data/dataset.h"
+#include "core/evaluation/inception_file.h"
 #include "core/evaluation/nearest.h"
 #include "core/evaluation/random_distance.h"
 #include "core/generation/generator.h"
 #include "core/runs/events.h"
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -22,35 +24,51 @@ Result<at::Tensor> realImages(const data::Dataset& dataset, std::int64_t skip, s
 Result<at::Tensor> drawEvaluationSet(Generator& generator, std::int64_t count, std::int64_t batch, const std::filesystem::path& folder,
                                      const Json& recipe, bool npz, const Progress& progress, std::stop_token stop);
 
-/// Numbers that say how good a set of images is, on random features.
-struct SetScore {
-    evaluation::RandomDistance::Score fd;
-    double floor = 0.0, ceiling = 0.0; // other real images; uniform noise
-    std::int64_t images = 0;           // on each side
-    std::optional<evaluation::NearestImages> nearest;
+/// A distance between two sets of images.
+struct SetDistance {
+    double value = 0.0;
+    std::optional<double> spread; // over the networks of fd
 };
 
-/// Compares image sets with the images of one data set. Reference, floor and ceiling are made once.
+/// Numbers that say how good a set of images is.
+struct SetScore {
+    std::string metric = "fd"; // or "fid" …: what `distance` is
+    SetDistance distance;
+    std::optional<double> floor, ceiling; // other real images; uniform noise
+    std::int64_t images = 0;
+    std::optional<evaluation::NearestImages> nearest;
+    Json about = Json::object(); // for the recipe: what made the features
+    Json extra = Json::object(); // other numbers of the same evaluation
+};
+/// The `about` of scores on random features, and on those of the Inception network.
+Json aboutRandomFeatures();
+Json aboutInception(const evaluation::InceptionFile& inception);
+
+/// Compares image sets with the images of one data set, by FD or, where the Inception network is given, by FID. Reference and floor are
+/// made once; so is the ceiling, which only FD has.
 class SetJudge {
 public:
+    using Tick = std::function<void()>;
     /// `train` gives the reference; `test` the floor (other training images when there is no test split).
     static Result<SetJudge> make(std::shared_ptr<const data::Dataset> train, std::shared_ptr<const data::Dataset> test, std::int64_t count,
-                                 at::Device device, const evaluation::RandomDistance::Tick& tick, std::stop_token stop);
+                                 at::Device device, const std::optional<evaluation::InceptionFile>& inception, const Tick& tick,
+                                 std::stop_token stop);
 
     /// `nearestOf`: how many training images are searched for copies; 0: none are.
-    Result<SetScore> judge(const at::Tensor& images, std::int64_t nearestOf, const evaluation::RandomDistance::Tick& tick,
-                           std::stop_token stop) const;
+    Result<SetScore> judge(const at::Tensor& images, std::int64_t nearestOf, const Tick& tick, std::stop_token stop) const;
     std::int64_t count() const { return m_count; }
 
 private:
-    SetJudge(std::shared_ptr<const data::Dataset> train, evaluation::RandomDistance distance, std::int64_t count)
-        : m_train(std::move(train)), m_distance(std::move(distance)), m_count(count)
-    {
-    }
+    using Distance = std::function<Result<SetDistance>(const at::Tensor&, const Tick&, std::stop_token)>;
+    SetJudge(std::shared_ptr<const data::Dataset> train, std::int64_t count) : m_train(std::move(train)), m_count(count) {}
+    static Distance randomDistance(const at::Tensor& real, at::Device device, const Tick& tick);
+    static Result<Distance> inceptionDistance(const at::Tensor& real, const evaluation::InceptionFile& inception, const Tick& tick,
+                                              std::stop_token stop);
+
     std::shared_ptr<const data::Dataset> m_train;
-    evaluation::RandomDistance m_distance;
     std::int64_t m_count;
-    double m_floor = 0.0, m_ceiling = 0.0;
+    Distance m_distance;
+    SetScore m_blank; // what is the same for all scores
 };
 
 /// The event that a score becomes, with its whole recipe ("FD-1k, EMA, DDIM-50, seed 1" and all that it rests on).

@@ -21,6 +21,7 @@ inline constexpr std::string_view kTrainingSeconds = "clock/training_seconds"; /
 inline constexpr std::string_view kImages = "clock/images";
 inline constexpr std::string_view kFlops = "clock/flops";
 inline constexpr std::string_view kFd = "evaluation/fd";
+inline constexpr std::string_view kFid = "evaluation/fid";
 } // namespace tags
 
 struct ScalarPoint {

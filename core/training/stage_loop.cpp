@@ -279,6 +279,12 @@ Result<Done> StageLoop::evaluate(const runs::Wish* wish, std::stop_token now)
     if (!asked)
         return asked.error();
     const auto& evaluation = asked->evaluation;
+    if (evaluation.metric != m_config.evaluation.metric || evaluation.features != m_config.evaluation.features)
+        return Error{
+            ErrorCode::Usage,
+            "evaluation.metric and evaluation.features stay as they are while a run trains: its numbers are compared with each other. "
+            "Pause it, and set them as it is resumed.",
+            {}};
     const ClockScope time(m_parts.clock, Activity::Evaluating);
     auto& scribe = *m_parts.scribe;
     scribe.writer.state(runs::RunState::Evaluating);
@@ -301,8 +307,9 @@ Result<Done> StageLoop::evaluate(const runs::Wish* wish, std::stop_token now)
         const auto evaluated = generation::evaluatedEvent(*score, *generator, "ema", m_parts.state.counters.step, m_stage,
                                                           std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
         scribe.writer.write(evaluated);
-        scribe.writer.scalar(runs::tags::kFd, m_parts.state.counters.step, score->fd.value);
-        scribe.checkpoints.measured(m_parts.state.counters.step, score->fd.value);
+        scribe.writer.scalar(score->metric == "fid" ? runs::tags::kFid : runs::tags::kFd, m_parts.state.counters.step,
+                             score->distance.value);
+        scribe.checkpoints.measured(m_parts.state.counters.step, score->distance.value);
         return Done{};
     };
     const auto measured = measure();

@@ -63,10 +63,8 @@ Result<std::unique_ptr<TrainingSession>> TrainingSession::open(Request request, 
     for (const auto step : {&TrainingSession::shareBatch, &TrainingSession::buildModel})
         if (auto done = (session.get()->*step)(); !done)
             return done.error();
-    if (session->m_request.config.evaluation.metric == config::MetricKind::Fid) // now, not at the first evaluation after an hour
-        return Error{ErrorCode::Usage,
-                     "FID needs the Inception network, which this version does not have yet. Set evaluation.metric to fd.",
-                     "evaluation.metric"};
+    if (auto opened = session->openFeatures(); !opened) // now, not at the first evaluation after an hour
+        return opened.error();
     if (auto opened = session->openData(log); !opened)
         return opened.error();
     if (auto planned = session->makePlan(); !planned)
@@ -89,6 +87,19 @@ void TrainingSession::warn(std::string message)
         m_writer->write(runs::Warned{.message = std::move(message)});
     else if (m_request.group->rank() == 0 && !m_request.onlySteps) // it will have a writer before the loader's threads begin
         m_earlyWarnings.push_back(std::move(message));
+}
+
+/// The network that FID is measured on: only the rank that measures has it.
+Result<Done> TrainingSession::openFeatures()
+{
+    const auto& evaluation = m_request.config.evaluation;
+    if (evaluation.metric != config::MetricKind::Fid || m_request.group->rank() != 0)
+        return Done{};
+    auto opened = evaluation::openInception(evaluation.features, m_request.device);
+    if (!opened)
+        return Error{opened.error().code, "evaluation.features: " + opened.error().message, opened.error().detail};
+    m_inception = *std::move(opened);
+    return Done{};
 }
 
 Result<Done> TrainingSession::shareBatch()
@@ -283,7 +294,7 @@ Result<generation::SetJudge*> TrainingSession::judge(std::stop_token now)
 {
     if (!m_judge) {
         auto made = generation::SetJudge::make(
-            m_train, m_test, m_request.config.evaluation.images, m_request.device,
+            m_train, m_test, m_request.config.evaluation.images, m_request.device, m_inception,
             [this] { m_link.heartbeat(m_state.counters.step, "evaluating"); }, now);
         if (!made)
             return made.error();

@@ -40,6 +40,7 @@ private:
     void warn(std::string message);
     Result<Done> openData(const Log& log);
     Result<Done> buildModel();
+    Result<Done> openFeatures();
     Result<Done> shareBatch();
     Result<Done> resume(const Log& log);
     Result<Done> openWriter();
@@ -65,6 +66,7 @@ private:
     std::unique_ptr<data::Loader> m_loader;    // its threads warn
     std::unique_ptr<CheckpointKeeper> m_checkpoints;
     std::unique_ptr<generation::Previews> m_previews;
+    std::optional<evaluation::InceptionFile> m_inception; // rank 0, for FID
     std::optional<generation::SetJudge> m_judge;
     std::optional<Scribe> m_scribe;
 };

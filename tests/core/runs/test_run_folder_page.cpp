@@ -102,7 +102,7 @@ TEST_F(RunFolderPage, NamesEveryTagStateAndCode)
 {
     const auto page = textOf(std::filesystem::path(ESPALIER_SOURCE_DIR) / "docs" / "run-folder.md");
     for (const auto tag : {tags::kLoss, tags::kLearningRate, tags::kGradNorm, tags::kImagesPerSecond, tags::kTrainingSeconds, tags::kImages,
-                           tags::kFlops, tags::kFd})
+                           tags::kFlops, tags::kFd, tags::kFid})
         EXPECT_NE(page.find("| `" + std::string(tag) + "` |"), std::string::npos) << tag;
     for (int i = 0; i <= static_cast<int>(RunState::Lost); ++i)
         EXPECT_NE(page.find("`" + std::string(stateText(static_cast<RunState>(i))) + "`"), std::string::npos) << i;
