@@ -31,15 +31,18 @@ QStringList SampleRequest::arguments() const
 
 Json EvaluateRequest::wishOptions() const
 {
-    return {{"metric", metric.toStdString()}, {"images", images}, {"seed", seed}, {"sampler", sampler.overlay()}};
+    return {{"metric", metric.toStdString()},
+            {"features", features.toStdString()},
+            {"images", images},
+            {"seed", seed},
+            {"sampler", sampler.overlay()}};
 }
 
 QStringList EvaluateRequest::arguments() const
 {
     QStringList words{QStringLiteral("--metrics"), metric, QStringLiteral("--num"), QString::number(images), QStringLiteral("--seed"),
                       QString::number(seed)};
-    if (metric == QLatin1String("fd"))
-        words << QStringLiteral("--features") << QStringLiteral("random");
+    words << QStringLiteral("--features") << (metric == QLatin1String("fd") ? QStringLiteral("random") : features);
     return words + sampler.arguments();
 }
 

@@ -37,6 +37,7 @@ struct SampleRequest {
 struct EvaluateRequest {
     std::int64_t step = -1;
     QString metric = QStringLiteral("fd");
+    QString features; // weights file of the Inception network, for fid
     std::int64_t images = 1000, seed = 1;
     SamplerChoice sampler;
     /// Options of the wish: an overlay of the group "evaluation".

@@ -68,23 +68,29 @@ SampleRequest SampleDialog::request() const
 EvaluateDialog::EvaluateDialog(const Json& config, std::int64_t step, QWidget* parent)
     : DrawingDialog("evaluation", step >= 0 ? tr("Evaluate step %1").arg(groupedText(step)) : tr("Evaluate now"),
                     tr("Draws images and measures how far they are from real ones. Numbers compare only when their whole recipe is equal."),
-                    config, {"evaluation.metric", "evaluation.images"}, tr("Evaluate"), parent),
+                    config, {"evaluation.metric", "evaluation.features", "evaluation.images"}, tr("Evaluate"), parent),
       m_step(step)
 {
     setObjectName(QStringLiteral("evaluateDialog"));
     refresh();
 }
 
+bool EvaluateDialog::isRowShown(const std::string& path) const
+{
+    return path == "evaluation.features" ? text("evaluation.metric") == QLatin1String("fid") : DrawingDialog::isRowShown(path);
+}
+
 QString EvaluateDialog::extraProblem() const
 {
-    if (text("evaluation.metric") == QLatin1String("fid"))
-        return tr("FID needs the Inception network, which this version does not have yet. Choose fd.");
+    if (text("evaluation.metric") == QLatin1String("fid") && text("evaluation.features").isEmpty())
+        return tr("evaluation.features must name the weights file of the Inception network; fd needs none.");
     return DrawingDialog::extraProblem();
 }
 
 EvaluateRequest EvaluateDialog::request() const
 {
-    return {m_step, text("evaluation.metric"), integer("evaluation.images"), integer("evaluation.seed"), sampler()};
+    return {m_step, text("evaluation.metric"), text("evaluation.features"), integer("evaluation.images"), integer("evaluation.seed"),
+            sampler()};
 }
 
 } // namespace espalier::widgets

@@ -47,6 +47,7 @@ public:
     EvaluateRequest request() const;
 
 protected:
+    bool isRowShown(const std::string& path) const override;
     QString extraProblem() const override;
 
 private:

@@ -51,7 +51,8 @@ QString curveTitle(const std::string& tag)
                                                                 {tags::kTrainingSeconds, "Training seconds"},
                                                                 {tags::kImages, "Images seen"},
                                                                 {tags::kFlops, "FLOPs"},
-                                                                {tags::kFd, "FD"}};
+                                                                {tags::kFd, "FD"},
+                                                                {tags::kFid, "FID"}};
     if (const auto it = kNames.find(tag); it != kNames.end())
         return QString::fromLatin1(it->second);
     return qstr(tag);

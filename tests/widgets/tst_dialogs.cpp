@@ -22,7 +22,7 @@ private Q_SLOTS:
     void sampleStartsFromTheRunAndChecks();
     void samplerStepsHideForAncestralSampling();
     void guidanceAndClassAreAskedWhereTheNetworkKnowsClasses();
-    void evaluateRefusesFidWithItsReason();
+    void evaluateAsksForTheNetworkOfFid();
     void requestsBecomeWishesAndArguments();
     void exportNamesItsFile();
     void exportWithoutCheckpointsSaysSo();
@@ -97,7 +97,7 @@ void TestDialogs::guidanceAndClassAreAskedWhereTheNetworkKnowsClasses()
     QCOMPARE(with.request().wishOptions()["sampler"]["guidance"].get<double>(), 1.5);
 }
 
-void TestDialogs::evaluateRefusesFidWithItsReason()
+void TestDialogs::evaluateAsksForTheNetworkOfFid()
 {
     EvaluateDialog dialog(Json::object(), -1);
     dialog.show();
@@ -108,6 +108,10 @@ void TestDialogs::evaluateRefusesFidWithItsReason()
             accept(dialog)->toolTip().contains(QStringLiteral("features")));
     choose(dialog, "evaluation.metric", "fd");
     QVERIFY(accept(dialog)->isEnabled());
+    EvaluateDialog ofRun(Json{{"evaluation", {{"metric", "fid"}, {"features", "weights.safetensors"}}}}, -1);
+    QVERIFY(accept(ofRun)->isEnabled());
+    QVERIFY(ofRun.request().arguments().join(' ').contains(QStringLiteral("--metrics fid --num")));
+    QVERIFY(ofRun.request().arguments().join(' ').contains(QStringLiteral("--features weights.safetensors")));
     dialog.setBlocked(QStringLiteral("The run has no checkpoint."));
     QVERIFY(!accept(dialog)->isEnabled());
 }
