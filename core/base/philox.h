@@ -31,6 +31,10 @@ enum class Stream : std::uint32_t {
     Ceiling = 14,     // uniform noise pictures of the ceiling of FD
     Search = 15,      // candidates of a supernet
     Subset = 16,      // which images a statistic is made from
+    Crop = 17,        // random crops of training images
+    RandAugment = 18, // operations on training images
+    Erase = 19,       // rectangles of noise in training images
+    Mix = 20,         // mixup and cutmix
 };
 
 struct PhiloxBlock {

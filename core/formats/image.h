@@ -22,6 +22,12 @@ struct Image {
     std::uint8_t* row(int y) { return rgb.data() + static_cast<std::size_t>(y) * static_cast<std::size_t>(width) * channels; }
 };
 
+/// Whole pixels of an image; empty when it has no width.
+struct PixelBox {
+    std::int32_t left = 0, top = 0, width = 0, height = 0;
+    bool operator==(const PixelBox&) const = default;
+};
+
 /// Somebody else's pixels: grey (1 channel) or RGB (3), rows without gaps.
 struct PixelView {
     int width = 0;
