@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/config/augment_check.h"
 #include "core/config/batch.h"
 #include "core/config/beta_schedule.h"
 #include "core/config/config.h"
@@ -247,6 +248,7 @@ std::vector<Problem> crossCheck(const RunConfig& config)
     Problems problems;
     checkBatch(config, problems);
     checkData(config.data, problems);
+    std::ranges::move(checkAugment(config), std::back_inserter(problems));
     std::ranges::move(checkModel(config.model, config.data.side), std::back_inserter(problems));
     checkDiffusion(config.diffusion, problems);
     checkLength(config.training, problems);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "core/config/augment_config.h"
 #include "core/config/field.h"
 
 #include <array>
@@ -27,6 +28,12 @@ struct Names<ResizeFilter> {
                                                                                {ResizeFilter::Lanczos, "lanczos"}}};
 };
 
+enum class CentreCrop { Plain, Adm };
+template <>
+struct Names<CentreCrop> {
+    static constexpr std::array<std::pair<CentreCrop, const char*>, 2> kAll{{{CentreCrop::Plain, "centre"}, {CentreCrop::Adm, "adm"}}};
+};
+
 struct DataConfig { // path "data"
     DataSource source = DataSource::Garden;
     std::string path;
@@ -34,7 +41,10 @@ struct DataConfig { // path "data"
     bool flip = true;
     std::int64_t gardenTrain = 50000, gardenTest = 10000, gardenSeed = 0;
     ResizeFilter resize = ResizeFilter::Bicubic;
+    CentreCrop crop = CentreCrop::Plain;
+    double cropRatio = 1.0;
     bool scaledJpeg = false;
+    AugmentConfig augment;
     std::int64_t workers = 2;
     std::int64_t prefetch = 4;
     static void describe(auto& self, auto&& field)
@@ -50,12 +60,20 @@ struct DataConfig { // path "data"
         field("garden_seed", self.gardenSeed, "Seed of the garden: image i is a function of this seed and i",
               {.min = 0, .max = 9e15, .advanced = true});
         field("resize", self.resize, "Filter that brings folder images to their side, as Pillow computes it", {.advanced = true});
+        field("crop", self.crop,
+              "How folder images are cut: the shorter side resized, then the centre; or as ADM and DiT do, halving with a box filter first",
+              {.advanced = true});
+        field(
+            "crop_ratio", self.cropRatio,
+            "Share of the shorter side that a centre crop shows; ImageNet is evaluated with 0.875, the DiT and DDPM recipes show all of it",
+            {.min = 0.1, .max = 1.0, .advanced = true});
         field("scaled_jpeg", self.scaledJpeg, "Decode large JPEG files at 1/2, 1/4 or 1/8 scale first: faster, other pixels",
               {.advanced = true});
         field("workers", self.workers, "Threads that decode ahead",
               {.min = 1, .max = 256, .unit = "threads", .advanced = true, .change = Change::AtResume});
         field("prefetch", self.prefetch, "Batches kept ready",
               {.min = 1, .max = 64, .unit = "batches", .advanced = true, .change = Change::AtResume});
+        field("augment", self.augment, "What is done to training images beyond cutting and mirroring them");
     }
 };
 

@@ -7,14 +7,14 @@
 
 namespace espalier::data {
 
-Result<Done> BrokenImages::readFrom(const Permutation& order, std::int64_t position, std::span<std::uint8_t> hwc, std::int32_t& label)
+Result<Done> BrokenImages::readFrom(const Permutation& order, std::int64_t position, const ReadImage& readImage)
 {
     // Ends: at most one image in a hundred is passed over before `remember` refuses.
     for (std::int64_t size = m_dataset.size(), at = position % size;; at = (at + 1) % size) {
         const std::int64_t index = order(at);
         if (isKnown(index))
             continue;
-        auto read = m_dataset.read(index, hwc, label);
+        auto read = readImage(index);
         if (read)
             return Done{};
         const ErrorCode code = read.error().code;

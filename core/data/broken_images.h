@@ -8,11 +8,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <set>
-#include <span>
 
 namespace espalier::data {
+
+/// Reads the image of that index, wherever it goes.
+using ReadImage = std::function<Result<Done>(std::int64_t index)>;
 
 /// What is done about images that cannot be read: each is named once, counted, and replaced by the next of the list, as long as they
 /// are no more than one in a hundred. Every method may be called from any thread.
@@ -22,7 +25,7 @@ public:
 
     /// The image at `position` of the list, or the first readable one after it. Errors end the run: too many are broken, or it is no
     /// matter of one image (no memory, a bug).
-    Result<Done> readFrom(const Permutation& order, std::int64_t position, std::span<std::uint8_t> hwc, std::int32_t& label);
+    Result<Done> readFrom(const Permutation& order, std::int64_t position, const ReadImage& read);
     std::int64_t count() const { return m_count.load(); }
 
 private:

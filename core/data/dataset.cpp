@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/data/dataset.h"
 
+#include "core/data/augmentation.h"
 #include "core/data/cifar.h"
 #include "core/data/garden.h"
 #include "core/data/image_folder.h"
@@ -10,21 +11,6 @@
 namespace espalier::data {
 
 namespace {
-
-formats::ResizeFilter filterOf(config::ResizeFilter filter)
-{
-    switch (filter) {
-    case config::ResizeFilter::Box:
-        return formats::ResizeFilter::Box;
-    case config::ResizeFilter::Bilinear:
-        return formats::ResizeFilter::Bilinear;
-    case config::ResizeFilter::Lanczos:
-        return formats::ResizeFilter::Lanczos;
-    case config::ResizeFilter::Bicubic:
-        break;
-    }
-    return formats::ResizeFilter::Bicubic;
-}
 
 Result<std::shared_ptr<const Dataset>> openNamed(const config::DataConfig& config, Split split, const std::filesystem::path& dataFolder,
                                                  const Log& log)
@@ -40,7 +26,9 @@ Result<std::shared_ptr<const Dataset>> openNamed(const config::DataConfig& confi
     case config::DataSource::Folder:
         if (config.path.empty())
             return Error{ErrorCode::Usage, "data.path is empty; name the folder that holds the images.", {}};
-        return openImageFolder(place, {split, side, filterOf(config.resize), config.scaledJpeg}, log);
+        return openImageFolder(
+            place, {split, side, {filterOf(config.resize), config.crop == config::CentreCrop::Adm, config.cropRatio}, config.scaledJpeg},
+            log);
     case config::DataSource::Garden:
         break;
     }
@@ -53,6 +41,14 @@ Result<std::shared_ptr<const Dataset>> openNamed(const config::DataConfig& confi
 const char* nameOf(Split split)
 {
     return split == Split::Train ? "train" : "test";
+}
+
+Result<formats::Image> Dataset::original(std::int64_t index, std::int32_t& label) const
+{
+    auto image = formats::Image::ofSize(side(), side());
+    if (auto done = read(index, image.rgb, label); !done)
+        return done.error();
+    return image;
 }
 
 Result<std::shared_ptr<const Dataset>> open(const config::DataConfig& config, Split split, const std::filesystem::path& dataFolder,

@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "core/base/result.h"
 #include "core/config/data_config.h"
+#include "core/formats/image.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -31,6 +32,9 @@ public:
     virtual std::int32_t label(std::int64_t index) const = 0;
     /// Writes side × side × 3 bytes, row by row. An error concerns this image alone: others may still be read.
     virtual Result<Done> read(std::int64_t index, std::span<std::uint8_t> hwc, std::int32_t& label) const = 0;
+
+    /// The image before it is cut to a square, for those who cut it themselves. A set of squares gives them as `read` does.
+    virtual Result<formats::Image> original(std::int64_t index, std::int32_t& label) const;
 
     /// What a person calls this image: its file, or its place in the set.
     virtual std::string nameOf(std::int64_t index) const = 0;

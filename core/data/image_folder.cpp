@@ -17,7 +17,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t kLargestFile = std::uint64_t{1} << 28;
-constexpr int kLongest = 64; // a resized image may be that many times longer than its side before its ends are cut off first
 
 class ImageFolder final : public Dataset {
 public:
@@ -26,8 +25,10 @@ public:
         std::string all(m_scan.files.letters());
         for (std::int64_t i = 0; i < m_scan.files.size(); ++i)
             all += fmt::format("\n{} {}", m_scan.files[i].size(), label(i));
-        m_fingerprint = fmt::format("folder {} {} filter {}{}", m_scan.files.size(), sha256(std::as_bytes(std::span(all))),
-                                    static_cast<int>(options.filter), options.scaledJpeg ? " scaled" : "");
+        m_fingerprint =
+            fmt::format("folder {} {} filter {}{}{}{}", m_scan.files.size(), sha256(std::as_bytes(std::span(all))),
+                        static_cast<int>(options.framing.filter), options.scaledJpeg ? " scaled" : "", options.framing.adm ? " adm" : "",
+                        options.framing.cropRatio != 1.0 ? fmt::format(" ratio {}", options.framing.cropRatio) : "");
     }
 
     std::int64_t size() const override { return m_scan.files.size(); }
@@ -39,28 +40,14 @@ public:
     }
     Result<Done> read(std::int64_t index, std::span<std::uint8_t> hwc, std::int32_t& label) const override
     {
-        label = this->label(index);
-        const std::string name = nameOf(index);
-        const auto content = readFile(m_scan.root / m_scan.files[index], kLargestFile);
-        if (!content)
-            return content.error();
-        const auto bytes = std::as_bytes(std::span(content->data(), content->size()));
-        formats::DecodeOptions decode;
-        if (m_options.scaledJpeg) {
-            const auto info = formats::readImageInfo(bytes, name);
-            if (!info)
-                return info.error();
-            const int shorter = std::min(info->width, info->height);
-            while (decode.jpegDenominator < 8 && shorter / (decode.jpegDenominator * 2) >= m_options.side)
-                decode.jpegDenominator *= 2;
-        }
-        const auto image = formats::decodeImage(bytes, name, decode);
+        const auto image = decoded(index, label, m_options.scaledJpeg);
         if (!image)
             return image.error();
-        const formats::Image square = prepared(*image);
+        const formats::Image square = m_options.framing.cut(*image, m_options.side);
         std::copy(square.rgb.begin(), square.rgb.end(), hwc.begin());
         return Done{};
     }
+    Result<formats::Image> original(std::int64_t index, std::int32_t& label) const override { return decoded(index, label, false); }
     std::string nameOf(std::int64_t index) const override { return printable(m_scan.files[index]); }
     std::string description() const override
     {
@@ -72,17 +59,24 @@ public:
     std::int64_t skippedFiles() const override { return m_scan.skipped; }
 
 private:
-    formats::Image prepared(const formats::Image& image) const
+    Result<formats::Image> decoded(std::int64_t index, std::int32_t& label, bool scaled) const
     {
-        const int side = m_options.side, shorter = std::min(image.width, image.height), longer = std::max(image.width, image.height);
-        if (longer / shorter >= kLongest) { // a thread of pixels: resized as a whole it could fill the memory
-            const int keep = std::min(longer, shorter * kLongest), offset = (longer - keep) / 2;
-            const bool wide = image.width > image.height;
-            return formats::resizeToSquare(wide ? formats::crop(image, offset, 0, keep, shorter)
-                                                : formats::crop(image, 0, offset, shorter, keep),
-                                           side, m_options.filter);
+        label = this->label(index);
+        const std::string name = nameOf(index);
+        const auto content = readFile(m_scan.root / m_scan.files[index], kLargestFile);
+        if (!content)
+            return content.error();
+        const auto bytes = std::as_bytes(std::span(content->data(), content->size()));
+        formats::DecodeOptions decode;
+        if (scaled) {
+            const auto info = formats::readImageInfo(bytes, name);
+            if (!info)
+                return info.error();
+            const int shorter = std::min(info->width, info->height), needed = m_options.framing.resizedTo(m_options.side);
+            while (decode.jpegDenominator < 8 && shorter / (decode.jpegDenominator * 2) >= needed)
+                decode.jpegDenominator *= 2;
         }
-        return formats::resizeToSquare(image, side, m_options.filter);
+        return formats::decodeImage(bytes, name, decode);
     }
 
     FolderScan m_scan;

@@ -29,20 +29,20 @@ std::shared_ptr<std::byte> ordinaryMemory(std::size_t bytes)
     return {static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded)), [](std::byte* p) { std::free(p); }};
 }
 
-void mirror(std::span<std::uint8_t> hwc, int side)
+/// Without mixing nothing depends on groups: one is the whole batch, so that the order does not depend on ranks either.
+std::int64_t groupOf(const Share& share, const AugmentOptions& augment)
 {
-    for (int y = 0; y < side; ++y) {
-        std::uint8_t* row = hwc.data() + static_cast<std::ptrdiff_t>(y) * side * 3;
-        for (int left = 0, right = side - 1; left < right; ++left, --right)
-            std::swap_ranges(row + left * 3, row + left * 3 + 3, row + right * 3);
-    }
+    if (!augment.mix.on())
+        return share.globalBatch;
+    return augment.mixGroup > 0 ? augment.mixGroup : share.microBatch;
 }
 
 /// A ring of buffers between the threads that fill them and the one caller that empties them, all under one mutex.
 class RingLoader final : public Loader {
 public:
     RingLoader(std::shared_ptr<const Dataset> dataset, const Share& share, Cursor start, LoaderOptions options)
-        : m_dataset(std::move(dataset)), m_share(share), m_options(std::move(options)), m_cursor(start), m_broken(*m_dataset, m_options.log)
+        : m_dataset(std::move(dataset)), m_share(share), m_options(std::move(options)), m_group(groupOf(m_share, m_options.augment)),
+          m_cursor(start), m_broken(*m_dataset, m_options.log)
     {
     }
     ~RingLoader() override
@@ -67,6 +67,12 @@ public:
                              {}};
             cell.batch.images = {reinterpret_cast<std::uint8_t*>(cell.imageMemory.get()), images * m_dataset->imageBytes()};
             cell.batch.labels = {reinterpret_cast<std::int32_t*>(cell.labelMemory.get()), images};
+            if (m_options.augment.erase > 0.0)
+                cell.erased.resize(images);
+            if (m_options.augment.mix.on())
+                cell.mixes.resize(static_cast<std::size_t>(m_share.microBatch / m_group));
+            cell.batch.erased = cell.erased;
+            cell.batch.mixes = cell.mixes;
         }
         for (int i = 0; i < m_options.workers; ++i)
             m_threads.emplace_back([this](std::stop_token stop) { work(stop); });
@@ -101,6 +107,8 @@ private:
     struct Cell {
         HostBatch batch;
         std::shared_ptr<std::byte> imageMemory, labelMemory;
+        std::vector<formats::PixelBox> erased;
+        std::vector<Mix> mixes;
         std::int64_t sequence = -1; // which micro-batch of this loader stands here
         std::int64_t left = 0;      // images that are still to be read
     };
@@ -114,6 +122,7 @@ private:
     void work(std::stop_token stop)
     {
         try {
+            Augmenter augmenter(m_options.augment, m_options.seed);
             for (;;) {
                 const Piece piece = take(stop);
                 if (!piece.cell)
@@ -121,7 +130,7 @@ private:
                 for (std::int64_t i = piece.begin; i < piece.end; ++i) {
                     if (stop.stop_requested())
                         return;
-                    if (auto read = readSlot(piece.cell->batch, i); !read)
+                    if (auto read = readSlot(piece.cell->batch, i, augmenter); !read)
                         return fail(read.error());
                 }
                 finish(piece);
@@ -147,6 +156,9 @@ private:
             cell.batch.cursor = m_cursor;
             cell.batch.micro = m_micro;
             cell.batch.firstSlot = m_share.firstSlot(m_micro);
+            for (std::size_t g = 0; g < cell.mixes.size(); ++g)
+                cell.mixes[g] = mixAt(m_options.augment.mix, m_dataset->side(), m_options.seed, m_cursor.epoch,
+                                      m_cursor.position + cell.batch.firstSlot + static_cast<std::int64_t>(g) * m_group);
         }
         const Piece piece{&cell, m_nextImage, std::min(m_nextImage + kChunk, m_share.microBatch)};
         m_nextImage = piece.end;
@@ -161,15 +173,30 @@ private:
         return piece;
     }
 
-    Result<Done> readSlot(HostBatch& batch, std::int64_t i)
+    Result<Done> readSlot(HostBatch& batch, std::int64_t i, Augmenter& augmenter)
     {
-        const std::int64_t position = batch.cursor.position + batch.firstSlot + i;
-        const auto hwc = batch.images.subspan(static_cast<std::size_t>(i) * m_dataset->imageBytes(), m_dataset->imageBytes());
-        const Permutation order(m_options.seed, Stream::Order, static_cast<std::uint64_t>(batch.cursor.epoch), m_dataset->size());
-        auto read = m_broken.readFrom(order, position, hwc, batch.labels[static_cast<std::size_t>(i)]);
-        if (read && m_options.flip && flips(m_options.seed, batch.cursor.epoch, position))
-            mirror(hwc, m_dataset->side());
-        return read;
+        const std::int64_t slot = batch.firstSlot + i, epoch = batch.cursor.epoch, position = batch.cursor.position + slot;
+        const auto at = static_cast<std::size_t>(i);
+        const auto hwc = batch.images.subspan(at * m_dataset->imageBytes(), m_dataset->imageBytes());
+        const int side = m_dataset->side();
+        const Permutation order(m_options.seed, Stream::Order, static_cast<std::uint64_t>(epoch), m_dataset->size());
+        auto read =
+            m_broken.readFrom(order, repeatedPlace(batch.cursor.position, slot, m_options.augment.repeats, m_share.globalBatch, m_group),
+                              [&](std::int64_t index) -> Result<Done> {
+                                  if (!augmenter.cuts())
+                                      return m_dataset->read(index, hwc, batch.labels[at]);
+                                  const auto original = m_dataset->original(index, batch.labels[at]);
+                                  if (!original)
+                                      return original.error();
+                                  augmenter.cut(*original, side, epoch, position, hwc);
+                                  return Done{};
+                              });
+        if (!read)
+            return read;
+        augmenter.change(hwc, side, epoch, position);
+        if (!batch.erased.empty())
+            batch.erased[at] = augmenter.erased(side, epoch, position);
+        return Done{};
     }
 
     void finish(const Piece& piece)
@@ -192,6 +219,7 @@ private:
     const std::shared_ptr<const Dataset> m_dataset;
     const Share m_share;
     const LoaderOptions m_options;
+    const std::int64_t m_group; // images that are mixed with each other, and that copies of an image are dealt out to
 
     std::mutex m_mutex; // guards what follows, up to the threads; the images of a cell belong to who took them
     std::condition_variable_any m_spaceMade, m_batchReady;
@@ -224,6 +252,11 @@ Result<Done> check(const Dataset& dataset, const Share& share, const LoaderOptio
                                  share.globalBatch, groupedNumber(dataset.size())));
     if (options.workers < 1 || options.prefetch < 1 || options.held < 1)
         return usage("data.workers and data.prefetch have to be at least 1.");
+    if (options.augment.repeats < 1)
+        return usage("data.augment.repeats has to be at least 1.");
+    if (options.augment.mix.on() && (options.augment.mixGroup < 0 || share.microBatch % groupOf(share, options.augment) != 0))
+        return usage(fmt::format("data.augment.mix_group is {}, which does not divide the micro-batch of {} images; choose a divisor.",
+                                 options.augment.mixGroup, share.microBatch));
     return Done{};
 }
 

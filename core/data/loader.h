@@ -3,6 +3,7 @@
 
 #include "core/base/log.h"
 #include "core/base/result.h"
+#include "core/data/augmentation.h"
 #include "core/data/dataset.h"
 #include "core/data/order.h"
 
@@ -30,17 +31,21 @@ struct Share {
 struct HostBatch {
     std::span<std::uint8_t> images; // [microBatch, side, side, 3]
     std::span<std::int32_t> labels; // [microBatch]; -1 without labels
-    std::int64_t firstSlot = 0;     // place of the first image in the global batch
-    std::int64_t micro = 0;         // 0 … accumulation-1
-    Cursor cursor;                  // of the global batch that this is a part of
+    // Left to do for the trainer: rectangles that become noise in normalised images, [microBatch], empty ones for images left alone; and
+    // one mix for each group of the micro-batch. Nothing at all where the settings are off.
+    std::span<formats::PixelBox> erased;
+    std::span<Mix> mixes;
+    std::int64_t firstSlot = 0; // place of the first image in the global batch
+    std::int64_t micro = 0;     // 0 … accumulation-1
+    Cursor cursor;              // of the global batch that this is a part of
 };
 
 /// Gives memory of that many bytes, aligned to 64, for instance pinned; null when there is none. Called by the constructing thread only.
 using BufferFactory = std::function<std::shared_ptr<std::byte>(std::size_t bytes)>;
 
 struct LoaderOptions {
-    std::uint64_t seed = 0; // of order and flips
-    bool flip = true;
+    std::uint64_t seed = 0; // of order and augmentation
+    AugmentOptions augment;
     int workers = 2;       // threads that decode ahead
     int prefetch = 4;      // micro-batches kept ready
     int held = 1;          // a batch stays untouched until `next` was called this many more times

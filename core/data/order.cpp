@@ -53,6 +53,15 @@ bool flips(std::uint64_t seed, std::int64_t epoch, std::int64_t position)
            0;
 }
 
+std::int64_t repeatedPlace(std::int64_t position, std::int64_t slot, std::int64_t repeats, std::int64_t globalBatch, std::int64_t group)
+{
+    assert(group > 0 && globalBatch % group == 0 && "groups share out the whole batch");
+    if (repeats == 1)
+        return position + slot;
+    const std::int64_t groups = globalBatch / group;
+    return (position + slot % group * groups + slot / group) / repeats;
+}
+
 Cursor Cursor::fitted(std::int64_t globalBatch, std::int64_t size) const
 {
     return position + globalBatch <= size ? *this : Cursor{epoch + 1, 0};

@@ -28,6 +28,10 @@ std::int64_t imageAt(std::uint64_t seed, std::int64_t epoch, std::int64_t positi
 /// Whether the image at that position is mirrored: one half of them, drawn anew in every epoch.
 bool flips(std::uint64_t seed, std::int64_t epoch, std::int64_t position);
 
+/// Which image of the order stands at `slot` of the global batch that begins at `position`, when each image comes `repeats` times in a row.
+/// The batch is dealt out to its groups card by card, as the published sampler deals to its ranks: copies fall into different groups.
+std::int64_t repeatedPlace(std::int64_t position, std::int64_t slot, std::int64_t repeats, std::int64_t globalBatch, std::int64_t group);
+
 /// Where the data stand: the global batch that begins at `position` of the list of `epoch`.
 struct Cursor {
     std::int64_t epoch = 0;

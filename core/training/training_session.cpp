@@ -238,7 +238,7 @@ Result<Done> TrainingSession::startLoader(const Log& log)
     const auto& config = m_request.config;
     data::LoaderOptions options;
     options.seed = static_cast<std::uint64_t>(config.seed);
-    options.flip = config.data.flip;
+    options.augment = data::augmentOptions(config.data);
     options.workers = static_cast<int>(config.data.workers);
     options.prefetch = static_cast<int>(config.data.prefetch);
     options.held = kBatchesHeld;

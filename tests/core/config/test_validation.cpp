@@ -48,6 +48,41 @@ TEST(Validation, RefusesWhatTrainsWellAndCannotBeSampled)
         EXPECT_EQ(problemsOf((std::string(R"({"diffusion":{"beta_schedule":")") + schedule + "\"}}").c_str()), "") << schedule;
 }
 
+TEST(Validation, CropsAreForWhatCanBeCut)
+{
+    expectProblem(R"({"data":{"crop":"adm"}})", "data.crop", "for data.source folder");
+    expectProblem(R"({"data":{"crop_ratio":0.875}})", "data.crop_ratio", "it is 0.875.");
+    EXPECT_EQ(problemsOf(R"({"data":{"source":"folder","path":"x","crop_ratio":0.875}})"), "");
+    expectProblem(R"({"data":{"source":"folder","path":"x","crop":"adm","crop_ratio":0.875}})", "data.crop_ratio", "with data.crop adm");
+    EXPECT_EQ(problemsOf(R"({"data":{"augment":{"crop":"resized","operations":2}}})"), "");
+    expectProblem(R"({"data":{"augment":{"crop_area_min":0.5,"crop_area_max":0.4}}})", "data.augment.crop_area_min",
+                  "must not be above data.augment.crop_area_max (0.4); it is 0.5.");
+    expectProblem(R"({"data":{"scaled_jpeg":true,"augment":{"crop":"resized"}}})", "data.scaled_jpeg", "turn one of them off");
+    expectProblem(R"({"data":{"augment":{"crop":"padded","padding":40}}})", "data.augment.padding", "at most data.side (32 pixels)");
+}
+
+TEST(Validation, SoftTargetsAreForClassifiers)
+{
+    for (const auto* name : {"erase", "mixup", "cutmix", "label_smoothing"})
+        expectProblem((std::string(R"({"data":{"augment":{")") + name + "\":0.5}}}").c_str(), std::string("data.augment.") + name,
+                      "models that learn to tell classes apart");
+}
+
+TEST(Validation, MixedGroupsFitIntoTheMicroBatch)
+{
+    const auto sentence = [](const char* overlay) {
+        const auto lines = problemsOf(overlay);
+        return lines.substr(0, lines.find('\n'));
+    };
+    EXPECT_EQ(sentence(R"({"devices":"cpu:2","data":{"augment":{"mixup":1,"mix_group":24}}})"),
+              "data.augment.mix_group: data.augment.mix_group must divide the micro-batch, which is 64 images on 2 workers; it is 24.");
+    EXPECT_EQ(sentence(R"({"devices":"cpu","data":{"augment":{"mixup":1,"mix_group":7}}})"),
+              "data.augment.mix_group: data.augment.mix_group must be even, because images are mixed in pairs; it is 7.");
+    EXPECT_NE(sentence(R"({"devices":"cpu","training":{"batch_size":15},"data":{"augment":{"cutmix":1}}})").find("an even"),
+              std::string::npos);
+    EXPECT_EQ(sentence(R"({"devices":"cpu:2","data":{"augment":{"mixup":1,"mix_group":16}}})").find("mix_group"), std::string::npos);
+}
+
 TEST(Validation, FieldByField)
 {
     expectProblem(R"({"trainning":{}})", "trainning", "There is no setting trainning; did you mean training?");

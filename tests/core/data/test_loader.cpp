@@ -227,7 +227,7 @@ TEST(Loader, ReplacesBrokenImagesByTheNextOfTheList)
     std::mutex mutex;
     std::map<std::string, int> warnings;
     LoaderOptions options;
-    options.flip = false;
+    options.augment.flip = false;
     options.log = [&](LogLevel level, std::string_view text) {
         std::lock_guard lock(mutex);
         EXPECT_EQ(level, LogLevel::Warning);
