@@ -102,7 +102,7 @@ struct Wanted {
 Json read(const Wanted& wanted)
 {
     auto folder =
-        data::openImageFolder(wanted.folder, {data::Split::Train, wanted.side, formats::ResizeFilter::Bicubic, wanted.scaled}, {});
+        data::openImageFolder(wanted.folder, {data::Split::Train, wanted.side, {formats::ResizeFilter::Bicubic}, wanted.scaled}, {});
     if (!folder)
         stop(folder.error());
     const std::shared_ptr<const data::Dataset> images = *folder;
@@ -116,7 +116,7 @@ Json read(const Wanted& wanted)
 
     data::LoaderOptions options;
     options.workers = wanted.workers;
-    options.flip = false; // as the other side
+    options.augment.flip = false; // as the other side
     options.prefetch = 4 * wanted.workers;
     auto loader = data::Loader::start(images, {wanted.batch, wanted.batch, 1, 0, 1}, {}, options);
     if (!loader)

@@ -109,6 +109,23 @@ def loader(a, scaled, folder):
     return row(name, measured, 1.5, equal_pixels=equal, workers=a.workers, files=mine["images"])
 
 
+def augment(a, folder):
+    name = "DeiT pipeline, JPEG 256 to 224"
+    if not a.peer_python:
+        raise Unmeasured("the Python of the published code could not be made")
+    program, peer = str(a.build / "bench_augment"), [a.peer_python, str(HERE / "peer_augment.py"), "--images", folder]
+    drawn = run([program, "draws", folder], a.limit)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(drawn, file)
+        file.flush()
+        repeated = run(peer + ["--draws", file.name], a.limit)
+    if drawn["sha256"] != repeated["sha256"]:
+        raise Unmeasured("the pixels are not equal (another JPEG library or Pillow?), so the speeds do not compare")
+    ours, theirs = [program, "run", folder, "--workers", str(a.workers)], peer + ["--workers", str(a.workers)]
+    measured, mine, _ = pairs_of(lambda: run(ours, a.limit), lambda: run(theirs, a.limit), a.pairs, name)
+    return row(name, measured, 1.5, equal_pixels=True, workers=a.workers, files=mine["images"])
+
+
 def runs(a):
     """What the window asks of core/runs, against fixed times."""
     r = run([str(a.build / "bench_runs"), "--runs", str(a.runs), "--points", str(a.points)], a.limit)
@@ -160,7 +177,7 @@ def main():
     p.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"), help="where the programs are")
     p.add_argument("--peers", default="", help="folder with a checkout named ddpm-torch")
     p.add_argument("--peer-python", default="", help="Python with torch and torchvision")
-    p.add_argument("--only", action="append", choices=["step", "loader", "runs", "window"], help="may be given several times; default: all")
+    p.add_argument("--only", action="append", choices=["step", "loader", "augment", "runs", "window"], help="may be given several times; default: all")
     p.add_argument("--model", default="unet-cifar10")
     p.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     p.add_argument("--precision", action="append", choices=["fp32", "bf16"])
@@ -182,7 +199,7 @@ def main():
     if min(a.batch, a.steps, a.workers, a.runs) < 1 or a.images < 128 or a.points < 1000:
         p.error("--batch, --steps, --workers and --runs have to be at least 1, --images 128, --points 1000")
     a.build = a.build.resolve()
-    only = a.only or ["step", "loader", "runs", "window"]
+    only = a.only or ["step", "loader", "augment", "runs", "window"]
     rows, more = [], {}
 
     def attempt(name, measure):
@@ -195,19 +212,22 @@ def main():
         for precision, target in (("fp32", 1.1), ("bf16", 1.05)):
             if precision in (a.precision or ["fp32", "bf16"]):
                 attempt(f"step {a.model} batch {a.batch} {a.device} {precision}", lambda: step(a, precision, target))
-    if "loader" in only:
+    if "loader" in only or "augment" in only:
         with tempfile.TemporaryDirectory(prefix="espalier-bench-") as folder:
             try:
                 made = subprocess.run([str(a.build / "bench_loader"), "make", folder, str(a.images)], capture_output=True, text=True)
                 problem = made.stderr.strip() if made.returncode else ""
             except FileNotFoundError:
                 problem = "bench_loader is not built"
-            for scaled in (False, True):
-                def measure(scaled=scaled):
-                    if problem:
-                        raise Unmeasured(problem)
-                    return loader(a, scaled, folder)
-                attempt("loader JPEG 256 to 32" + (", scaled decoding (other pixels)" if scaled else ", equal pixels"), measure)
+            def checked(measure):
+                if problem:
+                    raise Unmeasured(problem)
+                return measure()
+            for scaled in (False, True) if "loader" in only else ():
+                attempt("loader JPEG 256 to 32" + (", scaled decoding (other pixels)" if scaled else ", equal pixels"),
+                        lambda: checked(lambda: loader(a, scaled, folder)))
+            if "augment" in only:
+                attempt("DeiT pipeline, JPEG 256 to 224", lambda: checked(lambda: augment(a, folder)))
     if "runs" in only:
         try:
             found, more = runs(a)

@@ -18,8 +18,8 @@ python=${ESPALIER_PYTHON:-/usr/bin/python3}
 libtorch=${ESPALIER_LIBTORCH:-$cache/libtorch-$(sha256sum packaging/libtorch-pins.txt | cut -c 1-12)}
 
 # The peers' Python: one environment for all clones, made once, whole or not at all.
-torch=(torch==2.11.0 torchvision==0.26.0)
-small=(numpy pillow typing_extensions filelock 'sympy>=1.13.3' networkx jinja2 fsspec setuptools)
+torch=(torch==2.11.0 torchvision==0.26.0 timm==1.0.31)
+small=(numpy pillow==11.3.0 pyyaml safetensors huggingface_hub typing_extensions filelock 'sympy>=1.13.3' networkx jinja2 fsspec setuptools)
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 environment=$cache/bench-python-$version-torch-2.11.0
 works() { "$1/bin/python" -c 'import torch, torchvision, numpy, PIL; torch.ones(2).sum().item()' >/dev/null 2>&1; }
