@@ -186,12 +186,12 @@ bool Known::readEventsFile()
     eventsProblem = at < 0                  ? "events.jsonl is missing: what the run did is not known."
                     : reader.badLines() > 0 ? "events.jsonl has damaged lines, which were left out."
                                             : "";
+    // Of the metric that was measured last: numbers of another do not compare.
     summary.bestMetric.reset();
+    summary.bestMetricName = distances.empty() ? std::string() : distances.back().metric;
     for (const auto& each : distances)
-        if (!summary.bestMetric || each.value < *summary.bestMetric) {
+        if (each.metric == summary.bestMetricName && (!summary.bestMetric || each.value < *summary.bestMetric))
             summary.bestMetric = each.value;
-            summary.bestMetricName = each.metric;
-        }
     return true;
 }
 
