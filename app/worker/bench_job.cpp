@@ -87,7 +87,7 @@ Result<Json> benchJob(const Json& request, JobContext& context)
     for (std::size_t i = 0; i < pixels.size(); ++i)
         pixels[i] = static_cast<std::uint8_t>(i * 2654435761u >> 13);
     std::vector<std::int32_t> labels(static_cast<std::size_t>(*batch), -1);
-    const data::HostBatch host{pixels, labels, 0, 0, {}};
+    const data::HostBatch host{.images = pixels, .labels = labels, .erased = {}, .mixes = {}};
     const auto once = [&] {
         step.freeOldestBatch();
         step.begin(2e-4);
