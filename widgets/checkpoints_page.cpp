@@ -183,7 +183,7 @@ void CheckpointsPage::refreshActions()
         return QString();
     };
     setEnabledWithReason(m_sample, first({none, damaged, m_whyNotSample}), tr("Draw images with the weights of this checkpoint"));
-    setEnabledWithReason(m_export, first({none, damaged}), tr("Write its weights as safetensors under their published names"));
+    setEnabledWithReason(m_export, first({none, damaged}), tr("Write its weights for other programs, under their published names"));
     setEnabledWithReason(m_folder, none, tr("Show its files"));
     setEnabledWithReason(m_verify, check.state == CheckpointCheck::Checking ? tr("It is being verified") : none,
                          tr("Read every shard and compare it with the manifest"));

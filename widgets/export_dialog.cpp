@@ -65,7 +65,9 @@ ExportDialog::ExportDialog(const QString& runName, const std::vector<std::int64_
         m_weights->addItem(tr("Averaged (EMA %1)").arg(decay), QStringLiteral("ema:%1").arg(decay));
     m_weights->addItem(tr("Raw, as trained"), QStringLiteral("raw"));
     m_format->addItem(tr("safetensors"), QStringLiteral("safetensors"));
-    m_format->setToolTip(tr("One tensor a parameter, float32; settings in the header"));
+    m_format->setItemData(0, tr("One tensor a parameter, float32; settings in the header"), Qt::ToolTipRole);
+    m_format->addItem(tr("PyTorch"), QStringLiteral("pt"));
+    m_format->setItemData(1, tr("A bare state dict that torch.load(weights_only=True) reads"), Qt::ToolTipRole);
     auto* browse = headerButton(QStringLiteral("chooseExportFile"), QStringLiteral("…"), QString(), this);
     browse->setAccessibleName(tr("Choose the file"));
     auto* fileRow = new QHBoxLayout;
@@ -105,9 +107,10 @@ void ExportDialog::refresh()
 {
     if (!m_typed && m_step->count() > 0) {
         const QString weights = m_weights->currentData().toString();
-        m_file->setText(QStringLiteral("%1/%2-step-%3-%4.safetensors")
+        m_file->setText(QStringLiteral("%1/%2-step-%3-%4.%5")
                             .arg(m_folder, m_runName, m_step->currentData().toString(),
-                                 weights.startsWith(QLatin1String("ema")) ? QStringLiteral("ema") : QStringLiteral("raw")));
+                                 weights.startsWith(QLatin1String("ema")) ? QStringLiteral("ema") : QStringLiteral("raw"),
+                                 m_format->currentData().toString()));
     }
     const QString why = whyNot();
     m_why->setText(why);
@@ -116,7 +119,7 @@ void ExportDialog::refresh()
 
 void ExportDialog::choose()
 {
-    const QString file = QFileDialog::getSaveFileName(this, windowTitle(), m_file->text(), tr("Weights (*.safetensors)"));
+    const QString file = QFileDialog::getSaveFileName(this, windowTitle(), m_file->text(), tr("Weights (*.safetensors *.pt *.pth)"));
     if (file.isEmpty())
         return;
     m_typed = true;

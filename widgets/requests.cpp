@@ -48,7 +48,7 @@ QStringList EvaluateRequest::arguments() const
 
 QStringList ExportRequest::arguments() const
 {
-    return {QStringLiteral("--weights"), weights, QStringLiteral("--out"), file}; // safetensors is the one format there is
+    return {QStringLiteral("--weights"), weights, QStringLiteral("--to"), format, QStringLiteral("--out"), file};
 }
 
 } // namespace espalier::widgets

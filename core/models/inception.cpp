@@ -34,12 +34,6 @@ at::Tensor resizeTf1(const at::Tensor& images) // [n, 3, h, w]
     return at::lerp(across.index_select(2, y.low), across.index_select(2, y.high), y.share.to(images.scalar_type()).unsqueeze(1));
 }
 
-/// The only place that opens a weights file.
-Result<tensors::TensorMap> openWeights(const std::filesystem::path& file)
-{
-    return tensors::readTensors(file);
-}
-
 } // namespace
 
 at::Tensor inceptionInput(const at::Tensor& images, InceptionResize resize, at::ScalarType dtype)
@@ -134,7 +128,7 @@ Result<Done> loadWeights(Inception& network, tensors::TensorMap weights, const s
 
 Result<std::shared_ptr<const Inception>> readInception(const std::filesystem::path& file, c10::Device device)
 {
-    auto weights = openWeights(file);
+    auto weights = tensors::readTensors(file);
     if (!weights)
         return weights.error();
     auto network = std::make_shared<Inception>(Place{device, at::kFloat, true});

@@ -140,7 +140,13 @@ void TestDialogs::exportNamesItsFile()
     QCOMPARE(dialog.request().weights, QStringLiteral("ema:0.9999"));
     QCOMPARE(dialog.request().file, QStringLiteral("/tmp/garden-1-step-2000-ema.safetensors"));
     QCOMPARE(dialog.request().arguments(),
-             (QStringList{QStringLiteral("--weights"), QStringLiteral("ema:0.9999"), QStringLiteral("--out"), dialog.request().file}));
+             (QStringList{QStringLiteral("--weights"), QStringLiteral("ema:0.9999"), QStringLiteral("--to"), QStringLiteral("safetensors"),
+                          QStringLiteral("--out"), dialog.request().file}));
+    auto* format = dialog.findChild<QComboBox*>(QStringLiteral("exportFormat"));
+    format->setCurrentIndex(1);
+    QCOMPARE(dialog.request().file, QStringLiteral("/tmp/garden-1-step-2000-ema.pt"));
+    QCOMPARE(dialog.request().format, QStringLiteral("pt"));
+    format->setCurrentIndex(0);
     auto* weights = dialog.findChild<QComboBox*>(QStringLiteral("exportWeights"));
     weights->setCurrentIndex(weights->count() - 1);
     QCOMPARE(dialog.request().file, QStringLiteral("/tmp/garden-1-step-2000-raw.safetensors"));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/formats/torch_file.h"
 #include "tests/core/models/inception_support.h"
 
 #include <filesystem>
@@ -167,6 +168,20 @@ TEST(GoldenInception, ReadsAWeightsFileAndNamesWhatDoesNotFit)
     const auto input = inceptionInput(inceptionImages("input:weights", 8, 8), InceptionResize::Tf1);
     EXPECT_TRUE(at::equal((*read)->forward(input, false).pool, filledNetwork().forward(input, false).pool));
     EXPECT_FALSE((*read)->forward(input, false).spatial.defined());
+
+    // The published file is a PyTorch one.
+    const auto torch = std::filesystem::path(file).replace_extension(".pth");
+    std::vector<formats::SafetensorsItem> items;
+    for (const auto& [name, value] : weights)
+        if (value.scalar_type() == at::kFloat)
+            items.push_back({name, formats::DType::F32, value.sizes().vec(), [kept = value.contiguous()]() -> Result<std::span<const std::byte>> {
+                                 return std::span(static_cast<const std::byte*>(kept.data_ptr()), static_cast<std::size_t>(kept.nbytes()));
+                             }});
+    ASSERT_TRUE(formats::writeTorch(torch, formats::torchStateDict(std::move(items))));
+    const auto same = readInception(torch, at::kCPU);
+    ASSERT_TRUE(same) << same.error().message;
+    EXPECT_TRUE(at::equal((*same)->forward(input, false).pool, (*read)->forward(input, false).pool));
+    std::filesystem::remove(torch);
 
     weights.emplace_back("AuxLogits.fc.weight", at::zeros({2}));
     ASSERT_TRUE(tensors::writeTensors(file, weights));
