@@ -3,6 +3,7 @@
 
 #include "app/gui/checkpoints.h"
 #include "app/gui/launcher.h"
+#include "core/base/overloaded.h"
 
 #include <QCoreApplication>
 #include <QFileInfo>
@@ -12,14 +13,6 @@
 #include <utility>
 
 namespace espalier::gui {
-namespace {
-
-template <class... T>
-struct Overloaded : T... {
-    using T::operator()...;
-};
-
-} // namespace
 
 RunController::RunController(std::filesystem::path cli, QObject* parent)
     : QObject(parent), m_cli(cli), m_engine(std::move(cli), [this](EngineEvent event) { publish(std::move(event)); }),

@@ -6,6 +6,7 @@
 #include "core/config/devices.h"
 #include "core/config/paths.h"
 #include "core/config/value_text.h"
+#include "core/config/visitors.h"
 
 #include <fmt/format.h>
 
@@ -71,56 +72,6 @@ void checkData(const DataConfig& data, Problems& problems)
         problems.push_back({"data.side", fmt::format("data.side must be 32 pixels, the size of CIFAR images; it is {}.", data.side)});
 }
 
-void checkUNet(const UNetConfig& unet, std::int64_t side, Problems& problems)
-{
-    constexpr std::size_t kMaxLevels = 10;
-    constexpr std::int64_t kMaxWidth = 16384;
-    const auto levels = unet.chMultipliers.size();
-    if (levels == 0 || levels > kMaxLevels) {
-        problems.push_back(
-            {"model.ch_multipliers",
-             fmt::format("model.ch_multipliers must have 1 to {} elements, one for each level; it has {}.", kMaxLevels, levels)});
-        return;
-    }
-    if (unet.chMultipliers.front() != 1) {
-        problems.push_back(
-            {"model.ch_multipliers",
-             fmt::format("model.ch_multipliers must begin with 1, because the output layer has the width of the first level; it "
-                         "begins with {}.",
-                         unet.chMultipliers.front())});
-    }
-    if (unet.applyAttn.size() != levels) {
-        problems.push_back(
-            {"model.apply_attn", fmt::format("model.apply_attn must have as many elements as model.ch_multipliers ({}); it has {}.", levels,
-                                             unet.applyAttn.size())});
-    }
-    if (unet.hidChannels % 32 != 0) {
-        const auto below = unet.hidChannels / 32 * 32;
-        problems.push_back(
-            {"model.hid_channels", fmt::format("model.hid_channels must be a multiple of 32, the groups of its norms; the nearest "
-                                               "to {} are {} and {}.",
-                                               unet.hidChannels, std::max<std::int64_t>(below, 32), below + 32)});
-    }
-    for (const auto multiplier : unet.chMultipliers) {
-        if (unet.hidChannels * multiplier > kMaxWidth) {
-            problems.push_back(
-                {"model.ch_multipliers",
-                 fmt::format("A level would be {} channels wide, and {} is the most; lower model.hid_channels or the multiplier {}.",
-                             unet.hidChannels * multiplier, kMaxWidth, multiplier)});
-            break;
-        }
-    }
-    const auto step = (std::int64_t{1} << (levels - 1)) * unet.blockSize;
-    if (side % step != 0) {
-        const auto below = side / step * step;
-        const auto nearest =
-            below > 0 ? fmt::format("the nearest are {} and {}", below, below + step) : fmt::format("the smallest is {}", step);
-        problems.push_back(
-            {"data.side", fmt::format("data.side {} must be a multiple of {}, because the model halves it {} times{}; {}.", side, step,
-                                      levels - 1, unet.blockSize > 1 ? " after folding model.block_size pixels" : "", nearest)});
-    }
-}
-
 /// With nothing left of the image, x_0 = (x_t - sqrt(1 - abar) eps) / sqrt(abar) is infinity minus infinity: training would go well and
 /// every sample be NaN. A predicted mean divides by sqrt(abar) of the level before.
 void checkSignalLeft(const DiffusionConfig& diffusion, Problems& problems)
@@ -181,15 +132,32 @@ void checkClasses(const RunConfig& config, Problems& problems)
         break;
     }
     if (classes > 0 && has > 0 && classes != has)
-        problems.push_back({"model.num_classes", fmt::format("model.num_classes is {}, but the images have {} classes; 0 trains without "
-                                                             "classes.",
-                                                             classes, has)});
+        problems.push_back({"model.num_classes", fmt::format("model.num_classes is {}, but the images have {} classes{}.", classes, has,
+                                                             drawsImages(config.model) ? "; 0 trains without classes" : "")});
+}
+
+/// What can be described and read, but not trained yet.
+void checkTask(const RunConfig& config, Problems& problems)
+{
+    if (!drawsImages(config.model))
+        problems.push_back({"model.kind", "model.kind vit tells images apart, and this version trains networks that draw them. Choose unet "
+                                          "or dit."});
+}
+
+/// The network gives a variance exactly where the process asks for one.
+void checkVariance(const RunConfig& config, Problems& problems)
+{
+    const auto* dit = std::get_if<DitConfig>(&config.model);
+    if (dit && dit->learnSigma)
+        problems.push_back({"model.learn_sigma", fmt::format("model.learn_sigma must be false, because diffusion.model_var_type is {} and "
+                                                             "the predicted variance would never be trained.",
+                                                             nameOf(config.diffusion.varType))});
 }
 
 void checkGuidance(const SamplerConfig& sampler, const std::string& group, const ModelConfig& model, Problems& problems)
 {
     const auto classes = classesOf(model);
-    const auto dropout = std::visit([](const auto& m) { return m.classDropoutProb; }, model);
+    const auto dropout = classDropoutOf(model);
     if (sampler.guidance != 1.0 && (classes == 0 || dropout == 0.0))
         problems.push_back(
             {group + ".sampler.guidance",
@@ -236,13 +204,6 @@ void checkEvaluation(const EvaluationConfig& evaluation, Problems& problems)
 
 } // namespace
 
-std::vector<Problem> checkModel(const ModelConfig& model, std::int64_t side)
-{
-    Problems problems;
-    std::visit([&](const UNetConfig& unet) { checkUNet(unet, side, problems); }, model);
-    return problems;
-}
-
 std::vector<Problem> crossCheck(const RunConfig& config)
 {
     Problems problems;
@@ -256,8 +217,12 @@ std::vector<Problem> crossCheck(const RunConfig& config)
     checkSampler(config.samples.sampler, "samples", config.diffusion.timesteps, problems);
     checkEvaluation(config.evaluation, problems);
     checkClasses(config, problems);
-    checkGuidance(config.samples.sampler, "samples", config.model, problems);
-    checkGuidance(config.evaluation.sampler, "evaluation", config.model, problems);
+    checkTask(config, problems);
+    checkVariance(config, problems);
+    if (drawsImages(config.model)) {
+        checkGuidance(config.samples.sampler, "samples", config.model, problems);
+        checkGuidance(config.evaluation.sampler, "evaluation", config.model, problems);
+    }
     checkSampler(config.evaluation.sampler, "evaluation", config.diffusion.timesteps, problems);
     return problems;
 }

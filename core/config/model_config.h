@@ -3,6 +3,7 @@
 
 #include "core/config/field.h"
 
+#include <array>
 #include <cstdint>
 #include <variant>
 #include <vector>
@@ -43,12 +44,101 @@ struct UNetConfig { // path "model", kind "unet"
     }
 };
 
-using ModelConfig = std::variant<UNetConfig>;
+/// The diffusion transformer (Peebles and Xie 2022; names as in facebookresearch/DiT). docs/models.md lists the published sizes.
+struct DitConfig { // path "model", kind "dit"
+    static constexpr const char* kKind = "dit";
+    std::int64_t patchSize = 2, hiddenSize = 384, depth = 12, numHeads = 6;
+    double mlpRatio = 4.0;
+    bool learnSigma = false;
+    std::int64_t numClasses = 0;
+    double classDropoutProb = 0.1;
+    bool operator==(const DitConfig&) const = default;
+    static void describe(auto& self, auto&& field)
+    {
+        field("patch_size", self.patchSize, "Side of the squares that become tokens; divides the side of what the network sees",
+              {.min = 1, .max = 64, .unit = "pixels"});
+        field("hidden_size", self.hiddenSize, "Numbers that each token is made of; a multiple of 4 and of the heads",
+              {.min = 4, .max = 16384});
+        field("depth", self.depth, "Transformer blocks", {.min = 1, .max = 256, .unit = "blocks"});
+        field("num_heads", self.numHeads, "Heads of each attention", {.min = 1, .max = 256, .unit = "heads"});
+        field("mlp_ratio", self.mlpRatio, "Width inside the MLP of a block as a multiple of hidden_size",
+              {.min = 0.25, .max = 16.0, .advanced = true});
+        field("learn_sigma", self.learnSigma, "Predict the variance beside the noise: twice as many channels come out", {.advanced = true});
+        field("num_classes", self.numClasses, "Classes that the network is told of, as many as the data have; 0: it is told none",
+              {.min = 0, .max = 1'000'000, .unit = "classes"});
+        field("class_dropout_prob", self.classDropoutProb,
+              "Share of the images whose class is hidden, so that the network can be guided away from \"any class\" when it draws",
+              {.min = 0.0, .max = 1.0, .advanced = true});
+    }
+};
 
-/// Classes that a model is told of; 0: none.
+/// How a ViT makes one vector of its tokens: the class token, or the mean of the others (timm's global_pool avg).
+enum class Pooling { Token, Mean };
+template <>
+struct Names<Pooling> {
+    static constexpr std::array<std::pair<Pooling, const char*>, 2> kAll{{{Pooling::Token, "token"}, {Pooling::Mean, "mean"}}};
+};
+
+/// The vision transformer as a classifier (names as in timm, which Deep-Incubation shares). docs/models.md lists the published sizes.
+struct VitConfig { // path "model", kind "vit"
+    static constexpr const char* kKind = "vit";
+    std::int64_t patchSize = 4, hiddenSize = 192, depth = 12, numHeads = 3;
+    double mlpRatio = 4.0;
+    std::int64_t numClasses = 10;
+    double dropPath = 0.0;
+    Pooling pooling = Pooling::Token;
+    bool qkvBias = true;
+    double normEpsilon = 1e-6;
+    bool operator==(const VitConfig&) const = default;
+    static void describe(auto& self, auto&& field)
+    {
+        field("patch_size", self.patchSize, "Side of the squares that become tokens; divides the side of the images",
+              {.min = 1, .max = 64, .unit = "pixels"});
+        field("hidden_size", self.hiddenSize, "Numbers that each token is made of; a multiple of the heads", {.min = 1, .max = 16384});
+        field("depth", self.depth, "Transformer blocks", {.min = 1, .max = 256, .unit = "blocks"});
+        field("num_heads", self.numHeads, "Heads of each attention", {.min = 1, .max = 256, .unit = "heads"});
+        field("mlp_ratio", self.mlpRatio, "Width inside the MLP of a block as a multiple of hidden_size",
+              {.min = 0.25, .max = 16.0, .advanced = true});
+        field("num_classes", self.numClasses, "Classes to tell apart, as many as the data have",
+              {.min = 1, .max = 1'000'000, .unit = "classes"});
+        field("drop_path", self.dropPath, "How often the last block is skipped while training; rises evenly from 0 at the first",
+              {.min = 0.0, .max = 0.9});
+        field("pooling", self.pooling, "What is classified: the class token, or the mean of all others", {.advanced = true});
+        field("qkv_bias", self.qkvBias, "Biases of queries, keys and values; Deep-Incubation's ViT-H has none", {.advanced = true});
+        field("norm_epsilon", self.normEpsilon, "Added to the variance by layer norms; Deep-Incubation's ViT-H has 1e-5",
+              {.min = 1e-12, .max = 0.1, .advanced = true});
+    }
+};
+
+using ModelConfig = std::variant<UNetConfig, DitConfig, VitConfig>;
+
+/// Classes that a model is told of or tells apart; 0: none.
 inline std::int64_t classesOf(const ModelConfig& model)
 {
     return std::visit([](const auto& m) { return m.numClasses; }, model);
+}
+
+/// Whether pictures come out of it; otherwise one number for each class.
+inline bool drawsImages(const ModelConfig& model)
+{
+    return !std::holds_alternative<VitConfig>(model);
+}
+
+/// Share of the images whose class is hidden while it trains.
+inline double classDropoutOf(const ModelConfig& model)
+{
+    if (const auto* unet = std::get_if<UNetConfig>(&model))
+        return unet->classDropoutProb;
+    if (const auto* dit = std::get_if<DitConfig>(&model))
+        return dit->classDropoutProb;
+    return 0.0;
+}
+
+/// Width inside the MLP of a block: rounded down, as published, where the ratio does not make it whole.
+inline std::int64_t mlpWidth(const auto& transformer)
+{
+    constexpr double kRounding = 1e-6; // a ratio that came from a width gives that width
+    return static_cast<std::int64_t>(static_cast<double>(transformer.hiddenSize) * transformer.mlpRatio + kRounding);
 }
 
 } // namespace espalier::config

@@ -55,6 +55,7 @@ struct TrainingConfig { // path "training"
     double gradNorm = 1.0;
     EmaConfig ema;
     Precision precision = Precision::Fp32;
+    bool recompute = false;
     bool channelsLast = true;
     bool deterministic = false;
     std::int64_t threads = 0;
@@ -95,6 +96,9 @@ struct TrainingConfig { // path "training"
         field("grad_norm", self.gradNorm, "Clip the global gradient norm to this; 0 never clips", {.min = 0.0, .max = 1e6});
         field("ema", self.ema, "Moving averages of the weights");
         field("precision", self.precision, "Arithmetic of forward and backward; weights and optimizer stay fp32", {.advanced = true});
+        field("recompute", self.recompute,
+              "Compute blocks again for the backward pass instead of keeping what is inside: less memory, slower",
+              {.advanced = true, .change = kLater});
         field("channels_last", self.channelsLast, "Keep channels innermost in memory: faster convolutions, other rounding",
               {.advanced = true});
         field("deterministic", self.deterministic, "Only deterministic kernels on a GPU, which exact resume needs there; slower",

@@ -2,7 +2,6 @@
 #include "core/models/initialise.h"
 
 #include "core/base/normal.h"
-#include "core/models/layers.h"
 
 #include <ATen/ATen.h>
 
@@ -60,13 +59,12 @@ void initialise(Model& model, std::uint64_t seed)
 {
     const at::NoGradGuard guard;
     for (const auto& item : model.named_modules()) {
-        auto* leaf = dynamic_cast<Leaf*>(item.value().get());
-        if (!leaf)
+        const auto* owner = dynamic_cast<const HasFirstValues*>(item.value().get());
+        if (!owner)
             continue;
         const std::string prefix = item.key().empty() ? "" : item.key() + ".";
-        leaf->weight.copy_(initialValues(prefix + "weight", leaf->weight.sizes(), leaf->weightInitial, seed));
-        if (leaf->bias.defined())
-            leaf->bias.copy_(initialValues(prefix + "bias", leaf->bias.sizes(), leaf->biasInitial, seed));
+        for (auto& value : owner->firstValues())
+            value.parameter.copy_(initialValues(prefix + value.name, value.parameter.sizes(), value.initial, seed));
     }
 }
 

@@ -4,6 +4,8 @@
 #include "core/models/model.h"
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace espalier::models {
 
@@ -11,6 +13,20 @@ namespace espalier::models {
 struct Initial {
     enum Kind { Constant, Uniform, Normal } kind = Constant;
     double value = 0; // the constant, the bound a of U(-a, a), or the standard deviation
+};
+
+/// A parameter and how it starts; `name` is that inside its module.
+struct FirstValue {
+    std::string name;
+    at::Tensor parameter;
+    Initial initial;
+};
+
+/// A module with parameters of its own that initialise() gives values to. What is not listed (a fixed table) has its values already.
+class HasFirstValues {
+public:
+    virtual ~HasFirstValues() = default;
+    virtual std::vector<FirstValue> firstValues() const = 0;
 };
 
 /// Xavier-uniform with gain sqrt(scale): U(-a, a) with a = sqrt(6 scale / (fan in + fan out)), fans with the area of the kernel.

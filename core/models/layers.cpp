@@ -19,6 +19,19 @@ void Leaf::own(at::IntArrayRef weightShape, Initial initial, std::int64_t biasSi
     weightInitial = initial;
 }
 
+std::vector<FirstValue> Leaf::firstValues() const
+{
+    std::vector<FirstValue> values{{"weight", weight, weightInitial}};
+    if (bias.defined())
+        values.push_back({"bias", bias, biasInitial});
+    return values;
+}
+
+Linear::Linear(std::int64_t in, std::int64_t out, const Place& place, Initial initial, bool bias)
+{
+    own({out, in}, initial, bias ? out : 0, place);
+}
+
 Linear::Linear(std::int64_t in, std::int64_t out, const Place& place, double scale)
 {
     own({out, in}, xavierUniform({out, in}, scale), out, place);
@@ -51,20 +64,23 @@ at::Tensor GroupNorm::forward(const at::Tensor& x) const
     return at::group_norm(x, m_groups, weight, bias, m_epsilon);
 }
 
-LabelEmbedding::LabelEmbedding(std::int64_t classes, std::int64_t out, double dropout, double deviation, const Place& place)
+LabelEmbedding::LabelEmbedding(std::int64_t classes, std::int64_t out, double dropout, double deviation, const Place& place, bool anyClass)
     : m_classes(classes), m_dropout(dropout)
 {
-    own({classes + 1, out}, {Initial::Normal, deviation}, 0, place);
+    own({classes + (anyClass ? 1 : 0), out}, {Initial::Normal, deviation}, 0, place);
+}
+
+at::Tensor LabelEmbedding::seen(const at::Tensor& labels, const at::Tensor& uniform) const
+{
+    return labels.masked_fill(uniform < m_dropout, m_classes);
 }
 
 at::Tensor LabelEmbedding::forward(const at::Tensor& labels, std::int64_t batch, const tensors::Draws& draws) const
 {
     if (!labels.defined())
         return weight[m_classes].expand({batch, weight.size(1)});
-    at::Tensor seen = labels;
-    if (is_training() && m_dropout > 0)
-        seen = labels.masked_fill(draws.uniform(Stream::LabelDrop, {}) < m_dropout, m_classes);
-    return at::embedding(weight, seen);
+    const bool hides = is_training() && m_dropout > 0;
+    return at::embedding(weight, hides ? seen(labels, draws.uniform(Stream::LabelDrop, {})) : labels);
 }
 
 at::Tensor padSame(const at::Tensor& x, std::int64_t kernel, std::int64_t stride)

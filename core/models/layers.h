@@ -21,10 +21,11 @@ struct Place {
 };
 
 /// A layer with `weight` and mostly `bias`. It only allocates: initialise() or a checkpoint sets the values.
-class Leaf : public torch::nn::Module {
+class Leaf : public torch::nn::Module, public HasFirstValues {
 public:
     Initial weightInitial, biasInitial;
     at::Tensor weight, bias;
+    std::vector<FirstValue> firstValues() const override;
 
 protected:
     /// `biasSize` 0: no bias.
@@ -37,6 +38,7 @@ inline constexpr double kZeroScale = 1e-10;
 class Linear : public Leaf {
 public:
     Linear(std::int64_t in, std::int64_t out, const Place& place, double scale = 1.0);
+    Linear(std::int64_t in, std::int64_t out, const Place& place, Initial initial, bool bias = true);
     at::Tensor forward(const at::Tensor& x) const;
 };
 
@@ -66,9 +68,12 @@ private:
 /// (Ho and Salimans 2022; the table as in DiT). Rows start normal with the given deviation.
 class LabelEmbedding : public Leaf {
 public:
-    LabelEmbedding(std::int64_t classes, std::int64_t out, double dropout, double deviation, const Place& place);
+    /// Without `anyClass` there is no row behind the classes, and each image must have one.
+    LabelEmbedding(std::int64_t classes, std::int64_t out, double dropout, double deviation, const Place& place, bool anyClass = true);
     /// labels: int64 [B], `classes()` for any class; undefined: any class for all. While training, a share of them is hidden.
     at::Tensor forward(const at::Tensor& labels, std::int64_t batch, const tensors::Draws& draws) const; // [B, out]
+    /// The labels that are looked up when these numbers in [0, 1) are drawn.
+    at::Tensor seen(const at::Tensor& labels, const at::Tensor& uniform) const;
     std::int64_t classes() const { return m_classes; }
 
 private:

@@ -21,11 +21,13 @@ struct ImageShape {
 /// values to initialise(). Random draws inside (dropout) come from the Draws alone, and only while training.
 class Model : public torch::nn::Module {
 public:
-    /// What it is: "unet".
+    /// What it is: "unet", "dit", "vit".
     virtual std::string kind() const = 0;
     virtual ImageShape image() const = 0;
-    /// Classes that it is told of; 0: none. The label of that number stands for any class.
+    /// Classes that it is told of, or tells apart; 0: none. To one that draws, the label of that number stands for any class.
     virtual std::int64_t classes() const { return 0; }
+    /// Whether blocks are computed again for the backward pass instead of keeping what is inside. Draws make both times the same.
+    bool recompute = false;
     virtual at::Tensor forward(const tensors::Batch& batch, const tensors::Path& path, const tensors::Draws& draws) = 0;
 };
 

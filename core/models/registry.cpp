@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/models/registry.h"
 
+#include "core/base/overloaded.h"
+#include "core/config/config.h"
+#include "core/models/dit.h"
 #include "core/models/unet.h"
+#include "core/models/vit.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -45,12 +49,25 @@ Result<std::shared_ptr<Model>> makeUNet(const config::UNetConfig& c, const Image
     return std::shared_ptr<Model>(std::make_shared<UNet>(o, image, place));
 }
 
+template <class Network, class Config>
+Result<std::shared_ptr<Model>> makeTransformer(const Config& c, const ImageShape& image, const Place& place)
+{
+    if (image.height != image.width || image.height < 1)
+        return wrong("data.side", fmt::format("must be one number for this model: images are {} x {}", image.width, image.height));
+    for (const auto& problem : config::checkModel(c, image.height))
+        return Error{ErrorCode::Usage, problem.message, problem.path};
+    return std::shared_ptr<Model>(std::make_shared<Network>(c, image, place));
+}
+
 } // namespace
 
 Result<std::shared_ptr<Model>> make(const config::ModelConfig& config, const ImageShape& image, c10::Device device, bool channelsLast)
 {
     const Place place{device, at::kFloat, channelsLast};
-    return std::visit([&](const config::UNetConfig& unet) { return makeUNet(unet, image, place); }, config);
+    return std::visit(Overloaded{[&](const config::UNetConfig& unet) { return makeUNet(unet, image, place); },
+                                 [&](const config::DitConfig& dit) { return makeTransformer<Dit>(dit, image, place); },
+                                 [&](const config::VitConfig& vit) { return makeTransformer<Vit>(vit, image, place); }},
+                      config);
 }
 
 } // namespace espalier::models

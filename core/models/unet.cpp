@@ -2,6 +2,7 @@
 #include "core/models/unet.h"
 
 #include "core/models/norm_silu.h"
+#include "core/models/recompute.h"
 #include "core/models/unet_blocks.h"
 
 #include <ATen/ATen.h>
@@ -18,10 +19,19 @@ struct Step {
     std::shared_ptr<ResidualBlock> residual;
     std::shared_ptr<AttentionBlock> attention;
 
-    at::Tensor forward(const at::Tensor& x, const at::Tensor& active, const tensors::Draws& draws) const
+    at::Tensor forward(const at::Tensor& x, const at::Tensor& active, const tensors::Draws& draws, bool recompute) const
     {
-        at::Tensor h = residual->forward(x, active, draws);
-        return attention ? attention->forward(h) : h;
+        const auto body = [step = *this, draws](const std::vector<at::Tensor>& in) {
+            const at::Tensor h = step.residual->forward(in[0], in[1], draws);
+            return step.attention ? step.attention->forward(h) : h;
+        };
+        if (!recompute)
+            return body({x, active});
+        auto parameters = residual->parameters();
+        if (attention)
+            for (auto& parameter : attention->parameters())
+                parameters.push_back(std::move(parameter));
+        return recomputed({x, active}, parameters, body);
     }
 };
 
@@ -153,7 +163,7 @@ at::Tensor UNet::forward(const tensors::Batch& batch, const tensors::Path&, cons
         const Level& level = net.down[i];
         const std::string name = levelName("downsamples", i);
         for (std::size_t j = 0; j < level.steps.size(); ++j)
-            skips.push_back(seen(name + "." + std::to_string(j), level.steps[j].forward(skips.back(), active, draws)));
+            skips.push_back(seen(name + "." + std::to_string(j), level.steps[j].forward(skips.back(), active, draws, recompute)));
         if (level.down)
             skips.push_back(seen(name + "." + std::to_string(level.steps.size()), level.down->forward(skips.back())));
     }
@@ -166,7 +176,7 @@ at::Tensor UNet::forward(const tensors::Batch& batch, const tensors::Path&, cons
         const Level& level = net.up[i];
         const std::string name = levelName("upsamples", i);
         for (std::size_t j = 0; j < level.steps.size(); ++j) {
-            h = seen(name + "." + std::to_string(j), level.steps[j].forward(at::cat({h, skips.back()}, 1), active, draws));
+            h = seen(name + "." + std::to_string(j), level.steps[j].forward(at::cat({h, skips.back()}, 1), active, draws, recompute));
             skips.pop_back();
         }
         if (level.up)

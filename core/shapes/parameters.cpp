@@ -11,7 +11,7 @@ namespace espalier::shapes {
 
 namespace {
 
-constexpr double kEmbeddingDeviation = 1.0; // as the U-Net of Dhariwal and Nichol starts its table of classes
+constexpr double kEmbeddingDeviation = 0.02; // as DiT starts its table of classes
 
 } // namespace
 
@@ -24,29 +24,36 @@ std::vector<Parameter> parameterTable(const ModelShape& shape)
 {
     std::vector<Parameter> table;
     for (const auto& layer : layersOf(shape)) {
-        const auto add = [&](const char* suffix, std::vector<std::int64_t> sizes, Init init, double bound) {
-            table.push_back({layer.name + suffix, std::move(sizes), init, bound, layer.part, layer.block});
+        const auto add = [&](const char* suffix, std::vector<std::int64_t> sizes, const Start& start) {
+            table.push_back({layer.name + suffix, std::move(sizes), start.init, start.bound, layer.part, layer.block, layer.trained});
+        };
+        const auto both = [&](std::vector<std::int64_t> sizes, const Start& usual) {
+            add(".weight", std::move(sizes), layer.weightStart.value_or(usual));
+            if (layer.bias)
+                add(".bias", {layer.out}, layer.biasStart.value_or(Start{}));
         };
         const auto area = layer.kernel * layer.kernel;
-        const auto bound = std::sqrt(6.0 * layer.initScale / static_cast<double>(area * (layer.in + layer.out)));
+        const Start xavier{Init::Xavier, std::sqrt(6.0 * layer.initScale / static_cast<double>(area * (layer.in + layer.out)))};
         switch (layer.kind) {
         case Layer::Kind::Norm:
-            add(".weight", {layer.in}, Init::Ones, 0.0);
-            add(".bias", {layer.in}, Init::Zeros, 0.0);
+            if (!layer.name.empty())
+                both({layer.in}, {Init::Ones});
             break;
         case Layer::Kind::Conv:
-            add(".weight", {layer.out, layer.in, layer.kernel, layer.kernel}, Init::Xavier, bound);
-            add(".bias", {layer.out}, Init::Zeros, 0.0);
+            both({layer.out, layer.in, layer.kernel, layer.kernel}, xavier);
             break;
         case Layer::Kind::Linear:
-            add(".weight", {layer.out, layer.in}, Init::Xavier, bound);
-            add(".bias", {layer.out}, Init::Zeros, 0.0);
+            both({layer.out, layer.in}, xavier);
             break;
         case Layer::Kind::Embedding:
-            add(".weight", {layer.in, layer.out}, Init::Normal, kEmbeddingDeviation);
+            add(".weight", {layer.in, layer.out}, layer.weightStart.value_or(Start{Init::Normal, kEmbeddingDeviation}));
+            break;
+        case Layer::Kind::Table:
+            add("", {1, layer.in, layer.out}, layer.weightStart.value_or(Start{Init::Fixed}));
             break;
         case Layer::Kind::Attention:
-        case Layer::Kind::Silu:
+        case Layer::Kind::Activation:
+        case Layer::Kind::Scale:
         case Layer::Kind::Dropout:
             break;
         }
@@ -54,12 +61,26 @@ std::vector<Parameter> parameterTable(const ModelShape& shape)
     return table;
 }
 
-std::int64_t parameterCount(const ModelShape& shape)
+namespace {
+
+std::int64_t countOf(const ModelShape& shape, bool trainedOnly)
 {
     std::int64_t count = 0;
     for (const auto& parameter : parameterTable(shape))
-        count += parameter.elements();
+        count += parameter.trained || !trainedOnly ? parameter.elements() : 0;
     return count;
+}
+
+} // namespace
+
+std::int64_t parameterCount(const ModelShape& shape)
+{
+    return countOf(shape, false);
+}
+
+std::int64_t trainedCount(const ModelShape& shape)
+{
+    return countOf(shape, true);
 }
 
 } // namespace espalier::shapes

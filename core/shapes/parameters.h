@@ -9,15 +9,23 @@
 
 namespace espalier::shapes {
 
-enum class Init { Xavier, Ones, Zeros, Normal };
+enum class Init {
+    Xavier,  // uniform in [-bound, bound), the bound from the fans
+    Uniform, // uniform in [-bound, bound)
+    Normal,  // bound is the standard deviation
+    Ones,
+    Zeros,
+    Fixed, // computed, not drawn, and never trained
+};
 
 struct Parameter {
     std::string name;
     std::vector<std::int64_t> shape;
     Init init = Init::Zeros;
-    double bound = 0.0; // Xavier: values are uniform in [-bound, bound); Normal: their standard deviation
+    double bound = 0.0;
     std::string part;
     std::int64_t block = 0;
+    bool trained = true;
 
     std::int64_t elements() const;
 };
@@ -26,5 +34,7 @@ struct Parameter {
 std::vector<Parameter> parameterTable(const ModelShape& shape);
 
 std::int64_t parameterCount(const ModelShape& shape);
+/// Without those that are never trained.
+std::int64_t trainedCount(const ModelShape& shape);
 
 } // namespace espalier::shapes

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/shapes/parts.h"
 
+#include "core/base/overloaded.h"
 #include "core/shapes/parameters.h"
 
 #include <fmt/format.h>
@@ -18,11 +19,12 @@ bool contains(const PartRange& range, const std::string& part, std::int64_t bloc
 std::vector<Part> partsOf(const ModelShape& shape)
 {
     return std::visit(
-        [](const config::UNetConfig& unet) {
-            const auto levels = static_cast<std::int64_t>(unet.chMultipliers.size());
-            return std::vector<Part>{{"embed", 1},  {"in_conv", 1},        {"downsamples", levels},
-                                     {"middle", 1}, {"upsamples", levels}, {"out_conv", 1}};
-        },
+        Overloaded{[](const config::UNetConfig& unet) {
+                       const auto levels = static_cast<std::int64_t>(unet.chMultipliers.size());
+                       return std::vector<Part>{{"embed", 1},  {"in_conv", 1},        {"downsamples", levels},
+                                                {"middle", 1}, {"upsamples", levels}, {"out_conv", 1}};
+                   },
+                   [](const auto& transformer) { return std::vector<Part>{{"embed", 1}, {"blocks", transformer.depth}, {"head", 1}}; }},
         shape.model);
 }
 

@@ -12,7 +12,8 @@
 namespace espalier::shapes {
 
 /// A part of a model and how many blocks it has: the U-Net has embed, in_conv, downsamples (a block per level), middle, upsamples
-/// (a block per level) and out_conv.
+/// (a block per level) and out_conv; a DiT or ViT has embed (all that happens before the blocks, tables included), blocks and head (what
+/// follows the blocks).
 struct Part {
     std::string name;
     std::int64_t blocks = 1;

@@ -1,27 +1,71 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/shapes/recognise.h"
 
+#include "core/shapes/guess.h"
 #include "core/shapes/parameters.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
-#include <map>
+#include <charconv>
 
 namespace espalier::shapes {
 
 namespace {
 
-using Shapes = std::map<std::string, std::vector<std::int64_t>, std::less<>>;
-
-Error unknown(std::string message)
+/// Deep-Incubation saves each tensor of a ViT twice, as "stages.1.blocks.0.…" too; every such name must have its twin. Block j of a stage
+/// is block j behind those of the stages before.
+Result<std::vector<std::string>> takeTwins(Shapes& shapes)
 {
-    return {ErrorCode::Format, std::move(message), ""};
+    constexpr std::string_view kStages = "stages.", kBlocks = "blocks.";
+    constexpr std::int64_t kMaxStages = 64, kMaxBlocks = 256;
+    std::map<std::string, std::string, std::less<>> twins;
+    for (std::int64_t stage = 0, before = 0; stage < kMaxStages; ++stage) {
+        const auto prefix = fmt::format("{}{}.", kStages, stage);
+        const auto blocks = countFrom(shapes, prefix + "blocks.", ".norm1.weight", kMaxBlocks);
+        for (auto item = shapes.lower_bound(prefix); item != shapes.end() && item->first.starts_with(prefix); ++item) {
+            auto inside = item->first.substr(prefix.size());
+            std::int64_t block = 0;
+            if (inside.starts_with(kBlocks)) {
+                const auto [end, problem] = std::from_chars(inside.data() + kBlocks.size(), inside.data() + inside.size(), block);
+                if (problem == std::errc() && block >= 0 && block < blocks)
+                    inside = fmt::format("{}{}{}", kBlocks, before + block, end);
+            }
+            twins.emplace(item->first, std::move(inside));
+        }
+        before += blocks;
+    }
+    std::vector<std::string> taken;
+    for (const auto& [name, twin] : twins) {
+        const auto found = shapes.find(twin);
+        if (found == shapes.end() || found->second != shapes.find(name)->second)
+            return unknown(fmt::format("{} should be {} once more, which is not there or has another shape.", name.substr(0, 200),
+                                       twin.substr(0, 200)));
+        taken.push_back(name);
+    }
+    for (const auto& name : taken)
+        shapes.erase(name);
+    return taken;
 }
 
-/// How many of prefix + "0" + suffix, prefix + "1" + suffix … there are from 0 on.
+Result<Guess> guess(const Shapes& shapes)
+{
+    if (shapes.contains("x_embedder.proj.weight"))
+        return guessDit(shapes);
+    if (shapes.contains("patch_embed.proj.weight"))
+        return guessVit(shapes);
+    return guessUNet(shapes, shapes.begin()->first.starts_with("_model.") ? "_model." : "");
+}
+
+} // namespace
+
+const std::vector<std::int64_t>* shapeIn(const Shapes& shapes, const std::string& name, std::size_t dimensions)
+{
+    const auto found = shapes.find(name);
+    return found == shapes.end() || found->second.size() != dimensions ? nullptr : &found->second;
+}
+
 std::int64_t countFrom(const Shapes& shapes, const std::string& prefix, const std::string& suffix, std::int64_t limit)
 {
     std::int64_t count = 0;
@@ -30,66 +74,17 @@ std::int64_t countFrom(const Shapes& shapes, const std::string& prefix, const st
     return count;
 }
 
-/// Side of the folding block and channels of the image, from the channels that the first convolution reads.
-std::pair<std::int64_t, std::int64_t> unfold(std::int64_t channels, bool wrapped)
+Error unknown(std::string message)
 {
-    if (!wrapped)
-        return {1, channels};
-    for (const std::int64_t image : {3, 1, 4}) {
-        const auto block = std::llround(std::sqrt(static_cast<double>(channels / image)));
-        if (block > 1 && block * block * image == channels)
-            return {block, image};
-    }
-    return {1, channels};
+    return {ErrorCode::Format, std::move(message), ""};
 }
 
-/// The U-Net that these names would belong to; guesses freely, since the caller compares every parameter afterwards.
-Result<ModelShape> guessUNet(const Shapes& shapes, const std::string& inner)
+Result<Guess> possible(Guess guess)
 {
-    constexpr std::int64_t kMaxLevels = 10, kMaxBlocks = 16;
-    const auto of = [&](const std::string& name) -> const std::vector<std::int64_t>* {
-        const auto found = shapes.find(inner + name);
-        return found == shapes.end() ? nullptr : &found->second;
-    };
-    const auto* in = of("in_conv.weight");
-    const auto* out = of("out_conv.2.weight");
-    if (!in || in->size() != 4 || !out || out->size() != 4)
-        return unknown("These tensors belong to no model known here: a U-Net of the DDPM baseline has in_conv.weight and out_conv.2.weight "
-                       "with four dimensions.");
-    config::UNetConfig unet;
-    unet.dropRate = 0.0;
-    unet.hidChannels = (*in)[0];
-    unet.chMultipliers.clear();
-    unet.applyAttn.clear();
-    for (std::int64_t level = 0; level < kMaxLevels; ++level) {
-        const auto at = fmt::format("downsamples.level_{}.", level);
-        const bool attends = of(at + "0.0.conv1.weight") != nullptr;
-        const auto* conv = attends ? of(at + "0.0.conv1.weight") : of(at + "0.conv1.weight");
-        if (!conv)
-            break;
-        if (conv->empty() || unet.hidChannels < 1 || (*conv)[0] % unet.hidChannels != 0)
-            return unknown(
-                fmt::format("{}{} is no multiple of the width of in_conv, as it is in a U-Net of the DDPM baseline.", inner, at));
-        unet.chMultipliers.push_back((*conv)[0] / unet.hidChannels);
-        unet.applyAttn.push_back(attends);
-    }
-    if (unet.chMultipliers.empty())
-        return unknown("These tensors look like a U-Net, but downsamples.level_0 is missing.");
-    unet.numResBlocks =
-        countFrom(shapes, inner + "downsamples.level_0.", unet.applyAttn[0] ? ".0.conv1.weight" : ".conv1.weight", kMaxBlocks);
-    unet.resampleWithConv =
-        unet.chMultipliers.size() == 1 || of(fmt::format("downsamples.level_0.{}.1.weight", unet.numResBlocks)) != nullptr;
-    const auto [block, channels] = unfold((*in)[1], !inner.empty());
-    unet.blockSize = block;
-    if (const auto* labels = of("label_embed.weight"); labels && labels->size() == 2)
-        unet.numClasses = (*labels)[0] - 1;
-    ModelShape shape{channels, (*out)[0] / (block * block), 0, std::move(unet)};
-    if (auto checked = checkShape(shape); !checked)
-        return unknown("These tensors look like a U-Net that cannot be: " + checked.error().message);
-    return shape;
+    if (auto checked = checkShape(guess.shape); !checked)
+        return unknown(fmt::format("These tensors look like a {} that cannot be: {}", family(guess.shape), checked.error().message));
+    return guess;
 }
-
-} // namespace
 
 Result<Recognised> recognise(std::span<const NamedShape> tensors)
 {
@@ -102,9 +97,13 @@ Result<Recognised> recognise(std::span<const NamedShape> tensors)
         if (!shapes.emplace(parallel ? tensor.name.substr(kParallel.size()) : tensor.name, tensor.shape).second)
             return unknown(fmt::format("The tensor {} is there twice.", tensor.name));
     }
-    auto shape = guessUNet(shapes, shapes.begin()->first.starts_with("_model.") ? "_model." : "");
-    if (!shape)
-        return std::move(shape).error();
+    auto twins = takeTwins(shapes);
+    if (!twins)
+        return std::move(twins).error();
+    auto guessed = guess(shapes);
+    if (!guessed)
+        return std::move(guessed).error();
+    const auto* shape = &guessed->shape;
     auto left = shapes;
     for (const auto& parameter : parameterTable(*shape)) {
         const auto found = left.find(parameter.name);
@@ -119,7 +118,8 @@ Result<Recognised> recognise(std::span<const NamedShape> tensors)
     if (!left.empty())
         return unknown(fmt::format("This is nearly a {}, but it also holds {}, which such a model does not have.", describe(*shape),
                                    left.begin()->first.substr(0, 200)));
-    return Recognised{std::move(*shape), parallel ? std::string(kParallel) : std::string()};
+    return Recognised{std::move(guessed->shape), parallel ? std::string(kParallel) : std::string(), std::move(guessed->assumed),
+                      std::move(*twins)};
 }
 
 } // namespace espalier::shapes

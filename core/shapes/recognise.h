@@ -17,8 +17,10 @@ struct NamedShape {
 };
 
 struct Recognised {
-    ModelShape shape;   // side 0: weights do not say it; dropout 0
-    std::string prefix; // what stands before our names in the file, such as "module."
+    ModelShape shape;                 // side 0 for a U-Net: weights do not say it; dropout 0
+    std::string prefix;               // what stands before our names in the file, such as "module."
+    std::vector<std::string> assumed; // settings that weights do not say, set as in the published model of that width
+    std::vector<std::string> twins;   // tensors that are there twice under another name; without the prefix
 };
 
 /// Which model a set of tensors belongs to, by names and shapes alone and whatever their order. Every parameter must be there and

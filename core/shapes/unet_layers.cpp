@@ -8,6 +8,7 @@ namespace espalier::shapes {
 namespace {
 
 constexpr double kZeroScale = 1e-10; // "zero" layers of the published code are not exactly zero
+constexpr double kLabelDeviation = 1.0;
 
 /// Appends layers; knows where it is in the network.
 class Builder {
@@ -28,18 +29,23 @@ public:
         add({Layer::Kind::Conv, name, in, out, kernel, inSide, outSide, scale});
     }
     void linear(const std::string& name, std::int64_t in, std::int64_t out) { add({Layer::Kind::Linear, name, in, out}); }
-    void embedding(const std::string& name, std::int64_t rows, std::int64_t out) { add({Layer::Kind::Embedding, name, rows, out}); }
+    void embedding(const std::string& name, std::int64_t rows, std::int64_t out, double deviation)
+    {
+        Layer layer{Layer::Kind::Embedding, name, rows, out};
+        layer.weightStart = Start{Init::Normal, deviation};
+        add(std::move(layer));
+    }
     void plain(Layer::Kind kind, std::int64_t channels, std::int64_t side) { add({kind, "", channels, channels, 1, side, side}); }
 
     void residual(const std::string& name, std::int64_t in, std::int64_t out, std::int64_t side)
     {
         norm(name + "norm1", in, side);
-        plain(Layer::Kind::Silu, in, side);
+        plain(Layer::Kind::Activation, in, side);
         conv(name + "conv1", in, out, 3, side, side);
-        plain(Layer::Kind::Silu, m_embedding, 1);
+        plain(Layer::Kind::Activation, m_embedding, 1);
         linear(name + "fc", m_embedding, out);
         norm(name + "norm2", out, side);
-        plain(Layer::Kind::Silu, out, side);
+        plain(Layer::Kind::Activation, out, side);
         plain(Layer::Kind::Dropout, out, side);
         conv(name + "conv2", out, out, 3, side, side, kZeroScale);
         if (in != out)
@@ -87,10 +93,10 @@ std::vector<Layer> unetLayers(const ModelShape& shape, const config::UNetConfig&
     Builder build(unet.blockSize > 1 ? "_model." : "", embedding);
     build.at("embed", 0);
     build.linear("embed.0", width, embedding);
-    build.plain(Layer::Kind::Silu, embedding, 1);
+    build.plain(Layer::Kind::Activation, embedding, 1);
     build.linear("embed.2", embedding, embedding);
     if (unet.numClasses > 0)
-        build.embedding("label_embed", unet.numClasses + 1, embedding);
+        build.embedding("label_embed", unet.numClasses + 1, embedding, kLabelDeviation);
     build.at("in_conv", 0);
     build.conv("in_conv", shape.inChannels * fold, width, 3, side, side);
 
@@ -139,14 +145,9 @@ std::vector<Layer> unetLayers(const ModelShape& shape, const config::UNetConfig&
     }
     build.at("out_conv", 0);
     build.norm("out_conv.0", width, side);
-    build.plain(Layer::Kind::Silu, width, side);
+    build.plain(Layer::Kind::Activation, width, side);
     build.conv("out_conv.2", width, shape.outChannels * fold, 3, side, side, kZeroScale);
     return std::move(build.layers);
-}
-
-std::vector<Layer> layersOf(const ModelShape& shape)
-{
-    return std::visit([&](const config::UNetConfig& unet) { return unetLayers(shape, unet); }, shape.model);
 }
 
 } // namespace espalier::shapes

@@ -139,6 +139,7 @@ Result<Done> TrainingSession::buildModel()
         return model.error();
     m_model = *model;
     m_model->train();
+    m_model->recompute = config.training.recompute;
     models::initialise(*m_model, static_cast<std::uint64_t>(config.seed));
     m_objective = std::make_unique<diffusion::DiffusionObjective>(config.diffusion, config.recipe.strict);
 

@@ -62,7 +62,7 @@ TEST(ApplySetting, SaysWhatIsWrong)
                                                         "jsd, cosine; it is \"cosin\". Did you mean cosine?");
     EXPECT_EQ(refusal("model.ch_multipliers=1,x,2"),
               "model.ch_multipliers must be a list, each element a whole number from 1 to 64; element 2 is \"x\".");
-    EXPECT_EQ(refusal("model.kind=dit"), "model.kind must be unet; it is \"dit\".");
+    EXPECT_EQ(refusal("model.kind=dot"), "model.kind must be one of unet, dit, vit; it is \"dot\". Did you mean dit?");
     EXPECT_NE(refusal("training.steps"), "");
     EXPECT_NE(refusal("=3"), "");
     EXPECT_NE(refusal("data.path=a\nb"), "");

@@ -20,6 +20,30 @@ TEST(ModelShape, ComesFromTheConfigurationAndSurvivesJson)
     EXPECT_EQ(*back, shape);
 }
 
+TEST(ModelShape, TransformersSayWhatComesOut)
+{
+    const ModelShape dit{4, 8, 32, config::DitConfig{.learnSigma = true}}, vit{3, 0, 32, config::VitConfig{}};
+    for (const auto& shape : {dit, vit}) {
+        const auto back = shapeFromJson(toJson(shape));
+        ASSERT_TRUE(back) << back.error().message;
+        EXPECT_EQ(*back, shape);
+    }
+    for (const auto& [pointer, value] : {std::pair<const char*, Json>{"/out_channels", 4},
+                                         {"/side", 33},
+                                         {"/model/num_heads", 5},
+                                         {"/model/hidden_size", 390},
+                                         {"/model/mlp_ratio", 1e300},
+                                         {"/model/depth", 0},
+                                         {"/model/patch_size", 3}}) {
+        auto json = toJson(dit);
+        json[Json::json_pointer(pointer)] = value;
+        EXPECT_FALSE(shapeFromJson(json)) << pointer << " " << value;
+    }
+    auto json = toJson(vit);
+    json["out_channels"] = 3;
+    EXPECT_EQ(shapeFromJson(json).error().message, "out_channels of this vit must be 0; it is 3.");
+}
+
 TEST(ModelShape, WhatCannotBeBuiltIsRefused)
 {
     const auto good = toJson(ModelShape{});
@@ -29,7 +53,8 @@ TEST(ModelShape, WhatCannotBeBuiltIsRefused)
                                                   {"/side", 36},
                                                   {"/side", "x"},
                                                   {"/model", 3},
-                                                  {"/model/kind", "vit"},
+                                                  {"/model/kind", "vet"},
+                                                  {"/model/kind", "vit"}, // it has no such settings
                                                   {"/model/hid_channels", 1e18},
                                                   {"/model/hid_channels", 33},
                                                   {"/model/num_classes", -1},

@@ -51,6 +51,69 @@ TEST(Recognise, FindsEveryOptionOfTheUNetWhateverTheOrder)
     }
 }
 
+TEST(Recognise, FindsTransformersWithWhatWeightsSay)
+{
+    const config::DitConfig pixels{.hiddenSize = 96, .depth = 3, .numHeads = 1, .mlpRatio = 2.0},
+        latents{.patchSize = 4, .hiddenSize = 1152, .depth = 2, .numHeads = 16, .learnSigma = true, .numClasses = 1000};
+    const config::VitConfig tiny{.hiddenSize = 128, .depth = 2, .numHeads = 2, .mlpRatio = 100.0 / 128.0, .pooling = config::Pooling::Mean},
+        huge{.patchSize = 14, .hiddenSize = 1280, .depth = 2, .numHeads = 16, .numClasses = 1000, .qkvBias = false, .normEpsilon = 1e-5};
+    for (const auto& shape : {ModelShape{3, 3, 16, pixels}, {4, 8, 32, latents}, {3, 0, 32, tiny}, {3, 0, 224, huge}}) {
+        for (const std::string prefix : {"", "module."}) {
+            auto tensors = tensorsOf(shape, prefix);
+            std::reverse(tensors.begin(), tensors.end());
+            const auto found = recognise(tensors);
+            ASSERT_TRUE(found) << found.error().message;
+            EXPECT_EQ(found->shape, shape) << describe(shape);
+            EXPECT_EQ(found->prefix, prefix);
+            EXPECT_EQ(found->assumed.front(), "model.num_heads");
+            EXPECT_TRUE(found->twins.empty());
+        }
+    }
+}
+
+TEST(Recognise, TakesTheSecondNamesOfDeepIncubation)
+{
+    const ModelShape shape{3, 0, 32, config::VitConfig{.depth = 3}};
+    auto tensors = tensorsOf(shape);
+    const auto once = tensors.size();
+    for (std::size_t i = 0; i < once; ++i) { // three blocks as modules of one and two
+        auto name = tensors[i].name;
+        const bool first =
+            !name.starts_with("norm") && !name.starts_with("head") && !name.starts_with("blocks.1") && !name.starts_with("blocks.2");
+        if (name.starts_with("blocks.") && !first)
+            name[7] = static_cast<char>(name[7] - 1);
+        tensors.push_back({(first ? "stages.0." : "stages.1.") + name, tensors[i].shape});
+    }
+    const auto found = recognise(tensors);
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_EQ(found->shape, shape);
+    EXPECT_EQ(found->twins.size(), once);
+    tensors.back().shape = {7};
+    EXPECT_NE(recognise(tensors).error().message.find("should be head.bias once more"), std::string::npos);
+    tensors.back().name = "stages.1.blocks.99999999999999999999.x";
+    EXPECT_FALSE(recognise(tensors));
+}
+
+TEST(Recognise, TransformersThatCannotBeAreExplained)
+{
+    const auto good = tensorsOf({4, 8, 32, config::DitConfig{.learnSigma = true, .numClasses = 10}});
+    ASSERT_TRUE(recognise(good));
+    for (const char* name : {"x_embedder.proj.weight", "pos_embed", "blocks.0.mlp.fc1.weight", "final_layer.linear.weight",
+                             "y_embedder.embedding_table.weight", "blocks.11.attn.qkv.bias"}) {
+        for (const auto& shape : {std::vector<std::int64_t>{0, 4, 2, 2}, {-1, -1, -1}, {1LL << 62, 1LL << 62}, {1LL << 62}, {}}) {
+            auto hostile = good;
+            for (auto& tensor : hostile) {
+                if (tensor.name == name)
+                    tensor.shape = shape;
+            }
+            EXPECT_FALSE(recognise(hostile)) << name;
+        }
+        auto missing = good;
+        std::erase_if(missing, [&](const NamedShape& tensor) { return tensor.name == name; });
+        EXPECT_FALSE(recognise(missing)) << name;
+    }
+}
+
 TEST(Recognise, SaysWhyNot)
 {
     const auto good = tensorsOf(shapeWith({}));
