@@ -91,8 +91,8 @@ QString recipeText(const std::string& weights, const Json& recipe)
             parts << (whole("steps").isEmpty() ? sampler.toUpper() : sampler.toUpper() + QLatin1Char('-') + whole("steps"));
         if (!whole("seed").isEmpty())
             parts << QStringLiteral("seed ") + whole("seed");
-        if (!whole("guidance").isEmpty() && whole("guidance") != QLatin1String("1"))
-            parts << QStringLiteral("cfg ") + whole("guidance");
+        if (!whole("guidance").isEmpty() && whole("guidance") != QLatin1String("1") && !sampler.contains(QLatin1String("CFG")))
+            parts << QStringLiteral("CFG ") + whole("guidance");
     }
     return parts.join(QStringLiteral(" · "));
 }

@@ -48,7 +48,7 @@ struct EvaluateRequest {
 
 struct ExportRequest {
     std::int64_t step = -1;
-    QString weights = QStringLiteral("ema"); // ema, ema:0.9999, raw
+    QString weights = QStringLiteral("ema");        // ema, ema:0.9999, raw
     QString format = QStringLiteral("safetensors"); // or pt
     QString file;
     /// Arguments of "espalier-cli export" behind --checkpoint.

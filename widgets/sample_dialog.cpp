@@ -89,7 +89,7 @@ QString EvaluateDialog::extraProblem() const
 
 EvaluateRequest EvaluateDialog::request() const
 {
-    return {m_step, text("evaluation.metric"), text("evaluation.features"), integer("evaluation.images"), integer("evaluation.seed"),
+    return {m_step,   text("evaluation.metric"), text("evaluation.features"), integer("evaluation.images"), integer("evaluation.seed"),
             sampler()};
 }
 

@@ -139,9 +139,8 @@ void TestDialogs::exportNamesItsFile()
     QCOMPARE(dialog.request().step, 2000);
     QCOMPARE(dialog.request().weights, QStringLiteral("ema:0.9999"));
     QCOMPARE(dialog.request().file, QStringLiteral("/tmp/garden-1-step-2000-ema.safetensors"));
-    QCOMPARE(dialog.request().arguments(),
-             (QStringList{QStringLiteral("--weights"), QStringLiteral("ema:0.9999"), QStringLiteral("--to"), QStringLiteral("safetensors"),
-                          QStringLiteral("--out"), dialog.request().file}));
+    QCOMPARE(dialog.request().arguments(), (QStringList{QStringLiteral("--weights"), QStringLiteral("ema:0.9999"), QStringLiteral("--to"),
+                                                        QStringLiteral("safetensors"), QStringLiteral("--out"), dialog.request().file}));
     auto* format = dialog.findChild<QComboBox*>(QStringLiteral("exportFormat"));
     format->setCurrentIndex(1);
     QCOMPARE(dialog.request().file, QStringLiteral("/tmp/garden-1-step-2000-ema.pt"));

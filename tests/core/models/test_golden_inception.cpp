@@ -174,9 +174,10 @@ TEST(GoldenInception, ReadsAWeightsFileAndNamesWhatDoesNotFit)
     std::vector<formats::SafetensorsItem> items;
     for (const auto& [name, value] : weights)
         if (value.scalar_type() == at::kFloat)
-            items.push_back({name, formats::DType::F32, value.sizes().vec(), [kept = value.contiguous()]() -> Result<std::span<const std::byte>> {
-                                 return std::span(static_cast<const std::byte*>(kept.data_ptr()), static_cast<std::size_t>(kept.nbytes()));
-                             }});
+            items.push_back(
+                {name, formats::DType::F32, value.sizes().vec(), [kept = value.contiguous()]() -> Result<std::span<const std::byte>> {
+                     return std::span(static_cast<const std::byte*>(kept.data_ptr()), static_cast<std::size_t>(kept.nbytes()));
+                 }});
     ASSERT_TRUE(formats::writeTorch(torch, formats::torchStateDict(std::move(items))));
     const auto same = readInception(torch, at::kCPU);
     ASSERT_TRUE(same) << same.error().message;
