@@ -11,11 +11,13 @@
 namespace espalier::training {
 namespace {
 
-std::vector<at::Tensor> values(const tensors::TrainState& state)
+/// What gradients arrive for: a fixed table gets none, on any rank.
+std::vector<at::Tensor> trainedValues(const tensors::TrainState& state)
 {
     std::vector<at::Tensor> parameters;
     for (const auto& slot : state.slots)
-        parameters.push_back(slot.value);
+        if (slot.value.requires_grad())
+            parameters.push_back(slot.value);
     return parameters;
 }
 
@@ -23,7 +25,7 @@ std::vector<at::Tensor> values(const tensors::TrainState& state)
 
 TrainStep::TrainStep(Parts parts, const config::RunConfig& config)
     : m_model(parts.model), m_objective(parts.objective), m_state(parts.state), m_share(parts.share), m_device(parts.device),
-      m_training(config.training), m_seed(static_cast<std::uint64_t>(config.seed)), m_reducer(parts.group, values(parts.state)),
+      m_training(config.training), m_seed(static_cast<std::uint64_t>(config.seed)), m_reducer(parts.group, trainedValues(parts.state)),
       m_world(parts.group->world()), m_optimizer(config.training), m_report(parts.device)
 {
     const auto image = m_model.image();

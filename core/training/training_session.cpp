@@ -151,10 +151,12 @@ Result<Done> TrainingSession::buildModel()
         const auto value = slot.value.detach();
         for (std::size_t i = 0; i < m_state.emaDecays.size(); ++i)
             slot.ema.push_back(value.clone());
-        slot.m = at::zeros_like(value);
-        if (config.training.optimizer != config::OptimizerKind::Sgd)
-            slot.v = at::zeros_like(value);
-        slot.step = at::zeros({}, value.options());
+        if (slot.value.requires_grad()) {
+            slot.m = at::zeros_like(value);
+            if (config.training.optimizer != config::OptimizerKind::Sgd)
+                slot.v = at::zeros_like(value);
+            slot.step = at::zeros({}, value.options());
+        }
         m_state.slots.push_back(std::move(slot));
     }
     tensors::assertPaired(m_state);

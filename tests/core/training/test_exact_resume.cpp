@@ -105,31 +105,74 @@ TEST_F(ExactResume, ThreeRanksGoOnExactly)
     expectEqualShards(straight, broken, 5);
 }
 
-class Ranks : public TinyRun {};
+/// A DiT on pixels that knows classes, hides some of them and computes its blocks twice.
+config::RunConfig tinyDit(std::int64_t steps)
+{
+    auto config = tinyConfig(steps);
+    config.model =
+        config::DitConfig{.patchSize = 4, .hiddenSize = 32, .depth = 2, .numHeads = 2, .numClasses = 10, .classDropoutProb = 0.3};
+    config.training.recompute = true;
+    return config;
+}
 
-// Adam turns gradients that are zero in theory into noise, so plain gradient descent is compared. Dropout stays on: draws are the same.
+TEST_F(ExactResume, ADitGoesOnExactlyAndIsDrawnFrom)
+{
+    auto config = tinyDit(6), first = config;
+    first.training.steps = 3;
+    const auto straight = makeRun("straight", config), broken = makeRun("broken", config);
+    ASSERT_TRUE(train(straight, config));
+    ASSERT_TRUE(train(broken, first));
+    config.samples.every = 3;
+    config.samples.count = 4;
+    config.evaluation.every = 3;
+    const auto ended = train(broken, config);
+    ASSERT_TRUE(ended) << ended.error().message << ended.error().detail;
+    expectEqualShards(straight, broken, 6);
+    EXPECT_TRUE(fs::exists(broken.samplesFolder(0, 6) / "ema.png"));
+    // The table of positions is saved with the weights, as published, but never trained.
+    const auto start = *tensors::readWeights(broken.checkpointFolder(3), "raw"),
+               end = *tensors::readWeights(broken.checkpointFolder(6), "raw"),
+               average = *tensors::readWeights(broken.checkpointFolder(6), "ema");
+    EXPECT_TRUE(at::equal(start.at("pos_embed"), end.at("pos_embed")));
+    EXPECT_TRUE(at::equal(average.at("pos_embed"), end.at("pos_embed")));
+    EXPECT_FALSE(at::equal(start.at("final_layer.linear.weight"), end.at("final_layer.linear.weight")));
+}
+
+class Ranks : public TinyRun {
+protected:
+    // Adam turns gradients that are zero in theory into noise, so plain gradient descent is compared. Dropout stays on: draws are the same.
+    void expectTheSame(config::RunConfig config)
+    {
+        config.training.optimizer = config::OptimizerKind::Sgd;
+        config.training.learningRate = 0.05;
+        config.training.momentum = 0.0;
+        config.training.gradNorm = 0.0;
+        const auto one = makeRun("one", config);
+        ASSERT_TRUE(train(one, config));
+        const auto reference = *tensors::readWeights(one.checkpointFolder(3), "raw");
+        for (const int world : {2, 3}) {
+            const auto folder = makeRun("ranks" + std::to_string(world), config);
+            tests::onRanks(world, [&](std::shared_ptr<parallel::ProcessGroup> group) -> std::string {
+                at::set_num_threads(1);
+                const auto ended = train(folder, config, group);
+                return ended ? "" : ended.error().message + " " + ended.error().detail;
+            });
+            const auto weights = tensors::readWeights(folder.checkpointFolder(3), "raw");
+            ASSERT_TRUE(weights) << weights.error().message;
+            for (const auto& [name, value] : reference) // float sums in another order
+                EXPECT_TRUE(at::allclose(value, weights->at(name), 1e-4, 1e-6)) << name << " on " << world << " ranks";
+        }
+    }
+};
+
 TEST_F(Ranks, TwoAndThreeTrainLikeOne)
 {
-    auto config = tinyConfig(3);
-    config.training.optimizer = config::OptimizerKind::Sgd;
-    config.training.learningRate = 0.05;
-    config.training.momentum = 0.0;
-    config.training.gradNorm = 0.0;
-    const auto one = makeRun("one", config);
-    ASSERT_TRUE(train(one, config));
-    const auto reference = *tensors::readWeights(one.checkpointFolder(3), "raw");
-    for (const int world : {2, 3}) {
-        const auto folder = makeRun("ranks" + std::to_string(world), config);
-        tests::onRanks(world, [&](std::shared_ptr<parallel::ProcessGroup> group) -> std::string {
-            at::set_num_threads(1);
-            const auto ended = train(folder, config, group);
-            return ended ? "" : ended.error().message + " " + ended.error().detail;
-        });
-        const auto weights = tensors::readWeights(folder.checkpointFolder(3), "raw");
-        ASSERT_TRUE(weights) << weights.error().message;
-        for (const auto& [name, value] : reference) // float sums in another order
-            EXPECT_TRUE(at::allclose(value, weights->at(name), 1e-4, 1e-6)) << name << " on " << world << " ranks";
-    }
+    expectTheSame(tinyConfig(3));
+}
+
+TEST_F(Ranks, TwoAndThreeTrainADitLikeOne)
+{
+    expectTheSame(tinyDit(3));
 }
 
 } // namespace espalier::training
