@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/evaluation/inception_score.h"
 
+#include "core/evaluation/statistics.h"
+
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -39,14 +41,8 @@ InceptionScore inceptionScore(const at::Tensor& logits, const std::vector<std::i
         scores.push_back(std::exp(divergence.item<double>()));
         from = end;
     }
-    InceptionScore score;
-    const auto n = static_cast<double>(scores.size());
-    for (const double s : scores)
-        score.mean += s / n;
-    for (const double s : scores)
-        score.deviation += (s - score.mean) * (s - score.mean) / n;
-    score.deviation = std::sqrt(score.deviation);
-    return score;
+    const auto [mean, deviation] = spreadOf(scores);
+    return {mean, deviation};
 }
 
 } // namespace espalier::evaluation

@@ -2,6 +2,7 @@
 #include "core/evaluation/kernel_distance.h"
 
 #include "core/base/philox.h"
+#include "core/evaluation/statistics.h"
 
 #include <ATen/ATen.h>
 
@@ -55,12 +56,9 @@ Result<KernelDistance> kernelDistance(const at::Tensor& x, const at::Tensor& y)
     for (std::int64_t i = 0; i < KernelDistance::kSubsets; ++i)
         values.push_back(squaredDiscrepancy(x.index_select(0, subset(x.size(0), distance.subsetSize, i, 0).to(x.device())),
                                             y.index_select(0, subset(y.size(0), distance.subsetSize, i, 1).to(y.device())).to(x.device())));
-    const auto n = static_cast<double>(values.size());
-    for (const double value : values)
-        distance.mean += value / n;
-    for (const double value : values)
-        distance.deviation += (value - distance.mean) * (value - distance.mean) / n;
-    distance.deviation = std::sqrt(distance.deviation);
+    const auto spread = spreadOf(values);
+    distance.mean = spread.mean;
+    distance.deviation = spread.deviation;
     return distance;
 }
 

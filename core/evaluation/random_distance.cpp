@@ -41,13 +41,8 @@ RandomDistance::Score RandomDistance::operator()(const at::Tensor& images, const
     for (std::size_t i = 0; i < m_networks.size(); ++i)
         distances.push_back(100.0 * frechetDistance(gaussianOf(m_networks[i], images, tick), m_real[i]) /
                             std::max(at::trace(m_real[i].covariance).item<double>(), kLeastVariance));
-    Score score;
-    for (const double d : distances)
-        score.value += d / static_cast<double>(distances.size());
-    for (const double d : distances)
-        score.spread += (d - score.value) * (d - score.value) / static_cast<double>(distances.size() - 1);
-    score.spread = std::sqrt(score.spread);
-    return score;
+    const auto [mean, deviation] = spreadOf(distances, /*ofSample=*/true);
+    return {mean, deviation};
 }
 
 at::Tensor RandomDistance::noise(std::int64_t count, std::int64_t height, std::int64_t width)

@@ -73,4 +73,16 @@ double frechetDistanceOfFewSamples(const at::Tensor& a, const at::Tensor& b)
            2.0 * cross;
 }
 
+Spread spreadOf(std::span<const double> values, bool ofSample)
+{
+    Spread spread;
+    const auto n = static_cast<double>(values.size());
+    for (const double value : values)
+        spread.mean += value / n;
+    for (const double value : values)
+        spread.deviation += (value - spread.mean) * (value - spread.mean) / (ofSample ? n - 1.0 : n);
+    spread.deviation = std::sqrt(spread.deviation);
+    return spread;
+}
+
 } // namespace espalier::evaluation

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <span>
 
 namespace espalier::evaluation {
 
@@ -24,6 +25,12 @@ private:
     std::int64_t m_count = 0;
     at::Tensor m_sum, m_products, m_shift; // shifted by the first batch's mean, so that nothing large is subtracted
 };
+
+/// Mean of values and how far they stray from it: divisor N, or N - 1 where the values are a sample of others. Nothing of nothing.
+struct Spread {
+    double mean = 0.0, deviation = 0.0;
+};
+Spread spreadOf(std::span<const double> values, bool ofSample = false);
 
 /// A Gaussian that stands for a set of images.
 struct Gaussian {

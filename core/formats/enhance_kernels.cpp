@@ -9,8 +9,6 @@
 namespace espalier::formats::kernels {
 namespace {
 
-#define ESPALIER_INLINE __attribute__((always_inline)) inline
-
 constexpr std::size_t kBlock = 64; // pixels that loops take together
 
 ESPALIER_INLINE std::int32_t greyOf(const std::uint8_t* rgb)

@@ -9,8 +9,6 @@
 namespace espalier::formats::kernels {
 namespace {
 
-#define ESPALIER_INLINE __attribute__((always_inline)) inline
-
 constexpr std::size_t kStrip = 16;         // rows that `across` takes together
 constexpr std::size_t kLanes = 3 * kStrip; // one pixel of each of them
 constexpr int kPart = 2048;                // pixels of a strip, unless one place alone looks at more

@@ -11,7 +11,6 @@
 
 // Sums run over pixels with one accumulator per channel, so the compiler vectorises them in any instruction set without changing
 // their order.
-#define ESPALIER_INLINE __attribute__((always_inline)) inline
 
 namespace espalier::models::kernels {
 namespace {
