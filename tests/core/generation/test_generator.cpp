@@ -90,6 +90,13 @@ TEST(GridLayout, GivesEveryClassAColumn)
     EXPECT_EQ(gridLayout(40, 10).columns, 10);
     EXPECT_EQ(gridLayout(9, 10).columns, 3); // not all classes are there
     EXPECT_EQ(gridLayout(4000, 1000).columns, 63);
+    Json recipe = Json::object();
+    nameColumns(recipe, gridLayout(9, 3), {"leaf", "tree", "snail"});
+    EXPECT_EQ(recipe.at("class_names"), Json({"leaf", "tree", "snail"}));
+    Json without = Json::object(); // three columns, but of no class
+    nameColumns(without, gridLayout(9), {"leaf", "tree", "snail"});
+    nameColumns(without, gridLayout(9, 3), {});
+    EXPECT_TRUE(without.empty());
 }
 
 } // namespace

@@ -54,6 +54,26 @@ TEST_F(Libraries, SummariseRuns)
     EXPECT_EQ(library.runs().size(), 1u);
 }
 
+TEST_F(Libraries, TheBestNumberIsOneOfTheMetricMeasuredLast)
+{
+    const auto run = newRun("a");
+    auto log = EventLog::open(run.eventsFile());
+    ASSERT_TRUE(log);
+    std::int64_t step = 0;
+    for (const auto& [metric, value] : {std::pair{"fd", 4.5}, {"fid", 31.0}, {"fid", 29.0}, {"fid", 30.0}}) {
+        Evaluated e;
+        e.step = ++step;
+        e.metric = metric;
+        e.value = value;
+        ASSERT_TRUE(log->write(e));
+    }
+    Library library(m_folder);
+    EXPECT_TRUE(library.scan());
+    ASSERT_EQ(library.runs().size(), 1u);
+    EXPECT_EQ(library.runs()[0].bestMetric, 29.0);
+    EXPECT_EQ(library.runs()[0].bestMetricName, "fid");
+}
+
 TEST_F(Libraries, LookAtNamedRunsAlone)
 {
     const auto a = newRun("a"), b = newRun("b");
