@@ -223,6 +223,10 @@ TEST(Registry, ABuiltModelHasExactlyTheParametersOfItsShape)
         for (std::size_t i = 0; i < table.size(); ++i) {
             EXPECT_EQ(parameters[i].key(), table[i].name);
             EXPECT_EQ(parameters[i].value().sizes().vec(), table[i].shape) << table[i].name;
+            if (table[i].init != shapes::Init::Normal)
+                continue;
+            initialise(**made, 1);
+            EXPECT_NEAR(parameters[i].value().std().item<double>(), table[i].bound, 0.05 * table[i].bound) << table[i].name; // 5632 draws
         }
     }
 }
