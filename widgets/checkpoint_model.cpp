@@ -109,7 +109,7 @@ bool CheckpointModel::isBest(int row) const
 {
     const auto& mine = entry(row).metric;
     return mine &&
-           std::none_of(m_entries.begin(), m_entries.end(), [&](const auto& other) { return other.metric && *other.metric < *mine; });
+           std::none_of(m_entries.begin(), m_entries.end(), [&](const auto& other) { return other.metric && other.metric->betterThan(*mine); });
 }
 
 QVariant CheckpointModel::data(const QModelIndex& index, int role) const
@@ -171,7 +171,7 @@ QVariant CheckpointModel::display(int row, int column) const
         }
         return {};
     case Distance:
-        return e.metric ? metricText(*e.metric) : QStringLiteral("–");
+        return e.metric ? metricText(e.metric->value) : QStringLiteral("–");
     case Because:
         return becauseText(e.because);
     case Kept: {
@@ -196,7 +196,7 @@ QVariant CheckpointModel::raw(int row, int column) const
     case When:
         return e.time;
     case Distance:
-        return e.metric ? QVariant(*e.metric) : QVariant(QString());
+        return e.metric ? QVariant(e.metric->value) : QVariant(QString());
     default:
         return display(row, column);
     }

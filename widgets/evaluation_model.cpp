@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/evaluation_model.h"
 
+#include "core/runs/metrics.h"
+
 #include "widgets/page_parts.h"
 #include "widgets/setting_text.h"
 #include "widgets/table_parts.h"
@@ -69,7 +71,7 @@ QString recipeName(const runs::Evaluated& e)
     if (e.recipe.is_object())
         if (const auto name = e.recipe.find("name"); name != e.recipe.end() && name->is_string())
             return QString::fromStdString(name->get<std::string>());
-    QStringList parts{QString::fromStdString(e.metric).toUpper(), weightsWord(e.weights), samplerOf(e.recipe)};
+    QStringList parts{QString::fromStdString(runs::metricTitle(e.metric)), weightsWord(e.weights), samplerOf(e.recipe)};
     parts.removeAll(QString());
     return parts.join(QStringLiteral(", "));
 }
@@ -110,7 +112,8 @@ bool EvaluationModel::isBest(int row) const
         return false;
     const QString recipe = recipeName(mine);
     for (const runs::EvaluationEntry& other : m_entries)
-        if (other.evaluated.metric == mine.metric && recipeName(other.evaluated) == recipe && other.evaluated.value < mine.value)
+        if (other.evaluated.metric == mine.metric && recipeName(other.evaluated) == recipe &&
+            runs::isBetter(mine.metric, other.evaluated.value, mine.value))
             return false;
     return true;
 }
@@ -163,7 +166,7 @@ QVariant EvaluationModel::display(const runs::EvaluationEntry& entry, int column
     case Step:
         return groupedText(e.step);
     case Metric:
-        return QString::fromStdString(e.metric).toUpper();
+        return QString::fromStdString(runs::metricTitle(e.metric));
     case Value:
         return e.spread ? metricText(e.value) + QStringLiteral(" ± ") + QString::number(*e.spread, 'g', 2) : metricText(e.value);
     case Floor:

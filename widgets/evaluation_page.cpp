@@ -2,6 +2,7 @@
 #include "widgets/evaluation_page.h"
 
 #include "widgets/card.h"
+#include "widgets/confusion_view.h"
 #include "widgets/evaluation_model.h"
 #include "widgets/page_parts.h"
 #include "widgets/plot_view.h"
@@ -58,6 +59,11 @@ void EvaluationPage::buildLayout()
     m_legend->setTextFormat(Qt::RichText);
     m_plotCard->header()->addWidget(m_legend);
 
+    m_confusionCard = new Card(tr("Confusion"), this);
+    m_confusion = new ConfusionView(m_confusionCard);
+    m_confusionCard->body()->addWidget(m_confusion, 1);
+    m_confusionCard->hide();
+
     auto* tableCard = new Card(tr("Evaluations"), this);
     tableCard->layout()->setContentsMargins(1, 10, 1, 4); // rows reach from hairline to hairline
     tableCard->header()->setContentsMargins(12, 0, 12, 0);
@@ -82,7 +88,11 @@ void EvaluationPage::buildLayout()
     auto* column = new QVBoxLayout(content);
     column->setContentsMargins(0, 0, 0, 0);
     column->setSpacing(metric::kCardGap);
-    column->addWidget(m_plotCard, 2);
+    auto* row = new QHBoxLayout;
+    row->setSpacing(metric::kCardGap);
+    row->addWidget(m_plotCard, 3);
+    row->addWidget(m_confusionCard, 2);
+    column->addLayout(row, 2);
     column->addWidget(tableCard, 3);
     m_empty = new EmptyNote(QString(), QString(), this);
     m_empty->setObjectName(QStringLiteral("evaluationEmpty"));
@@ -112,6 +122,21 @@ void EvaluationPage::setEvaluations(const std::vector<runs::EvaluationEntry>& ev
     fitColumns();
     m_stack->setCurrentIndex(evaluations.empty() ? 0 : 1);
     refreshPlot();
+}
+
+void EvaluationPage::setConfusion(const std::shared_ptr<const ConfusionOfStep>& confusion)
+{
+    m_confusionCard->setVisible(confusion != nullptr);
+    if (!confusion)
+        return;
+    m_confusionCard->setTitle(tr("Confusion at step %1").arg(groupedText(confusion->step)));
+    m_confusion->setConfusion(confusion->confusion);
+}
+
+void EvaluationPage::setDraws(bool draws)
+{
+    m_draws = draws;
+    setEvaluatePossible(m_whyNot, m_progress);
 }
 
 void EvaluationPage::refreshPlot()
@@ -187,8 +212,9 @@ void EvaluationPage::setEvaluatePossible(const QString& whyNot, const QString& p
 {
     m_whyNot = whyNot;
     m_progress = progress;
-    setEnabledWithReason(m_evaluate, whyNot, tr("Draw images now and measure how far they are from real ones"));
-    m_plotCard->setTitle(progress.isEmpty() ? tr("Distance over the steps") : progress);
+    setEnabledWithReason(m_evaluate, whyNot, m_draws ? tr("Draw images now and measure how far they are from real ones")
+                                               : tr("Show the test images to the network now and count the right answers"));
+    m_plotCard->setTitle(!progress.isEmpty() ? progress : m_draws ? tr("Distance over the steps") : tr("Accuracy over the steps"));
     showEmpty();
 }
 
@@ -201,7 +227,8 @@ void EvaluationPage::setExpectation(const QString& sentence)
 void EvaluationPage::showEmpty()
 {
     QStringList said;
-    said << (m_expectation.isEmpty() ? tr("Distances between generated and real images appear here, each with the recipe it rests on.")
+    said << (m_expectation.isEmpty() ? (m_draws ? tr("Distances between generated and real images appear here, each with the recipe it rests on.")
+                                                : tr("The share of test images that are told right appears here."))
                                      : m_expectation);
     if (!m_progress.isEmpty())
         said << m_progress;

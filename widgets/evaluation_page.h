@@ -18,6 +18,7 @@ class QToolButton;
 namespace espalier::widgets {
 
 class Card;
+class ConfusionView;
 class EmptyNote;
 class EvaluationModel;
 class PlotView;
@@ -31,6 +32,10 @@ public:
     explicit EvaluationPage(QWidget* parent = nullptr);
 
     void setEvaluations(const std::vector<runs::EvaluationEntry>& evaluations);
+    /// The newest confusion matrix, which only networks that tell classes apart have; null: none.
+    void setConfusion(const std::shared_ptr<const ConfusionOfStep>& confusion);
+    /// Whether the model draws, and distances are measured; else it is accuracy.
+    void setDraws(bool draws);
     /// Whether "Evaluate now" can be asked for: "" or why not. `progress` says what goes on ("Evaluating step 12 400 …").
     void setEvaluatePossible(const QString& whyNot, const QString& progress = {});
     /// What the empty page says about when the first number comes.
@@ -60,9 +65,12 @@ private:
     EvaluationModel* m_model;
     QSortFilterProxyModel* m_sorted;
     QString m_whyNot, m_progress, m_expectation;
+    bool m_draws = true;
     QStackedWidget* m_stack = nullptr;
     EmptyNote* m_empty = nullptr;
     Card* m_plotCard = nullptr;
+    Card* m_confusionCard = nullptr;
+    ConfusionView* m_confusion = nullptr;
     TimeAxis* m_axis = nullptr;
     PlotView* m_plot = nullptr;
     QLabel* m_legend = nullptr;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/library_model.h"
 
+#include "core/runs/metrics.h"
+
 #include "widgets/format.h"
 #include "widgets/state_look.h"
 
@@ -156,7 +158,7 @@ QString summaryNote(const runs::RunSummary& run)
     if (run.state == runs::RunState::Training && run.progress.fraction > 0)
         return QStringLiteral("%1 %").arg(static_cast<int>(run.progress.fraction * 100));
     if (run.state == runs::RunState::Finished && run.bestMetric)
-        return qstr(run.bestMetricName).toUpper() + QLatin1Char(' ') + value(*run.bestMetric, 3);
+        return qstr(runs::metricTitle(run.bestMetricName)) + QLatin1Char(' ') + value(*run.bestMetric, 3);
     return stateWords(run.state).toLower();
 }
 

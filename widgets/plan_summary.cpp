@@ -209,11 +209,13 @@ std::vector<PlanLine> planSummary(const Json& json, const MachineFacts& machine,
     lines.push_back({tr("Learning rate"), rate});
     lines.push_back({tr("Devices"), devices});
     lines.push_back({tr("Checkpoints"), everyText(run.checkpoints.every, tr("At pause, stop and end"), tr("One"))});
-    lines.push_back(
+    if (config::drawsImages(run.model))
+        lines.push_back(
         {tr("Samples"),
          everyText(run.samples.every, tr("None while training"),
                    QObject::tr("%1 by %2").arg(plural(run.samples.count, "image", "images"), samplerText(run.samples.sampler)))});
-    const QString metric = run.evaluation.metric == config::MetricKind::Fid ? QStringLiteral("FID") : QStringLiteral("FD");
+    const bool draws = config::drawsImages(run.model);
+    const QString metric = !draws ? tr("Accuracy") : run.evaluation.metric == config::MetricKind::Fid ? tr("FID") : tr("FD");
     lines.push_back({tr("Evaluation"), everyText(run.evaluation.every, tr("On request"),
                                                  QObject::tr("%1 of %2").arg(metric, plural(run.evaluation.images, "image", "images")))});
     return lines;

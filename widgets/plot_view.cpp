@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/plot_view.h"
 
+#include "core/runs/metrics.h"
+
 #include "widgets/format.h"
 #include "widgets/plot_marks.h"
 #include "widgets/plot_picture.h"
@@ -12,6 +14,12 @@
 
 namespace espalier::widgets {
 namespace {
+
+QString floorTitle(const std::string& metric)
+{
+    const auto* known = runs::leadingMetric(metric);
+    return known != nullptr ? qstr(known->floor) : QStringLiteral("floor");
+}
 
 constexpr int kBottom = 26, kTop = 8;
 
@@ -206,7 +214,7 @@ void PlotView::setDistances(std::vector<DistanceSeries> series, int firstColour)
         m_distanceGraphs[i]->setData(x, y, true);
         m_errorBars[i]->setData(spread);
         if (i == 0 && m_distances[i].floor)
-            m_marks->levels.push_back({*m_distances[i].floor, QStringLiteral("floor ") + value(*m_distances[i].floor, 3)});
+            m_marks->levels.push_back({*m_distances[i].floor, floorTitle(m_distances[i].metric) + QLatin1Char(' ') + value(*m_distances[i].floor, 3)});
         if (i == 0 && m_distances[i].ceiling)
             m_marks->levels.push_back({*m_distances[i].ceiling, QStringLiteral("ceiling ") + value(*m_distances[i].ceiling, 3)});
     }
@@ -316,7 +324,7 @@ void PlotView::readValues()
         if (best->spread)
             text += QStringLiteral(" ± ") + value(*best->spread, 2);
         m_crosshair->shownX = best->x;
-        m_crosshair->readings.push_back({qstr(m_distances[i].metric).toUpper(), text,
+        m_crosshair->readings.push_back({qstr(runs::metricTitle(m_distances[i].metric)), text,
                                          t.series[(static_cast<std::size_t>(m_firstDistanceColour) + i) % t.series.size()], best->value,
                                          true});
     }

@@ -40,9 +40,12 @@ Json EvaluateRequest::wishOptions() const
 
 QStringList EvaluateRequest::arguments() const
 {
-    QStringList words{QStringLiteral("--metrics"), metric, QStringLiteral("--num"), QString::number(images), QStringLiteral("--seed"),
-                      QString::number(seed)};
-    words << QStringLiteral("--features") << (metric == QLatin1String("fd") ? QStringLiteral("random") : features);
+    QStringList words;
+    if (metric != QLatin1String("auto"))
+        words << QStringLiteral("--metrics") << metric;
+    words << QStringLiteral("--num") << QString::number(images) << QStringLiteral("--seed") << QString::number(seed);
+    if (metric == QLatin1String("fid"))
+        words << QStringLiteral("--features") << features;
     return words + sampler.arguments();
 }
 

@@ -36,7 +36,7 @@ struct SampleRequest {
 
 struct EvaluateRequest {
     std::int64_t step = -1;
-    QString metric = QStringLiteral("fd");
+    QString metric = QStringLiteral("auto");
     QString features; // weights file of the Inception network, for fid
     std::int64_t images = 1000, seed = 1;
     SamplerChoice sampler;

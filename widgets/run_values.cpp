@@ -25,4 +25,9 @@ QString settingText(const Json& config, const char* group, const char* key)
     return setting != nullptr && setting->is_string() ? qstr(setting->get<std::string>()) : QString();
 }
 
+bool drawsImages(const Json& config)
+{
+    return settingText(config, "model", "kind") != QLatin1String("vit");
+}
+
 } // namespace espalier::widgets

@@ -3,6 +3,7 @@
 
 // What crosses from the engine thread to the widgets: plain values, copied, never touched by two threads.
 
+#include "core/runs/confusion.h"
 #include "core/runs/follower.h"
 #include "core/runs/library.h"
 
@@ -26,6 +27,12 @@ inline QString qstr(std::string_view text)
 template <class T>
 using Shared = std::shared_ptr<const std::vector<T>>;
 
+/// The confusion matrix of one evaluation.
+struct ConfusionOfStep {
+    std::int64_t step = 0;
+    runs::Confusion confusion;
+};
+
 /// The chosen run as the window shows it. Lists are shared and replaced as a whole when they change; never null.
 struct RunView {
     std::filesystem::path folder;
@@ -41,7 +48,8 @@ struct RunView {
     Shared<runs::SampleEntry> samples = std::make_shared<std::vector<runs::SampleEntry>>();
     Shared<runs::CheckpointEntry> checkpoints = std::make_shared<std::vector<runs::CheckpointEntry>>();
     Shared<runs::EvaluationEntry> evaluations = std::make_shared<std::vector<runs::EvaluationEntry>>();
-    std::map<std::string, runs::ScalarPoint> last; // newest point per tag
+    std::shared_ptr<const ConfusionOfStep> confusion; // the newest; null: none was measured
+    std::map<std::string, runs::ScalarPoint> last;    // newest point per tag
     std::optional<double> lossPerThousand;         // slope of the loss over the newest tenth of the run, per 1000 steps
     std::optional<double> smoothedLoss;            // mean of the newest points
     bool valid() const { return !folder.empty(); }
@@ -50,6 +58,9 @@ struct RunView {
 /// A setting of a run's configuration as it stands in its file; -1 or "" where it is missing or of another kind.
 std::int64_t settingNumber(const Json& config, const char* group, const char* key);
 QString settingText(const Json& config, const char* group, const char* key);
+
+/// Whether pictures come out of its model; otherwise it tells classes apart.
+bool drawsImages(const Json& config);
 
 /// The x of all plots and lanes.
 enum class XAxis { Step, Images, TrainingTime, WallTime, Flops };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/sample_dialog.h"
 
+#include "widgets/run_values.h"
 #include "widgets/setting_text.h"
 
 namespace espalier::widgets {
@@ -26,8 +27,11 @@ DrawingDialog::DrawingDialog(std::string group, const QString& title, const QStr
 
 bool DrawingDialog::isRowShown(const std::string& path) const
 {
+    const bool draws = text("model.kind") != QLatin1String("vit");
     if (!path.starts_with(m_sampler))
-        return true;
+        return draws || !path.ends_with(".seed");
+    if (!draws)
+        return false;
     const auto key = path.substr(m_sampler.size());
     if (key == "steps" || key == "eta")
         return text((m_sampler + "kind").c_str()) == QLatin1String("ddim");
@@ -67,7 +71,9 @@ SampleRequest SampleDialog::request() const
 
 EvaluateDialog::EvaluateDialog(const Json& config, std::int64_t step, QWidget* parent)
     : DrawingDialog("evaluation", step >= 0 ? tr("Evaluate step %1").arg(groupedText(step)) : tr("Evaluate now"),
-                    tr("Draws images and measures how far they are from real ones. Numbers compare only when their whole recipe is equal."),
+                    drawsImages(config)
+                        ? tr("Draws images and measures how far they are from real ones. Numbers compare only when their whole recipe is equal.")
+                        : tr("Shows test images to the network and counts the right answers."),
                     config, {"evaluation.metric", "evaluation.features", "evaluation.images"}, tr("Evaluate"), parent),
       m_step(step)
 {

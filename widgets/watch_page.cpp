@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/watch_page.h"
 
+#include "core/runs/metrics.h"
+
 #include "widgets/card.h"
 #include "widgets/format.h"
 #include "widgets/grid_card.h"
@@ -52,7 +54,10 @@ QString curveTitle(const std::string& tag)
                                                                 {tags::kImages, "Images seen"},
                                                                 {tags::kFlops, "FLOPs"},
                                                                 {tags::kFd, "FD"},
-                                                                {tags::kFid, "FID"}};
+                                                                {tags::kFid, "FID"},
+                                                                {tags::kTop1, "Top-1 accuracy"},
+                                                                {tags::kTop5, "Top-5 accuracy"},
+                                                                {tags::kTestLoss, "Loss on test images"}};
     if (const auto it = kNames.find(tag); it != kNames.end())
         return QString::fromLatin1(it->second);
     return qstr(tag);
@@ -344,7 +349,7 @@ void WatchPage::setPlotData(const PlotData& data)
     const bool distances = std::any_of(data.distances.begin(), data.distances.end(), [](const auto& s) { return !s.points.empty(); });
     m_distance->setDistances(data.distances, 1);
     m_distanceStack->setCurrentIndex(distances ? 1 : 0);
-    m_distanceCard->setTitle(distances ? qstr(data.distances.front().metric).toUpper() : QStringLiteral("Distance"));
+    m_distanceCard->setTitle(distances ? qstr(runs::metricTitle(data.distances.front().metric)) : QStringLiteral("Distance"));
     const auto& t = tokens(palette());
     QStringList legend;
     for (std::size_t i = 0; i < data.distances.size() && i < 3; ++i)
@@ -357,7 +362,8 @@ void WatchPage::setNewestGrid(const QImage& image, const std::optional<runs::Sam
 {
     const auto every = settingNumber(m_run.config, "samples", "every");
     const QString expected =
-        every > 0 ? QStringLiteral("A grid of samples appears here every %1 steps, always from the same noise.").arg(number(every))
+        !drawsImages(m_run.config) ? QStringLiteral("This model tells images apart and draws none.")
+        : every > 0 ? QStringLiteral("A grid of samples appears here every %1 steps, always from the same noise.").arg(number(every))
                   : QStringLiteral("This run draws no samples by itself. Press Sample to draw a grid now.");
     m_grid->setGrid(image, entry, expected);
 }

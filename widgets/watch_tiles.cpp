@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/watch_tiles.h"
 
+#include "core/runs/metrics.h"
+
 #include "widgets/card.h"
 #include "widgets/format.h"
 #include "widgets/theme.h"
@@ -70,10 +72,10 @@ void WatchTiles::showBest(const RunView& run)
 {
     const runs::Evaluated* best = nullptr;
     for (const auto& entry : *run.evaluations)
-        if ((entry.evaluated.metric == "fd" || entry.evaluated.metric == "fid") && std::isfinite(entry.evaluated.value) &&
-            (best == nullptr || entry.evaluated.value < best->value))
+        if (runs::leadingMetric(entry.evaluated.metric) && std::isfinite(entry.evaluated.value) &&
+            (best == nullptr || runs::isBetter(best->metric, entry.evaluated.value, best->value)))
             best = &entry.evaluated;
-    m_best->setLabel(best != nullptr ? QStringLiteral("Best ") + qstr(best->metric).toUpper() : QStringLiteral("Best FD"));
+    m_best->setLabel(best != nullptr ? QStringLiteral("Best ") + qstr(runs::metricTitle(best->metric)) : QStringLiteral("Best FD"));
     if (best == nullptr)
         return m_best->setValue({}, QStringLiteral("appears after an evaluation"));
     m_best->setValue(value(best->value), (best->spread ? QStringLiteral("± ") + value(*best->spread, 2) + QLatin1Char(' ') : QString()) +

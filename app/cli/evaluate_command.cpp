@@ -6,6 +6,7 @@
 #include "core/base/text.h"
 #include "core/config/config.h"
 #include "core/runs/library.h"
+#include "core/runs/metrics.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -22,8 +23,9 @@ namespace fs = std::filesystem;
 namespace {
 
 struct EvaluateOptions : DrawFlags {
-    std::string images, reference, features = "random";
-    std::vector<std::string> metrics{"fd"};
+    std::string images, reference, data, features = "random";
+    std::vector<std::string> metrics; // none: what suits the weights
+    std::optional<double> cropRatio;
 
     bool onRandom() const { return features == "random"; }
     /// The Inception Score looks at samples alone.
@@ -33,7 +35,9 @@ struct EvaluateOptions : DrawFlags {
 /// "fd", or several that share the Inception network.
 Result<Done> checkMetrics(const EvaluateOptions& options)
 {
-    static constexpr std::string_view kKnown[] = {"fd", "fid", "sfid", "is", "pr", "kid"};
+    static constexpr std::string_view kKnown[] = {"fd", "fid", "sfid", "is", "pr", "kid", "accuracy"};
+    if (options.metrics.empty() && !options.onRandom())
+        return Error{ErrorCode::Usage, "--features: name what is measured on that network with --metrics, such as fid.", {}};
     for (const auto& metric : options.metrics) {
         if (std::find(std::begin(kKnown), std::end(kKnown), metric) == std::end(kKnown))
             return Error{ErrorCode::Usage,
@@ -46,7 +50,9 @@ Result<Done> checkMetrics(const EvaluateOptions& options)
                          "--metrics fid needs the Inception network: distances on random features are FD, never FID. Name the network's "
                          "weights file with --features, or use --metrics fd.",
                          {}};
-        if (metric != "fd" && options.onRandom())
+        if (metric == "accuracy" && (options.metrics.size() > 1 || !options.onRandom()))
+            return Error{ErrorCode::Usage, "--metrics accuracy stands alone: a network that tells images apart draws none to compare.", {}};
+        if (metric != "fd" && metric != "accuracy" && options.onRandom())
             return Error{ErrorCode::Usage,
                          fmt::format("--metrics {} needs the Inception network: name its weights file with --features.", metric),
                          {}};
@@ -60,7 +66,7 @@ Result<Done> checkMetrics(const EvaluateOptions& options)
 /// What the worker is told to measure.
 void addMetrics(const EvaluateOptions& options, Json& request)
 {
-    request["metric"] = fmt::format("{}", fmt::join(options.metrics, ","));
+    request["metric"] = options.metrics.empty() ? "auto" : fmt::format("{}", fmt::join(options.metrics, ","));
     request["features"] = options.onRandom() ? options.features : absolutePath(options.features);
 }
 
@@ -88,8 +94,22 @@ std::string inceptionText(const Json& result)
     return text;
 }
 
+std::string accuracyText(const Json& result)
+{
+    auto text = fmt::format("Top-1 {:.2f} %, top-5 {:.2f} % of {} images, cross-entropy {:.4g}", numberIn(result, "top1"),
+                            numberIn(result, "top5"), groupedNumber(static_cast<std::int64_t>(numberIn(result, "images"))),
+                            numberIn(result, "loss"));
+    if (const auto unreadable = static_cast<std::int64_t>(numberIn(result, "unreadable")); unreadable > 0)
+        text += fmt::format("\n  {} more could not be read", groupedNumber(unreadable));
+    if (const auto file = textIn(result, "confusion"); !file.empty())
+        text += fmt::format("\n  confusion matrix in {}", file);
+    return text;
+}
+
 std::string numbersText(const Json& result)
 {
+    if (result.contains("top1"))
+        return accuracyText(result);
     if (!result.contains("fd"))
         return inceptionText(result);
     auto text = fmt::format("FD {:.4g} ± {:.2g} on {} images a side, random features", numberIn(result, "fd"), numberIn(result, "spread"),
@@ -147,6 +167,13 @@ int evaluateLive(const EvaluateOptions& options, const runs::RunFolder& run, Sig
                          "{}/step-…",
                          run.name(), run.checkpointsFolder().string()),
              {}});
+    if (!options.data.empty())
+        return console.fail(
+            {ErrorCode::Busy,
+             fmt::format("{} is training, and measures itself on its own images: leave --data away, or name one of its checkpoints: "
+                         "--checkpoint {}/step-…",
+                         run.name(), run.checkpointsFolder().string()),
+             {}});
     if (!options.reference.empty())
         return console.fail(
             {ErrorCode::Busy,
@@ -176,7 +203,7 @@ int evaluateLive(const EvaluateOptions& options, const runs::RunFolder& run, Sig
             json["step"] = evaluated->step;
             json["evaluation"] = event.fields;
             json[evaluated->metric] = evaluated->value;
-            text += fmt::format("\n{} {:.4g} ({})", evaluated->metric == "fid" ? "FID" : "FD", evaluated->value,
+            text += fmt::format("\n{} {:.4g} ({})", runs::metricTitle(evaluated->metric), evaluated->value,
                                 textIn(evaluated->recipe, "name"));
         }
     console.result(json, text);
@@ -210,9 +237,11 @@ int evaluate(const EvaluateOptions& options, Console& console)
     if (options.images.empty() == options.checkpoint.empty())
         return console.fail(
             {ErrorCode::Usage, "Give --checkpoint to evaluate weights, or --images and --reference to compare two sets of images.", {}});
-    if (!options.reference.empty())
-        if (auto there = checkThere("--reference", options.reference); !there)
+    for (const auto& [flag, path] : {std::pair{"--reference", options.reference}, {"--data", options.data}})
+        if (auto there = path.empty() ? Done{} : checkThere(flag, path); !there)
             return console.fail(there.error());
+    if (options.cropRatio && options.data.empty())
+        return console.fail({ErrorCode::Usage, "--crop-ratio says how the images of --data are cut; name these too.", {}});
     if (!options.images.empty())
         return compareImages(options, console);
     auto drawing = drawRequest(options);
@@ -222,6 +251,10 @@ int evaluate(const EvaluateOptions& options, Console& console)
     addMetrics(options, request);
     if (!options.reference.empty())
         request["reference"] = absolutePath(options.reference);
+    if (!options.data.empty())
+        request["data"] = absolutePath(options.data);
+    if (options.cropRatio)
+        request["crop_ratio"] = *options.cropRatio;
     Signals signals;
     if (const auto& run = drawing->weights.run) {
         const auto state = runs::summarize(run->root()).state;
@@ -257,9 +290,14 @@ void addEvaluate(CLI::App& app, Program& program)
         ->add_option(
             "--metrics", options->metrics,
             "fd: Fréchet distance on random features. With --features FILE any of fid, sfid, is (Inception Score), pr (precision and "
-            "recall) and kid")
-        ->delimiter(',')
-        ->capture_default_str();
+            "recall) and kid. accuracy: of a network that tells images apart. Default: fd or accuracy, as the weights ask for")
+        ->delimiter(',');
+    command->add_option("--data", options->data,
+                        "A folder of labelled images for a network that tells images apart: its validation images, or a folder for each "
+                        "class (default: the test images of its training)");
+    command->add_option("--crop-ratio", options->cropRatio,
+                        "Share of the shorter side of --data's images that is seen (default: 0.875, as published; 1 up to 32 pixels)")
+        ->check(CLI::Range(0.1, 1.0));
     command->add_option("--features", options->features, "random, or the weights file of the Inception network")->capture_default_str();
 }
 

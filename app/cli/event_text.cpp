@@ -2,6 +2,7 @@
 #include "app/cli/event_text.h"
 
 #include "core/base/text.h"
+#include "core/runs/metrics.h"
 
 #include <fmt/format.h>
 
@@ -33,7 +34,7 @@ std::string said(const runs::Event& event)
     if (const auto e = SamplesDrawn::from(event))
         return fmt::format("step {}, {} images, {}: {}", e->step, e->count, e->weights, e->grid);
     if (const auto e = Evaluated::from(event))
-        return fmt::format("step {}, {} {:.4g}", e->step, e->metric == "fd" ? "FD" : e->metric, e->value);
+        return fmt::format("step {}, {} {:.4g}", e->step, runs::metricTitle(e->metric), e->value);
     if (const auto e = Warned::from(event))
         return e->message;
     if (const auto e = WishAnswered::from(event))

@@ -6,6 +6,7 @@
 #include "core/base/text.h"
 #include "core/plan/forecast.h"
 #include "core/runs/follower.h"
+#include "core/runs/metrics.h"
 
 #include <fmt/format.h>
 
@@ -101,8 +102,8 @@ Result<Inspected> inspectRun(const runs::RunFolder& run)
                   {"bytes", each.bytes}, {"because", each.because}, {"kept", each.keptByHand}};
         said.text += fmt::format("  {} {} ({}){}", each.folder, bytesText(each.bytes), each.because, each.keptByHand ? ", kept" : "");
         if (each.metric) {
-            json["metric"] = *each.metric;
-            said.text += fmt::format(", distance {:.4g}", *each.metric);
+            json["metric"] = each.metric->value;
+            said.text += fmt::format(", {} {:.4g}", runs::metricTitle(each.metric->metric), each.metric->value);
         }
         said.text += '\n';
         said.json["checkpoints"].push_back(std::move(json));

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 namespace {
 
 struct SampleOptions : DrawFlags {
-    bool npz = false;
+    bool npz = false, classFolders = false;
 };
 
 int tellWish(const runs::RunFolder& run, const Asked& asked, Console& console)
@@ -46,10 +46,10 @@ int tellWish(const runs::RunFolder& run, const Asked& asked, Console& console)
 /// A live run draws with the weights that it has just now, into its own folder.
 int sampleLive(const SampleOptions& options, const runs::RunFolder& run, Signals& signals, Console& console)
 {
-    if (!options.out.empty() || options.npz)
+    if (!options.out.empty() || options.npz || options.classFolders)
         return console.fail(
             {ErrorCode::Busy,
-             fmt::format("{} is training, so it draws itself and into its own folder: leave --out and --npz away. To draw beside it, "
+             fmt::format("{} is training, so it draws itself and into its own folder: leave --out, --npz and --class-folders away. To draw beside it, "
                          "name one of its checkpoints: --checkpoint {}/step-…",
                          run.name(), run.checkpointsFolder().string()),
              {}});
@@ -154,6 +154,7 @@ int sample(const SampleOptions& options, Console& console)
     request["num"] = options.num.value_or(64);
     request["seed"] = options.seed.value_or(0);
     request["npz"] = options.npz;
+    request["class_folders"] = options.classFolders;
     Signals signals;
     if (const auto& run = drawing->weights.run) {
         const auto state = runs::summarize(run->root()).state;
@@ -182,6 +183,7 @@ void addSample(CLI::App& app, Program& program)
                               .leastNum = 1,
                               .mostNum = 10'000'000});
     command->add_flag("--npz", options->npz, "Also write samples.npz");
+    command->add_flag("--class-folders", options->classFolders, "Put the images of each class into a folder of its name: a labelled set");
     command->get_option("--checkpoint")->required();
 }
 

@@ -4,6 +4,7 @@
 #include "core/base/files.h"
 #include "core/base/json.h"
 #include "core/base/text.h"
+#include "core/runs/metrics.h"
 
 #include <algorithm>
 #include <cmath>
@@ -151,15 +152,20 @@ std::string recipeName(const runs::Evaluated& evaluated)
 std::vector<widgets::DistanceSeries> distancesOf(const runs::RunFollower& run, const AxisMap& map)
 {
     std::vector<widgets::DistanceSeries> all;
+    const auto add = [&](const std::string& metric, const std::string& recipe, const runs::Evaluated& e, double value, auto floor) {
+        auto at = std::find_if(all.begin(), all.end(), [&](const auto& s) { return s.metric == metric && s.recipe == recipe; });
+        if (at == all.end())
+            at = all.insert(all.end(), {metric, recipe, floor, e.ceiling, {}});
+        at->points.push_back({map.at(static_cast<double>(e.step)), value, e.step, e.spread});
+    };
     for (const auto& entry : run.evaluations()) {
         const auto& e = entry.evaluated;
-        if ((e.metric != "fd" && e.metric != "fid") || !std::isfinite(e.value))
+        if (!runs::leadingMetric(e.metric) || !std::isfinite(e.value))
             continue;
-        const auto recipe = recipeName(e);
-        auto at = std::find_if(all.begin(), all.end(), [&](const auto& s) { return s.metric == e.metric && s.recipe == recipe; });
-        if (at == all.end())
-            at = all.insert(all.end(), {e.metric, recipe, e.floor, e.ceiling, {}});
-        at->points.push_back({map.at(static_cast<double>(e.step)), e.value, e.step, e.spread});
+        add(e.metric, recipeName(e), e, e.value, e.floor);
+        // Accuracy is shown with its companion.
+        if (const auto top5 = e.extra.is_object() ? e.extra.find("top5") : e.extra.end(); top5 != e.extra.end() && top5->is_number())
+            add("top5", "Top-5, the same images", e, top5->get<double>(), std::optional<double>());
     }
     for (auto& series : all)
         std::stable_sort(series.points.begin(), series.points.end(), [](const auto& a, const auto& b) { return a.x < b.x; });
@@ -291,6 +297,26 @@ PlotData answer(const runs::RunFollower& run, const PlotQuery& query)
     return data;
 }
 
+/// The newest confusion matrix of a run; `known` where it is that one.
+std::shared_ptr<const widgets::ConfusionOfStep> newestConfusion(const runs::RunFollower& run,
+                                                                const std::shared_ptr<const widgets::ConfusionOfStep>& known)
+{
+    constexpr std::uint64_t kMostBytes = 64 << 20;
+    for (auto entry = run.evaluations().rbegin(); entry != run.evaluations().rend(); ++entry) {
+        const auto& evaluated = entry->evaluated;
+        if (!evaluated.extra.is_object() || !evaluated.extra.contains("confusion"))
+            continue;
+        if (known && known->step == evaluated.step)
+            return known;
+        // By its place and not as the event says: events may come from anywhere.
+        const auto csv = readFile(run.folder().confusionFile(evaluated.step), kMostBytes);
+        auto confusion = csv ? runs::confusionFromCsv(*csv) : csv.error();
+        if (confusion)
+            return std::make_shared<widgets::ConfusionOfStep>(widgets::ConfusionOfStep{evaluated.step, *std::move(confusion)});
+    }
+    return nullptr;
+}
+
 widgets::RunView viewOf(const runs::RunFollower& run, const widgets::RunView& before, const runs::RunChanges& changes)
 {
     const bool fresh = before.folder != run.folder().root();
@@ -313,6 +339,8 @@ widgets::RunView viewOf(const runs::RunFollower& run, const widgets::RunView& be
     renew(view.samples, run.samples(), changes.samples);
     renew(view.checkpoints, run.checkpoints(), changes.checkpoints || changes.evaluations);
     renew(view.evaluations, run.evaluations(), changes.evaluations);
+    if (fresh || changes.evaluations || changes.superseded)
+        view.confusion = newestConfusion(run, view.confusion);
     for (const auto& event : fresh ? run.events() : changes.events)
         if (const auto started = runs::Started::from(event)) {
             view.devices = started->devices;

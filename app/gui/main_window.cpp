@@ -279,7 +279,7 @@ void MainWindow::refreshTools()
         m_status->setRun({});
         setWindowTitle(QStringLiteral("New run – Espalier"));
     } else if (const auto& run = m_page->run(); run.valid() && run.folder == m_chosen) {
-        m_tools->setRun(run.state, !run.checkpoints->empty());
+        m_tools->setRun(run.state, !run.checkpoints->empty(), widgets::drawsImages(run.config));
         m_status->setRun(run);
         setWindowTitle(qstr(run.name) + QStringLiteral(" – Espalier"));
     } else {

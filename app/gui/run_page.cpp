@@ -142,6 +142,9 @@ void RunPage::showSamples()
     m_samples->setSamples(qstr(m_view.folder.string()), *m_view.samples);
     const auto every = settingNumber(m_view.config, "samples", "every");
     const auto may = runs::possible(runs::Action::Sample, m_view.state);
+    if (!widgets::drawsImages(m_view.config))
+        return m_samples->setExpectation(QStringLiteral("This model tells images apart and draws none."),
+                                         QStringLiteral("How well it does is on the page Evaluation."));
     m_samples->setExpectation(
         every > 0 ? QStringLiteral("A grid of samples appears here every %1 steps, always from the same noise.").arg(number(every))
                   : QStringLiteral("This run draws no samples by itself. Press Sample to draw a grid now."),
@@ -150,14 +153,19 @@ void RunPage::showSamples()
 
 void RunPage::showEvaluations()
 {
+    const bool draws = widgets::drawsImages(m_view.config);
+    m_evaluation->setDraws(draws);
     m_evaluation->setEvaluations(*m_view.evaluations);
+    m_evaluation->setConfusion(m_view.confusion);
     const auto every = settingNumber(m_view.config, "evaluation", "every");
     const auto may = runs::possible(runs::Action::Evaluate, m_view.state);
     m_evaluation->setEvaluatePossible(qstr(may.why), m_view.state == runs::RunState::Evaluating
                                                          ? QStringLiteral("Evaluating step %1 …").arg(number(m_view.progress.step))
                                                          : QString());
-    m_evaluation->setExpectation(every > 0 ? QStringLiteral("A distance appears here every %1 steps.").arg(number(every))
-                                           : QStringLiteral("This run measures no distance by itself. Press Evaluate to measure one now."));
+    const QString what = draws ? QStringLiteral("distance") : QStringLiteral("test accuracy");
+    m_evaluation->setExpectation(
+        every > 0 ? QStringLiteral("A new %1 appears here every %2 steps.").arg(what, number(every))
+                  : QStringLiteral("This run measures no %1 by itself. Press Evaluate to measure it now.").arg(what));
 }
 
 void RunPage::showCheckpoints()

@@ -98,7 +98,7 @@ void ToolBar::fillNewMenu()
     menu->addAction(QStringLiteral("Empty form"), QKeySequence(Qt::CTRL | Qt::Key_N), this, [this] { Q_EMIT newRequested({}); });
 }
 
-void ToolBar::setRun(std::optional<runs::RunState> state, bool hasCheckpoint)
+void ToolBar::setRun(std::optional<runs::RunState> state, bool hasCheckpoint, bool draws)
 {
     for (const auto& [action, made] : m_actions) {
         runs::Possible possible{false, "Choose a run in the library, or make a new one."};
@@ -106,6 +106,8 @@ void ToolBar::setRun(std::optional<runs::RunState> state, bool hasCheckpoint)
             possible = runs::possible(action, *state);
         if (possible && state && runs::isAtRest(*state) && !hasCheckpoint && (action == Action::Sample || action == Action::Evaluate))
             possible = {false, "This run has no checkpoint to draw from."};
+        if (possible && !draws && action == Action::Sample)
+            possible = {false, "This model tells images apart and draws none."};
         made->setText(qstr(runs::actionTitle(action, state.value_or(runs::RunState::New))));
         made->setEnabled(possible.allowed);
         QString tip = possible.allowed ? made->text() : qstr(possible.why);

@@ -21,7 +21,7 @@ public:
     explicit ToolBar(QWidget* parent = nullptr);
 
     /// Buttons as the chosen run allows; none when there is no run.
-    void setRun(std::optional<runs::RunState> state, bool hasCheckpoint);
+    void setRun(std::optional<runs::RunState> state, bool hasCheckpoint, bool draws = true);
     /// Buttons of a form: Start alone, or why not ("" when it may).
     void setForm(const QString& whyNotStart);
     QAction* action(runs::Action action) const { return m_actions.at(action); }

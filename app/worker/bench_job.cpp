@@ -3,10 +3,8 @@
 
 #include "core/config/config.h"
 #include "core/config/presets.h"
-#include "core/diffusion/objective.h"
-#include "core/models/initialise.h"
-#include "core/models/registry.h"
 #include "core/training/train_step.h"
+#include "core/training/trainee.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/Event.h>
@@ -20,10 +18,31 @@
 namespace espalier::worker {
 namespace {
 
+/// A ViT of timm at 224 pixels under the DeiT recipe, without an average of its weights.
+config::RunConfig vitConfig(std::int64_t width, std::int64_t heads)
+{
+    config::RunConfig config;
+    config.data.side = 224;
+    config.data.augment.labelSmoothing = 0.1;
+    config.model =
+        config::VitConfig{.patchSize = 16, .hiddenSize = width, .depth = 12, .numHeads = heads, .numClasses = 1000, .dropPath = 0.1};
+    config.training.optimizer = config::OptimizerKind::AdamW;
+    config.training.weightDecay = 0.05;
+    config.training.gradNorm = 0.0;
+    config.training.ema.decays = {};
+    return config;
+}
+
 Result<config::RunConfig> benchConfig(const std::string& model)
 {
+    if (model == "vit-ti")
+        return vitConfig(192, 3);
+    if (model == "vit-s")
+        return vitConfig(384, 6);
+    if (model == "vit-b")
+        return vitConfig(768, 12);
     if (model != "unet-cifar10")
-        return Error{ErrorCode::Usage, fmt::format("\"{}\" is no model of the bench. Known: unet-cifar10.", model)};
+        return Error{ErrorCode::Usage, fmt::format("\"{}\" is no model of the bench. Known: unet-cifar10, vit-ti, vit-s, vit-b.", model)};
     const auto preset = config::findPreset("ddpm-cifar10");
     if (!preset)
         return preset.error();
@@ -62,31 +81,18 @@ Result<Json> benchJob(const Json& request, JobContext& context)
         return device.error();
     setThreads(*threads, 1);
 
-    auto made = models::make(config->model, {3, config->data.side, config->data.side}, *device, config->training.channelsLast);
-    if (!made)
-        return made.error();
-    auto& network = **made;
-    network.train();
-    models::initialise(network, 0);
-    diffusion::DiffusionObjective objective(config->diffusion);
-    tensors::TrainState state;
-    state.emaDecays = config->training.ema.decays;
-    for (const auto& parameter : network.named_parameters()) {
-        const auto value = parameter.value().detach();
-        state.slots.push_back({parameter.key(),
-                               parameter.value(),
-                               {value.clone()},
-                               at::zeros_like(value),
-                               at::zeros_like(value),
-                               at::zeros({}, value.options())});
-    }
+    auto trainee = training::makeTrainee(*config, *device);
+    if (!trainee)
+        return trainee.error();
     const data::Share share{*batch, *batch, 1, 0, 1};
-    training::TrainStep step({network, objective, state, parallel::ProcessGroup::alone(), share, *device, 1}, *config);
+    training::TrainStep step({*trainee->model, *trainee->objective, trainee->state, parallel::ProcessGroup::alone(), share, *device, 1}, *config);
 
     std::vector<std::uint8_t> pixels(static_cast<std::size_t>(*batch * config->data.side * config->data.side * 3));
     for (std::size_t i = 0; i < pixels.size(); ++i)
         pixels[i] = static_cast<std::uint8_t>(i * 2654435761u >> 13);
-    std::vector<std::int32_t> labels(static_cast<std::size_t>(*batch), -1);
+    std::vector<std::int32_t> labels(static_cast<std::size_t>(*batch));
+    for (std::size_t i = 0; i < labels.size(); ++i) // a network without classes does not look
+        labels[i] = static_cast<std::int32_t>(static_cast<std::int64_t>(i) % std::max<std::int64_t>(1, config::classesOf(config->model)));
     const data::HostBatch host{.images = pixels, .labels = labels, .erased = {}, .mixes = {}};
     const auto once = [&] {
         step.freeOldestBatch();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "app/worker/classify_job.h"
 #include "app/worker/given_images.h"
 #include "app/worker/inception_scores.h"
 #include "app/worker/job.h"
@@ -177,12 +178,28 @@ Result<Json> aboutReference(const GivenImages& reference, const Judge& judge)
 
 Result<Json> evaluateJob(const Json& request, JobContext& context)
 {
-    const auto metric = textOf(request, "metric", "fd"), features = textOf(request, "features", "random"),
+    const auto metric = textOf(request, "metric", "auto"), features = textOf(request, "features", "random"),
                devices = textOf(request, "device", "auto"), weights = textOf(request, "weights", "ema"), out = textOf(request, "out", "");
     for (const auto* text : {&metric, &features, &devices, &weights, &out})
         if (!*text)
             return text->error();
-    auto onInception = MetricNames::of(*metric, *features);
+    const auto imagesPath = textOf(request, "images", ""), referencePath = textOf(request, "reference", "");
+    for (const auto* text : {&imagesPath, &referencePath})
+        if (!*text)
+            return text->error();
+    std::optional<Checkpoint> checkpoint;
+    if (imagesPath->empty()) {
+        auto found = findCheckpoint(request);
+        if (!found)
+            return found.error();
+        checkpoint = *std::move(found);
+        if (!config::drawsImages(checkpoint->config.model))
+            return classifyJob(request, *checkpoint, context);
+        if (request.contains("data"))
+            return Error{ErrorCode::Usage, "--data is for networks that tell images apart; this one draws them. Compare its images with a "
+                                           "folder by --reference."};
+    }
+    auto onInception = MetricNames::of(*metric == "auto" ? "fd" : *metric, *features);
     if (!onInception)
         return onInception.error();
     const auto device = deviceFor(*devices, 0);
@@ -190,19 +207,12 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
         return device.error();
     setThreads(0, 1);
     const Asked what{*std::move(onInception), *features, *device};
-    const auto imagesPath = textOf(request, "images", ""), referencePath = textOf(request, "reference", "");
-    for (const auto* text : {&imagesPath, &referencePath})
-        if (!*text)
-            return text->error();
     std::optional<GivenImages> reference;
     if (!referencePath->empty())
         reference = GivenImages{"--reference", *referencePath};
     if (!imagesPath->empty())
         return compareImages(request, {"--images", *imagesPath}, reference, what, context);
 
-    const auto checkpoint = findCheckpoint(request);
-    if (!checkpoint)
-        return checkpoint.error();
     const auto& config = checkpoint->config;
     const auto asked = numberOf(request, "num", config.evaluation.images, 2, 1'000'000),
                seed = numberOf(request, "seed", config.evaluation.seed, 0, std::int64_t{9} << 50);
@@ -234,7 +244,7 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
     auto recipe = generator.recipe();
     recipe["weights"] = *weights;
     recipe["checkpoint"] = checkpoint->identity;
-    auto images = generation::drawEvaluationSet(generator, count, generation::drawingBatch(*device), folder, recipe, true, progress,
+    auto images = generation::drawEvaluationSet(generator, count, generation::drawingBatch(*device), {folder, {}}, recipe, true, progress,
                                                 context.link.stopToken());
     if (!images)
         return images.error();

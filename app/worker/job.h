@@ -29,7 +29,7 @@ Result<Json> trainJob(const Json& request, JobContext& context);
 Result<Json> rehearseJob(const Json& request, JobContext& context);
 /// {"checkpoint", "weights", "num", "sampler", "seed", "out", "npz", "device"}: images from weights.
 Result<Json> sampleJob(const Json& request, JobContext& context);
-/// {"checkpoint" | "images", "reference", "weights", "num", "sampler", "seed", "out", "device"}: numbers for weights or images.
+/// {"checkpoint" | "images", "reference", "data", "weights", "num", "sampler", "seed", "out", "device"}: numbers for weights or images.
 Result<Json> evaluateJob(const Json& request, JobContext& context);
 /// {"checkpoint", "weights", "out"}: weights alone as safetensors under their published names.
 Result<Json> exportJob(const Json& request, JobContext& context);

@@ -10,6 +10,31 @@
 
 namespace espalier::worker {
 namespace fs = std::filesystem;
+namespace {
+
+/// Folders named after the classes that are drawn, so that the images are a labelled set.
+Result<std::vector<std::string>> classFolders(const Checkpoint& checkpoint, const generation::Generator& generator,
+                                              const config::SamplerConfig& sampler)
+{
+    const auto classes = config::classesOf(checkpoint.config.model);
+    if (classes == 0)
+        return Error{ErrorCode::Usage, "--class-folders: this network knows no classes."};
+    const auto nameOf = [&](std::int64_t label) {
+        const auto at = static_cast<std::size_t>(label);
+        const auto name = at < checkpoint.classNames.size() ? checkpoint.classNames[at] : std::string();
+        // A name comes from a file: it must not lead out of the folder.
+        const bool fine = !name.empty() && name.front() != '.' && name.find_first_of(std::string("/\\\0", 3)) == std::string::npos;
+        return fine ? name : fmt::format("class-{:06d}", label);
+    };
+    std::vector<std::string> folders;
+    if (generator.classesInTurn() == 0)
+        folders.push_back(nameOf(sampler.label));
+    for (std::int64_t label = 0; label < generator.classesInTurn(); ++label)
+        folders.push_back(nameOf(label));
+    return folders;
+}
+
+} // namespace
 
 Result<Json> sampleJob(const Json& request, JobContext& context)
 {
@@ -37,6 +62,8 @@ Result<Json> sampleJob(const Json& request, JobContext& context)
     if (!device)
         return device.error();
     setThreads(0, 1);
+    if (!config::drawsImages(checkpoint->config.model))
+        return Error{ErrorCode::Usage, "These weights tell images apart and draw none. Measure them with evaluate."};
     generation::DrawingModel drawing(checkpoint->config, *device);
     const auto model = drawing.from(checkpoint->folder, *weights);
     if (!model)
@@ -47,11 +74,18 @@ Result<Json> sampleJob(const Json& request, JobContext& context)
         context.link.progress(done * static_cast<double>(*count), static_cast<double>(*count), "images");
     };
     const bool npz = request.value("npz", false);
+    generation::ImageFiles files{folder, {}};
+    if (request.value("class_folders", false)) {
+        auto folders = classFolders(*checkpoint, generator, *sampler);
+        if (!folders)
+            return folders.error();
+        files.inTurn = *std::move(folders);
+    }
     auto recipe = generator.recipe();
     recipe["weights"] = *weights;
     recipe["step"] = checkpoint->step;
     recipe["checkpoint"] = checkpoint->identity;
-    auto images = generation::drawEvaluationSet(generator, *count, generation::drawingBatch(*device), folder, recipe, npz, progress,
+    auto images = generation::drawEvaluationSet(generator, *count, generation::drawingBatch(*device), files, recipe, npz, progress,
                                                 context.link.stopToken());
     if (!images)
         return images.error();

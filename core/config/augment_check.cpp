@@ -7,19 +7,12 @@
 
 #include <fmt/format.h>
 
-#include <string_view>
 
 namespace espalier::config {
 
 namespace {
 
 using Problems = std::vector<Problem>;
-
-/// Soft targets and noise in normalised images are for a model that learns to tell classes apart.
-bool learnsClasses(const ModelConfig& model)
-{
-    return std::visit([](const auto& kind) { return std::string_view(kind.kKind) == "vit"; }, model);
-}
 
 void checkCrops(const DataConfig& data, Problems& problems)
 {
@@ -75,10 +68,10 @@ void checkMixing(const RunConfig& config, Problems& problems)
                                         split->microBatch, world)});
 }
 
-/// Settings that only the loss of a classifier knows what to do with.
+/// Soft targets and noise in normalised images are for a model that learns to tell classes apart.
 void checkTargets(const RunConfig& config, Problems& problems)
 {
-    if (learnsClasses(config.model))
+    if (!drawsImages(config.model))
         return;
     const auto& augment = config.data.augment;
     const auto refuse = [&](const char* path, double value) {

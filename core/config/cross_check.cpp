@@ -136,14 +136,6 @@ void checkClasses(const RunConfig& config, Problems& problems)
                                                              drawsImages(config.model) ? "; 0 trains without classes" : "")});
 }
 
-/// What can be described and read, but not trained yet.
-void checkTask(const RunConfig& config, Problems& problems)
-{
-    if (!drawsImages(config.model))
-        problems.push_back({"model.kind", "model.kind vit tells images apart, and this version trains networks that draw them. Choose unet "
-                                          "or dit."});
-}
-
 /// The network gives a variance exactly where the process asks for one.
 void checkVariance(const RunConfig& config, Problems& problems)
 {
@@ -193,12 +185,32 @@ void checkAverages(const RunConfig& config, Problems& problems)
     }
 }
 
-void checkEvaluation(const EvaluationConfig& evaluation, Problems& problems)
+void checkEvaluation(const RunConfig& config, Problems& problems)
 {
+    const auto& evaluation = config.evaluation;
     if (evaluation.metric == MetricKind::Fid && evaluation.features.empty()) {
         problems.push_back({"evaluation.features",
                             "evaluation.features must name the Inception weights file, because evaluation.metric is fid; "
                             "fd needs no file."});
+    }
+    const bool draws = drawsImages(config.model);
+    const bool fits = evaluation.metric == MetricKind::Auto || (evaluation.metric == MetricKind::Accuracy) != draws;
+    if (!fits)
+        problems.push_back({"evaluation.metric", fmt::format("evaluation.metric must be {}, because this model {}; it is {}.",
+                                                             draws ? "fd or fid" : "accuracy",
+                                                             draws ? "draws images" : "tells images apart and draws none",
+                                                             nameOf(evaluation.metric))});
+}
+
+/// What only networks that draw have.
+void checkDrawing(const RunConfig& config, Problems& problems)
+{
+    checkDiffusion(config.diffusion, problems);
+    checkVariance(config, problems);
+    for (const auto& [group, sampler] : {std::pair<const char*, const SamplerConfig&>{"samples", config.samples.sampler},
+                                         {"evaluation", config.evaluation.sampler}}) {
+        checkSampler(sampler, group, config.diffusion.timesteps, problems);
+        checkGuidance(sampler, group, config.model, problems);
     }
 }
 
@@ -211,19 +223,12 @@ std::vector<Problem> crossCheck(const RunConfig& config)
     checkData(config.data, problems);
     std::ranges::move(checkAugment(config), std::back_inserter(problems));
     std::ranges::move(checkModel(config.model, config.data.side), std::back_inserter(problems));
-    checkDiffusion(config.diffusion, problems);
     checkLength(config.training, problems);
     checkAverages(config, problems);
-    checkSampler(config.samples.sampler, "samples", config.diffusion.timesteps, problems);
-    checkEvaluation(config.evaluation, problems);
+    checkEvaluation(config, problems);
     checkClasses(config, problems);
-    checkTask(config, problems);
-    checkVariance(config, problems);
-    if (drawsImages(config.model)) {
-        checkGuidance(config.samples.sampler, "samples", config.model, problems);
-        checkGuidance(config.evaluation.sampler, "evaluation", config.model, problems);
-    }
-    checkSampler(config.evaluation.sampler, "evaluation", config.diffusion.timesteps, problems);
+    if (drawsImages(config.model))
+        checkDrawing(config, problems);
     return problems;
 }
 

@@ -79,6 +79,13 @@ struct Names<Pooling> {
     static constexpr std::array<std::pair<Pooling, const char*>, 2> kAll{{{Pooling::Token, "token"}, {Pooling::Mean, "mean"}}};
 };
 
+/// How bytes become the numbers that a classifier sees.
+enum class PixelScale { ImageNet, Half };
+template <>
+struct Names<PixelScale> {
+    static constexpr std::array<std::pair<PixelScale, const char*>, 2> kAll{{{PixelScale::ImageNet, "imagenet"}, {PixelScale::Half, "half"}}};
+};
+
 /// The vision transformer as a classifier (names as in timm, which Deep-Incubation shares). docs/models.md lists the published sizes.
 struct VitConfig { // path "model", kind "vit"
     static constexpr const char* kKind = "vit";
@@ -89,6 +96,7 @@ struct VitConfig { // path "model", kind "vit"
     Pooling pooling = Pooling::Token;
     bool qkvBias = true;
     double normEpsilon = 1e-6;
+    PixelScale pixels = PixelScale::ImageNet;
     bool operator==(const VitConfig&) const = default;
     static void describe(auto& self, auto&& field)
     {
@@ -107,6 +115,9 @@ struct VitConfig { // path "model", kind "vit"
         field("qkv_bias", self.qkvBias, "Biases of queries, keys and values; Deep-Incubation's ViT-H has none", {.advanced = true});
         field("norm_epsilon", self.normEpsilon, "Added to the variance by layer norms; Deep-Incubation's ViT-H has 1e-5",
               {.min = 1e-12, .max = 0.1, .advanced = true});
+        field("pixels", self.pixels,
+              "Scale of what it sees: ImageNet's mean and deviation (DeiT, Deep-Incubation), or from -1 to 1 (many weights of timm)",
+              {.advanced = true});
     }
 };
 

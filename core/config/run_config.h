@@ -50,28 +50,31 @@ struct SamplesConfig { // path "samples"
     }
 };
 
-enum class MetricKind { Fd, Fid };
+/// Auto: what suits the model, fd for networks that draw and accuracy for those that tell classes apart.
+enum class MetricKind { Auto, Fd, Fid, Accuracy };
 template <>
 struct Names<MetricKind> {
-    static constexpr std::array<std::pair<MetricKind, const char*>, 2> kAll{{{MetricKind::Fd, "fd"}, {MetricKind::Fid, "fid"}}};
+    static constexpr std::array<std::pair<MetricKind, const char*>, 4> kAll{
+        {{MetricKind::Auto, "auto"}, {MetricKind::Fd, "fd"}, {MetricKind::Fid, "fid"}, {MetricKind::Accuracy, "accuracy"}}};
 };
 
 struct EvaluationConfig { // path "evaluation"
     std::int64_t every = 0, images = 1000, seed = 1;
-    MetricKind metric = MetricKind::Fd;
+    MetricKind metric = MetricKind::Auto;
     std::string features;
     SamplerConfig sampler;
     static void describe(auto& self, auto&& field)
     {
         field("every", self.every, "Steps between evaluations; 0 evaluates only on request",
               {.min = 0, .max = 1e12, .unit = "steps", .change = Change::AtResume});
-        field("images", self.images, "Generated images in one evaluation, against as many real ones",
+        field("images", self.images, "Images in one evaluation: generated ones against as many real ones, or test images that are classified",
               {.min = 16, .max = 1e6, .unit = "images", .change = Change::AtResume});
         field("seed", self.seed, "Seed of the starting noise of the generated images",
               {.min = 0, .max = 9e15, .advanced = true, .change = Change::AtResume});
-        field("metric", self.metric, "FD on random features works anywhere; FID needs the Inception weights file",
+        field("metric", self.metric, "fd on random features works anywhere; fid needs the Inception weights file; accuracy is for networks that tell classes apart; "
+              "auto: fd or accuracy, as the model asks for",
               {.change = Change::AtResume});
-        field("features", self.features, "Weights file of the FID network (pt_inception-2015-12-05-6726825d.pth); empty for fd",
+        field("features", self.features, "Weights file of the FID network (pt_inception-2015-12-05-6726825d.pth); empty for all others",
               {.change = Change::AtResume});
         field("sampler", self.sampler, "How the images are drawn");
     }

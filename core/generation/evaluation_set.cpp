@@ -7,7 +7,6 @@
 #include "core/evaluation/inception_metrics.h"
 #include "core/formats/image_decode.h"
 #include "core/formats/npz.h"
-#include "core/generation/grid.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -26,12 +25,12 @@ Error cancelled()
     return {ErrorCode::Cancelled, "The evaluation was stopped before its numbers were there."};
 }
 
-/// Loads <folder>/00000.png … up to the first that is missing or of another size.
-std::int64_t loadKept(const fs::path& folder, at::Tensor& images)
+/// Loads images up to the first that is missing or of another size.
+std::int64_t loadKept(const ImageFiles& files, at::Tensor& images)
 {
     const auto bytes = images.size(1) * images.size(2) * images.size(3);
     for (std::int64_t i = 0; i < images.size(0); ++i) {
-        const auto file = folder / fmt::format("{:05d}.png", i);
+        const auto file = files(i);
         if (!fs::exists(file))
             return i;
         const auto decoded = formats::decodeImageFile(file);
@@ -77,9 +76,10 @@ Result<at::Tensor> realImages(const data::Dataset& dataset, std::int64_t skip, s
     return images.narrow(0, 0, kept);
 }
 
-Result<at::Tensor> drawEvaluationSet(Generator& generator, std::int64_t count, std::int64_t batch, const fs::path& folder,
+Result<at::Tensor> drawEvaluationSet(Generator& generator, std::int64_t count, std::int64_t batch, const ImageFiles& files,
                                      const Json& recipe, bool npz, const Progress& progress, std::stop_token stop)
 {
+    const auto& folder = files.folder;
     std::error_code problem;
     fs::create_directories(folder, problem);
     if (problem)
@@ -88,7 +88,7 @@ Result<at::Tensor> drawEvaluationSet(Generator& generator, std::int64_t count, s
         return same.error();
     const auto image = generator.image();
     auto all = at::empty({count, image.height, image.width, image.channels}, at::kByte);
-    for (auto from = loadKept(folder, all); from < count; from += batch) {
+    for (auto from = loadKept(files, all); from < count; from += batch) {
         const auto n = std::min(batch, count - from);
         const auto share = [&](double done) {
             if (progress)
@@ -97,7 +97,7 @@ Result<at::Tensor> drawEvaluationSet(Generator& generator, std::int64_t count, s
         auto drawn = generator.draw(from, n, n, share, stop);
         if (!drawn)
             return drawn.error();
-        if (auto written = writeSingles(folder, *drawn, from); !written)
+        if (auto written = writeSingles(files, *drawn, from); !written)
             return written.error();
         all.narrow(0, from, n).copy_(*drawn);
     }

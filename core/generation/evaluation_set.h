@@ -6,9 +6,9 @@
 #include "core/evaluation/nearest.h"
 #include "core/evaluation/random_distance.h"
 #include "core/generation/generator.h"
+#include "core/generation/grid.h"
 #include "core/runs/events.h"
 
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -19,9 +19,9 @@ namespace espalier::generation {
 /// smaller of `count` and what the set has after `skip` images. An image that cannot be read is passed over.
 Result<at::Tensor> realImages(const data::Dataset& dataset, std::int64_t skip, std::int64_t count, std::stop_token stop);
 
-/// Draws `count` images, keeping them as <folder>/00000.png … and, with `npz`, as samples.npz (arr_0). What an earlier, interrupted call
+/// Draws `count` images, keeping each in its file and, with `npz`, all as samples.npz (arr_0). What an earlier, interrupted call
 /// has drawn with the same recipe (recipe.json beside them) is not drawn again; images of another recipe are refused.
-Result<at::Tensor> drawEvaluationSet(Generator& generator, std::int64_t count, std::int64_t batch, const std::filesystem::path& folder,
+Result<at::Tensor> drawEvaluationSet(Generator& generator, std::int64_t count, std::int64_t batch, const ImageFiles& files,
                                      const Json& recipe, bool npz, const Progress& progress, std::stop_token stop);
 
 /// A distance between two sets of images.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/generation/grid.h"
 
+#include "core/base/files.h"
 #include "core/formats/png.h"
 
 #include <ATen/ATen.h>
@@ -59,10 +60,22 @@ Result<Done> writeGrid(const std::filesystem::path& file, const at::Tensor& imag
     return formats::writePng(file, viewOf(grid), {{"espalier.recipe", recipe.dump()}, {"espalier.grid", about.dump()}});
 }
 
-Result<Done> writeSingles(const std::filesystem::path& folder, const at::Tensor& images, std::int64_t first)
+std::filesystem::path ImageFiles::operator()(std::int64_t image) const
 {
+    const auto name = fmt::format("{:05d}.png", image);
+    return inTurn.empty() ? folder / name : folder / inTurn[static_cast<std::size_t>(image) % inTurn.size()] / name;
+}
+
+Result<Done> writeSingles(const ImageFiles& files, const at::Tensor& images, std::int64_t first)
+{
+    for (const auto& below : files.inTurn) {
+        std::error_code problem;
+        std::filesystem::create_directories(files.folder / below, problem);
+        if (problem)
+            return ioError("make the folder", files.folder / below, problem.value());
+    }
     for (std::int64_t i = 0; i < images.size(0); ++i) {
-        const auto file = folder / fmt::format("{:05d}.png", first + i);
+        const auto file = files(first + i);
         if (std::filesystem::exists(file))
             continue;
         const auto image = images[i].contiguous();

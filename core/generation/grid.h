@@ -31,7 +31,14 @@ void nameColumns(Json& recipe, const GridLayout& layout, const std::vector<std::
 
 /// Writes a grid atomically as PNG, its recipe and layout in text chunks "espalier.recipe" and "espalier.grid" (JSON).
 Result<Done> writeGrid(const std::filesystem::path& file, const at::Tensor& images, const GridLayout& layout, const Json& recipe);
-/// Writes one PNG per image: <folder>/00000.png … named by `first` + i. Files that are there already are left alone.
-Result<Done> writeSingles(const std::filesystem::path& folder, const at::Tensor& images, std::int64_t first);
+/// Where single images are kept: <folder>/00000.png …, or in the folders named below it, in turn.
+struct ImageFiles {
+    std::filesystem::path folder;
+    std::vector<std::string> inTurn;
+    std::filesystem::path operator()(std::int64_t image) const;
+};
+
+/// Writes one PNG per image, numbered from `first`. Files that are there already are left alone.
+Result<Done> writeSingles(const ImageFiles& files, const at::Tensor& images, std::int64_t first);
 
 } // namespace espalier::generation

@@ -229,8 +229,8 @@ void RunFollower::Impl::rateCheckpoints()
     for (auto& checkpoint : checkpoints)
         for (const auto& each : evaluations) // the newest wins
             if (each.evaluated.step == checkpoint.step && !each.evaluated.weights.starts_with("raw") &&
-                (each.evaluated.metric == "fd" || each.evaluated.metric == "fid"))
-                checkpoint.metric = each.evaluated.value;
+                leadingMetric(each.evaluated.metric))
+                checkpoint.metric = {each.evaluated.metric, each.evaluated.value};
 }
 
 void RunFollower::Impl::updateState(RunChanges& changes, Clock::time_point now)

@@ -3,6 +3,7 @@
 
 #include "core/base/json.h"
 #include "core/runs/events.h"
+#include "core/runs/metrics.h"
 #include "core/runs/lease.h"
 #include "core/runs/pyramid.h"
 #include "core/runs/run_folder.h"
@@ -45,7 +46,7 @@ struct CheckpointEntry {
     std::uint64_t bytes = 0;
     std::string because;
     bool keptByHand = false;
-    std::optional<double> metric; // the newest distance of this step's averaged weights
+    std::optional<MeasuredValue> metric; // the newest of this step's averaged weights
     double time = 0.0;
 };
 struct EvaluationEntry {

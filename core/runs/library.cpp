@@ -190,7 +190,7 @@ bool Known::readEventsFile()
     summary.bestMetric.reset();
     summary.bestMetricName = distances.empty() ? std::string() : distances.back().metric;
     for (const auto& each : distances)
-        if (each.metric == summary.bestMetricName && (!summary.bestMetric || each.value < *summary.bestMetric))
+        if (each.metric == summary.bestMetricName && (!summary.bestMetric || isBetter(each.metric, each.value, *summary.bestMetric)))
             summary.bestMetric = each.value;
     return true;
 }

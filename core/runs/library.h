@@ -24,7 +24,7 @@ struct RunSummary {
     Progress progress;
     std::string model, dataset, schedule, title; // kinds as in config.json: "unet", "garden", "plain"
     std::optional<double> bestMetric;
-    std::string bestMetricName;          // "fd" or "fid"
+    std::string bestMetricName;          // "fd", "fid" or "top1"
     std::optional<double> loss;          // the newest point
     std::vector<float> sparkline;        // loss, at most 48 values
     double created = 0.0, changed = 0.0; // seconds since 1970

@@ -16,7 +16,7 @@ const StoredCheckpoint* bestOf(const std::vector<StoredCheckpoint>& stored)
 {
     const StoredCheckpoint* best = nullptr;
     for (const auto& each : stored)
-        if (each.metric && std::isfinite(*each.metric) && (!best || *each.metric < *best->metric))
+        if (each.metric && std::isfinite(each.metric->value) && (!best || each.metric->betterThan(*best->metric)))
             best = &each;
     return best;
 }

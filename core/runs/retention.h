@@ -3,6 +3,7 @@
 
 #include "core/base/result.h"
 #include "core/config/run_config.h"
+#include "core/runs/metrics.h"
 #include "core/runs/run_folder.h"
 
 #include <cstdint>
@@ -15,7 +16,7 @@ namespace espalier::runs {
 
 struct StoredCheckpoint {
     std::int64_t step = 0;
-    std::optional<double> metric; // lower is better
+    std::optional<MeasuredValue> metric;
     bool keptByHand = false;      // a file `keep` lies in its folder
     bool keptForRun = false;      // a stage boundary: kept as long as the run
 };

@@ -88,6 +88,11 @@ fs::path RunFolder::samplesFolder(int stage, std::int64_t step) const
     return samplesFolder() / fmt::format("stage-{:02}", stage) / stepName(step);
 }
 
+fs::path RunFolder::confusionFile(std::int64_t step) const
+{
+    return evaluationsFolder() / "confusion" / (stepName(step) + ".csv");
+}
+
 fs::path RunFolder::checkpointFolder(std::int64_t step) const
 {
     return checkpointsFolder() / stepName(step);

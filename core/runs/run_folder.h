@@ -41,6 +41,7 @@ public:
     std::filesystem::path checkpointsFolder() const { return m_root / "checkpoints"; }
     std::filesystem::path checkpointFolder(std::int64_t step) const;
     std::filesystem::path evaluationsFolder() const { return m_root / "evaluations"; }
+    std::filesystem::path confusionFile(std::int64_t step) const;
     std::filesystem::path lockFile() const { return m_root / "lock"; }
     std::filesystem::path leaseFile() const { return m_root / "lease.json"; }
     std::filesystem::path controlFolder() const { return m_root / "control"; }

@@ -22,6 +22,9 @@ inline constexpr std::string_view kImages = "clock/images";
 inline constexpr std::string_view kFlops = "clock/flops";
 inline constexpr std::string_view kFd = "evaluation/fd";
 inline constexpr std::string_view kFid = "evaluation/fid";
+inline constexpr std::string_view kTop1 = "evaluation/top1"; // per cent of the test images
+inline constexpr std::string_view kTop5 = "evaluation/top5";
+inline constexpr std::string_view kTestLoss = "loss/test";
 } // namespace tags
 
 struct ScalarPoint {

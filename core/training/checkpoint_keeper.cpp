@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/training/checkpoint_keeper.h"
 
-#include "core/runs/retention.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -94,10 +92,10 @@ Result<Done> CheckpointKeeper::finish()
     return Done{};
 }
 
-void CheckpointKeeper::measured(std::int64_t step, double metric)
+void CheckpointKeeper::measured(std::int64_t step, const std::string& metric, double value)
 {
     const std::lock_guard lock(m_mutex);
-    m_metrics[step] = metric;
+    m_metrics[step] = {metric, value};
 }
 
 std::string CheckpointKeeper::newest() const

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/config/run_config.h"
+#include "core/runs/retention.h"
 #include "core/runs/run_writer.h"
 #include "core/tensors/checkpoint.h"
 
@@ -24,8 +25,8 @@ public:
     Result<Done> save(const tensors::TrainState& state, const Json& clock, std::string because);
     /// Waits for the checkpoint being written. The first error of any of them, once.
     Result<Done> finish();
-    /// A distance measured at this step: the best one is kept.
-    void measured(std::int64_t step, double metric);
+    /// A number measured at this step: the checkpoint of the best one is kept.
+    void measured(std::int64_t step, const std::string& metric, double value);
     /// Relative folder of the newest whole checkpoint of this attempt or an earlier one; "" when there is none.
     std::string newest() const;
 
@@ -37,7 +38,7 @@ private:
     const config::CheckpointConfig m_config;
     const Json m_about;
     std::mutex m_mutex; // metrics and error
-    std::map<std::int64_t, double> m_metrics;
+    std::map<std::int64_t, runs::MeasuredValue> m_metrics;
     std::optional<Error> m_error;
     std::thread m_thread;
 };

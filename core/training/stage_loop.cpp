@@ -204,7 +204,8 @@ Result<Done> StageLoop::doWhatIsDue(std::int64_t orders, std::stop_token now)
     const auto step = m_parts.state.counters.step;
     const bool ending = lengthReached() || has(orders, Order::EndOfTime);
     const bool fresh = step > m_savedStep; // not what was just resumed from
-    if (has(orders, Order::Sample) || (fresh && (due(m_config.samples.every, step) || (ending && m_config.samples.every > 0)))) {
+    const auto drawEvery = config::drawsImages(m_config.model) ? m_config.samples.every : 0;
+    if (has(orders, Order::Sample) || (fresh && (due(drawEvery, step) || (ending && drawEvery > 0)))) {
         const auto wish = std::find_if(m_wishes.begin(), m_wishes.end(), [](const auto& w) { return w.kind == runs::WishKind::Sample; });
         const auto drawn = drawSamples(wish == m_wishes.end() ? nullptr : &*wish, now);
         answer(runs::WishKind::Sample, drawn, fmt::format("Drew samples of step {}.", step));
@@ -213,7 +214,7 @@ Result<Done> StageLoop::doWhatIsDue(std::int64_t orders, std::stop_token now)
     }
     if (has(orders, Order::Evaluate) || (fresh && (due(m_config.evaluation.every, step) || (ending && m_config.evaluation.every > 0)))) {
         const auto wish = std::find_if(m_wishes.begin(), m_wishes.end(), [](const auto& w) { return w.kind == runs::WishKind::Evaluate; });
-        const auto evaluated = evaluate(wish == m_wishes.end() ? nullptr : &*wish, now);
+        const auto evaluated = evaluate(wish == m_wishes.end() ? nullptr : &*wish, ending, now);
         answer(runs::WishKind::Evaluate, evaluated, fmt::format("Evaluated step {}.", step));
         if (!evaluated && evaluated.error().code != ErrorCode::Cancelled && evaluated.error().code != ErrorCode::Usage)
             return evaluated;
@@ -259,6 +260,8 @@ Result<Done> StageLoop::drawSamples(const runs::Wish* wish, std::stop_token now)
 {
     if (!m_parts.scribe)
         return Done{};
+    if (!config::drawsImages(m_config.model))
+        return Error{ErrorCode::Usage, "This model tells images apart and draws none.", {}};
     const auto asked = configFor(m_config, "samples", wish);
     if (!asked)
         return asked.error();
@@ -271,7 +274,7 @@ Result<Done> StageLoop::drawSamples(const runs::Wish* wish, std::stop_token now)
     return drawn;
 }
 
-Result<Done> StageLoop::evaluate(const runs::Wish* wish, std::stop_token now)
+Result<Done> StageLoop::evaluate(const runs::Wish* wish, bool last, std::stop_token now)
 {
     if (!m_parts.scribe)
         return Done{};
@@ -287,34 +290,20 @@ Result<Done> StageLoop::evaluate(const runs::Wish* wish, std::stop_token now)
             {}};
     const ClockScope time(m_parts.clock, Activity::Evaluating);
     auto& scribe = *m_parts.scribe;
+    const auto step = m_parts.state.counters.step;
     scribe.writer.state(runs::RunState::Evaluating);
     const auto began = std::chrono::steady_clock::now();
-    const auto measure = [&]() -> Result<Done> {
-        auto judge = scribe.judge(now);
-        if (!judge)
-            return judge.error();
-        auto generator = scribe.previews.generator(m_parts.state, "ema", evaluation.sampler, static_cast<std::uint64_t>(evaluation.seed));
-        if (!generator)
-            return generator.error();
-        const auto tick = [this] { heartbeat("evaluating"); };
-        const auto count = std::min(evaluation.images, (*judge)->count());
-        auto images = generator->draw(0, count, generation::drawingBatch(m_parts.device), [&](double) { tick(); }, now);
-        if (!images)
-            return images.error();
-        auto score = (*judge)->judge(*images, wish ? m_parts.datasetSize : 0, tick, now);
-        if (!score)
-            return score.error();
-        const auto evaluated = generation::evaluatedEvent(*score, *generator, "ema", m_parts.state.counters.step, m_stage,
-                                                          std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
-        scribe.writer.write(evaluated);
-        scribe.writer.scalar(score->metric == "fid" ? runs::tags::kFid : runs::tags::kFd, m_parts.state.counters.step,
-                             score->distance.value);
-        scribe.checkpoints.measured(m_parts.state.counters.step, score->distance.value);
-        return Done{};
-    };
-    const auto measured = measure();
+    auto measured = scribe.examination.measure(
+        {.state = m_parts.state, .stage = m_stage, .settings = evaluation, .asked = wish != nullptr, .last = last}, now);
+    if (measured) {
+        measured->event.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+        scribe.writer.write(measured->event);
+        for (const auto& [tag, value] : measured->curves)
+            scribe.writer.scalar(tag, step, value);
+        scribe.checkpoints.measured(step, measured->event.metric, measured->event.value);
+    }
     scribe.writer.state(runs::RunState::Training);
-    return measured;
+    return measured ? Result<Done>(Done{}) : measured.error();
 }
 
 void StageLoop::answer(runs::WishKind kind, const Result<Done>& outcome, const std::string& said)

@@ -3,7 +3,6 @@
 
 #include "core/config/run_config.h"
 #include "core/data/loader.h"
-#include "core/generation/evaluation_set.h"
 #include "core/generation/previews.h"
 #include "core/plan/plan.h"
 #include "core/runs/run_writer.h"
@@ -12,9 +11,9 @@
 #include "core/training/checkpoint_keeper.h"
 #include "core/training/clock.h"
 #include "core/training/control_word.h"
+#include "core/training/examination.h"
 #include "core/training/train_step.h"
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -26,7 +25,7 @@ struct Scribe {
     runs::RunWriter& writer;
     CheckpointKeeper& checkpoints;
     generation::Previews& previews;
-    std::function<Result<generation::SetJudge*>(std::stop_token)> judge; // made when first asked for
+    Examination& examination;
 };
 
 /// Trains one stage to its end, or until it is asked to pause or stop: step after step, with reports, checkpoints, sample grids and
@@ -55,7 +54,7 @@ private:
     Result<Done> doWhatIsDue(std::int64_t orders, std::stop_token now);
     Result<Done> save(const std::string& because);
     Result<Done> drawSamples(const runs::Wish* wish, std::stop_token now);
-    Result<Done> evaluate(const runs::Wish* wish, std::stop_token now);
+    Result<Done> evaluate(const runs::Wish* wish, bool last, std::stop_token now);
     std::int64_t ordersToGive();
     bool lengthReached() const;
     Result<Done> giveUp(const Report& report);

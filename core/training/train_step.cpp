@@ -5,7 +5,6 @@
 #include "core/training/precision.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/torch.h>
 
 namespace espalier::training {
@@ -26,30 +25,17 @@ std::vector<at::Tensor> trainedValues(const tensors::TrainState& state)
 TrainStep::TrainStep(Parts parts, const config::RunConfig& config)
     : m_model(parts.model), m_objective(parts.objective), m_state(parts.state), m_share(parts.share), m_device(parts.device),
       m_training(config.training), m_seed(static_cast<std::uint64_t>(config.seed)), m_reducer(parts.group, trainedValues(parts.state)),
-      m_world(parts.group->world()), m_optimizer(config.training), m_report(parts.device)
+      m_world(parts.group->world()), m_upload(parts.model, config, parts.share.microBatch, parts.device, parts.batchesHeld),
+      m_optimizer(config.training), m_report(parts.device)
 {
-    const auto image = m_model.image();
     const auto b = m_share.microBatch;
     const auto on = at::TensorOptions(m_device);
-    m_bytes = at::empty({b, image.height, image.width, image.channels}, on.dtype(at::kByte));
-    m_images = at::empty({b, image.channels, image.height, image.width}, on.dtype(at::kFloat),
-                         m_training.channelsLast ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
-    m_labels = at::empty({b}, on.dtype(at::kLong));
     m_stepNumber = at::zeros({}, on.dtype(at::kLong));
     m_slotBase = at::arange(b, on.dtype(at::kLong));
     m_slots = at::empty({b}, on.dtype(at::kLong));
     m_learningRate = at::zeros({}, on.dtype(at::kFloat));
     m_found = at::zeros({}, on.dtype(at::kFloat));
     m_loss = at::zeros({1}, on.dtype(at::kFloat));
-    if (!m_device.is_cpu())
-        for (int i = 0; i < parts.batchesHeld; ++i)
-            m_uploads.emplace_back(m_device.type());
-}
-
-void TrainStep::freeOldestBatch()
-{
-    if (!m_uploads.empty())
-        m_uploads[m_upload % m_uploads.size()].synchronize();
 }
 
 void TrainStep::begin(double learningRate)
@@ -61,29 +47,17 @@ void TrainStep::begin(double learningRate)
         slot.value.mutable_grad() = at::Tensor(); // backward then hands over its own tensors instead of adding to zeros
 }
 
-void TrainStep::upload(const data::HostBatch& batch)
-{
-    const at::NoGradGuard noGrad;
-    m_bytes.copy_(at::from_blob(batch.images.data(), m_bytes.sizes(), at::kByte), /*non_blocking=*/true);
-    m_labels.copy_(at::from_blob(batch.labels.data(), m_labels.sizes(), at::kInt), /*non_blocking=*/true);
-    if (!m_uploads.empty())
-        m_uploads[m_upload++ % m_uploads.size()].record(c10::impl::VirtualGuardImpl(m_device.type()).getStream(m_device));
-    // [0, 255] to [0, 1], then to [-1, 1], rounding as the published transforms do
-    m_images.copy_(m_bytes.permute({0, 3, 1, 2}));
-    m_images.div_(255.0).sub_(0.5).div_(0.5);
-    at::add_out(m_slots, m_slotBase, batch.firstSlot);
-}
-
 void TrainStep::accumulate(const data::HostBatch& batch)
 {
-    upload(batch);
+    const auto inputs = m_upload(batch);
+    at::add_out(m_slots, m_slotBase, batch.firstSlot);
     const bool last = batch.micro + 1 == m_share.accumulation;
     if (last)
         m_reducer.arm();
     models::LossTerms terms;
     {
         const PrecisionScope precision(m_training.precision, m_device.type());
-        terms = m_objective(m_model, {m_images, {}, m_labels}, {}, {m_seed, m_stepNumber, m_slots});
+        terms = m_objective(m_model, inputs, {}, {m_seed, m_stepNumber, m_slots});
     }
     const double share = 1.0 / static_cast<double>(m_share.accumulation);
     m_loss.add_(terms.perSample.mean(), share);

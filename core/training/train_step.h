@@ -6,13 +6,11 @@
 #include "core/models/objective.h"
 #include "core/parallel/gradient_reducer.h"
 #include "core/tensors/state.h"
+#include "core/training/batch_upload.h"
 #include "core/training/optimizer.h"
 #include "core/training/report_sums.h"
 
-#include <c10/core/Event.h>
-
 #include <memory>
-#include <vector>
 
 namespace espalier::training {
 
@@ -33,7 +31,7 @@ public:
     TrainStep(Parts parts, const config::RunConfig& config);
 
     /// Call before a batch is taken from the loader: returns once the device has read the one whose memory comes back.
-    void freeOldestBatch();
+    void freeOldestBatch() { m_upload.freeOldest(); }
     /// Begins optimizer step state.counters.step at this learning rate.
     void begin(double learningRate);
     /// Forward and backward of one micro-batch; the last of a step also starts the all-reduce.
@@ -44,7 +42,6 @@ public:
     ReportSums& report() { return m_report; }
 
 private:
-    void upload(const data::HostBatch& batch);
     at::Tensor gradientNorm() const;
     at::Tensor guard(const at::Tensor& loss, const at::Tensor& norm);
 
@@ -57,11 +54,9 @@ private:
     const std::uint64_t m_seed;
     parallel::GradientReducer m_reducer;
     const int m_world;
-    std::vector<c10::Event> m_uploads; // of the batches held, on a GPU
-    std::size_t m_upload = 0;
+    BatchUpload m_upload;
     Optimizer m_optimizer;
     ReportSums m_report;
-    at::Tensor m_bytes, m_images, m_labels;       // static inputs: uint8 [b, s, s, 3], float [b, 3, s, s], int64 [b]
     at::Tensor m_stepNumber, m_slots, m_slotBase; // int64 [], [b], [b]
     at::Tensor m_learningRate, m_found;           // float []
     at::Tensor m_loss;                            // float [1]: sum over the micro-batches of this step

@@ -4,10 +4,8 @@
 #include "core/base/files.h"
 #include "core/config/batch.h"
 #include "core/config/config.h"
-#include "core/diffusion/objective.h"
-#include "core/models/initialise.h"
-#include "core/models/registry.h"
 #include "core/training/tensorboard_mirror.h"
+#include "core/training/trainee.h"
 
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
@@ -134,32 +132,14 @@ Result<Done> TrainingSession::openData(const Log& log)
 Result<Done> TrainingSession::buildModel()
 {
     const auto& config = m_request.config;
-    auto model = models::make(config.model, {3, config.data.side, config.data.side}, m_request.device, config.training.channelsLast);
-    if (!model)
-        return model.error();
-    m_model = *model;
-    m_model->train();
-    m_model->recompute = config.training.recompute;
-    models::initialise(*m_model, static_cast<std::uint64_t>(config.seed));
-    m_objective = std::make_unique<diffusion::DiffusionObjective>(config.diffusion, config.recipe.strict);
-
-    m_state.emaDecays = config.training.ema.decays;
+    auto made = makeTrainee(config, m_request.device);
+    if (!made)
+        return made.error();
+    m_model = std::move(made->model);
+    m_objective = std::move(made->objective);
+    m_state = std::move(made->state);
     m_state.madeOn = tensors::Fingerprint::here(m_request.device, m_request.group->world(),
                                                 config.training.channelsLast ? "channels_last" : "contiguous");
-    for (const auto& parameter : m_model->named_parameters()) {
-        tensors::Slot slot{.name = parameter.key(), .value = parameter.value()};
-        const auto value = slot.value.detach();
-        for (std::size_t i = 0; i < m_state.emaDecays.size(); ++i)
-            slot.ema.push_back(value.clone());
-        if (slot.value.requires_grad()) {
-            slot.m = at::zeros_like(value);
-            if (config.training.optimizer != config::OptimizerKind::Sgd)
-                slot.v = at::zeros_like(value);
-            slot.step = at::zeros({}, value.options());
-        }
-        m_state.slots.push_back(std::move(slot));
-    }
-    tensors::assertPaired(m_state);
     m_step = std::make_unique<TrainStep>(
         TrainStep::Parts{*m_model, *m_objective, m_state, m_request.group, m_share, m_request.device, kBatchesHeld}, config);
     m_state.parts = {m_objective.get(), &m_step->report()};
@@ -218,7 +198,8 @@ Result<Done> TrainingSession::openWriter()
                      {"config", config::write(m_request.config)}};
     m_checkpoints = std::make_unique<CheckpointKeeper>(*m_writer, m_request.config.checkpoints, about);
     m_previews = std::make_unique<generation::Previews>(m_request.config, m_request.device, m_train->classNames(), *m_writer);
-    m_scribe.emplace(Scribe{*m_writer, *m_checkpoints, *m_previews, [this](std::stop_token now) { return judge(now); }});
+    m_examination = makeExamination();
+    m_scribe.emplace(Scribe{*m_writer, *m_checkpoints, *m_previews, *m_examination});
     const auto& length = m_plan.stages.back().length;
     m_writer->write(runs::Started{.attempt = m_writer->attempt(),
                                   .fromStep = m_state.counters.step,
@@ -293,17 +274,12 @@ Result<Done> TrainingSession::writePlan() const
                     : Result<Done>(Done{});
 }
 
-Result<generation::SetJudge*> TrainingSession::judge(std::stop_token now)
+std::unique_ptr<Examination> TrainingSession::makeExamination()
 {
-    if (!m_judge) {
-        auto made = generation::SetJudge::make(
-            m_train, m_test, m_request.config.evaluation.images, m_request.device, m_inception,
-            [this] { m_link.heartbeat(m_state.counters.step, "evaluating"); }, now);
-        if (!made)
-            return made.error();
-        m_judge.emplace(std::move(*made));
-    }
-    return &*m_judge;
+    ExaminationParts parts{m_train, m_test, m_request.device, [this] { m_link.heartbeat(m_state.counters.step, "evaluating"); }};
+    if (config::drawsImages(m_request.config.model))
+        return examineDrawings(std::move(parts), *m_previews, m_inception);
+    return examineClassifier(std::move(parts), m_request.config, m_request.folder);
 }
 
 Result<runs::EndedHow> TrainingSession::trainStages(std::stop_token now)

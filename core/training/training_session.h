@@ -45,7 +45,7 @@ private:
     Result<Done> resume(const Log& log);
     Result<Done> openWriter();
     Result<Done> startLoader(const Log& log);
-    Result<generation::SetJudge*> judge(std::stop_token now);
+    std::unique_ptr<Examination> makeExamination();
     Result<Done> makePlan();
     Result<Done> writePlan() const;
     Result<runs::EndedHow> trainStages(std::stop_token now);
@@ -67,7 +67,7 @@ private:
     std::unique_ptr<CheckpointKeeper> m_checkpoints;
     std::unique_ptr<generation::Previews> m_previews;
     std::optional<evaluation::InceptionFile> m_inception; // rank 0, for FID
-    std::optional<generation::SetJudge> m_judge;
+    std::unique_ptr<Examination> m_examination;
     std::optional<Scribe> m_scribe;
 };
 

@@ -74,21 +74,30 @@ def cpu_has_bf16():
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def step(a, precision, target):
-    name = f"step {a.model} batch {a.batch} {a.device} {precision}"
+# The models of the step rows with the batch that they are measured at on a CPU.
+STEPS = {"unet-cifar10": 8, "dit-s2": 8, "vit-ti": 16}
+
+
+def step_name(a, model, precision):
+    return f"step {model} batch {a.batch or STEPS.get(model, 8)} {a.device} {precision}"
+
+
+def step(a, model, precision, target):
+    name, batch = step_name(a, model, precision), a.batch or STEPS.get(model, 8)
+    checkout = "ddpm-torch" if model.startswith("unet") else "DiT" if model.startswith("dit") else None
     if precision == "bf16" and a.device == "cpu" and not cpu_has_bf16():
         raise Unmeasured("this CPU has no bf16 arithmetic")
     if not a.peer_python:
         raise Unmeasured("the Python of the published code could not be made")
-    if not a.peers or not (pathlib.Path(a.peers) / "ddpm-torch" / "ddpm_torch").is_dir():
-        raise Unmeasured("ESPALIER_PEERS names no folder with a checkout of tqch/ddpm-torch called ddpm-torch")
-    request = {"model": a.model, "batch": a.batch, "steps": a.steps, "warmup": a.warmup, "device": a.device, "precision": precision,
+    if checkout and (not a.peers or not (pathlib.Path(a.peers) / checkout).is_dir()):
+        raise Unmeasured(f"ESPALIER_PEERS names no folder with a checkout called {checkout}")
+    request = {"model": model, "batch": batch, "steps": a.steps, "warmup": a.warmup, "device": a.device, "precision": precision,
                "threads": a.threads}
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(request, file)
         file.flush()
         ours = [str(a.build / "espalier-worker"), "bench", "--request", file.name]
-        theirs = [a.peer_python, str(HERE / "peer_step.py"), "--peers", a.peers, "--model", a.model, "--batch", str(a.batch),
+        theirs = [a.peer_python, str(HERE / "peer_step.py"), "--peers", a.peers, "--model", model, "--batch", str(batch),
                   "--steps", str(a.steps), "--warmup", str(a.warmup), "--device", a.device, "--precision", precision,
                   "--threads", str(a.threads)] + (["--fused"] if a.fused else [])
         measured, mine, other = pairs_of(lambda: run(ours, a.limit), lambda: run(theirs, a.limit), a.pairs, name)
@@ -175,13 +184,13 @@ def show(rows):
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"), help="where the programs are")
-    p.add_argument("--peers", default="", help="folder with a checkout named ddpm-torch")
+    p.add_argument("--peers", default="", help="folder with checkouts named ddpm-torch and DiT")
     p.add_argument("--peer-python", default="", help="Python with torch and torchvision")
     p.add_argument("--only", action="append", choices=["step", "loader", "augment", "runs", "window"], help="may be given several times; default: all")
-    p.add_argument("--model", default="unet-cifar10")
+    p.add_argument("--model", action="append", help=f"of the step rows; default: {', '.join(STEPS)}")
     p.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     p.add_argument("--precision", action="append", choices=["fp32", "bf16"])
-    p.add_argument("--batch", type=int, default=8)
+    p.add_argument("--batch", type=int, default=0, help="default: what each model is measured at")
     p.add_argument("--steps", type=int, default=10)
     p.add_argument("--warmup", type=int, default=3)
     p.add_argument("--pairs", type=int, default=3, help="at least 3")
@@ -196,8 +205,8 @@ def main():
     a = p.parse_args()
     if a.pairs < 3:
         p.error("--pairs has to be at least 3")
-    if min(a.batch, a.steps, a.workers, a.runs) < 1 or a.images < 128 or a.points < 1000:
-        p.error("--batch, --steps, --workers and --runs have to be at least 1, --images 128, --points 1000")
+    if a.batch < 0 or min(a.steps, a.workers, a.runs) < 1 or a.images < 128 or a.points < 1000:
+        p.error("--steps, --workers and --runs have to be at least 1, --batch 0, --images 128, --points 1000")
     a.build = a.build.resolve()
     only = a.only or ["step", "loader", "augment", "runs", "window"]
     rows, more = [], {}
@@ -209,9 +218,10 @@ def main():
             rows.append({"name": name, "result": "unmeasured", "why": str(reason)})
 
     if "step" in only:
-        for precision, target in (("fp32", 1.1), ("bf16", 1.05)):
-            if precision in (a.precision or ["fp32", "bf16"]):
-                attempt(f"step {a.model} batch {a.batch} {a.device} {precision}", lambda: step(a, precision, target))
+        for model in a.model or STEPS:
+            for precision, target in (("fp32", 1.1), ("bf16", 1.05)):
+                if precision in (a.precision or ["fp32", "bf16"]):
+                    attempt(step_name(a, model, precision), lambda: step(a, model, precision, target))
     if "loader" in only or "augment" in only:
         with tempfile.TemporaryDirectory(prefix="espalier-bench-") as folder:
             try:

@@ -3,9 +3,10 @@
 # run_bench.sh [ARGS]: our programs beside the published Python ones, alternately, on this machine; ./dev bench builds first and
 # comes here. ARGS go to compare.py (--help lists them). docs/benchmarks.md says what is measured.
 #
-#   ESPALIER_PEERS      folder with a checkout of the published code named ddpm-torch:
+#   ESPALIER_PEERS      folder with checkouts of the published code named ddpm-torch and DiT:
 #                         git clone https://github.com/tqch/ddpm-torch "$ESPALIER_PEERS/ddpm-torch"
-#                       without it the rows against it are unmeasured
+#                         git clone https://github.com/facebookresearch/DiT "$ESPALIER_PEERS/DiT"
+#                       without it the rows against them are unmeasured
 #   ESPALIER_LIBTORCH   folder with nvidia/ and torch/ of the wheels (default: the one that ./dev made)
 #   ESPALIER_BUILD      where the programs are (default: build)
 set -eu -o pipefail
@@ -58,7 +59,7 @@ fi
 exec 8>&-
 
 [ -n "${ESPALIER_PEERS:-}" ] ||
-    say "bench: ESPALIER_PEERS is not set; git clone https://github.com/tqch/ddpm-torch into a folder and name that folder to compare with it."
+    say "bench: ESPALIER_PEERS is not set; clone tqch/ddpm-torch and facebookresearch/DiT into a folder and name that folder to compare with them."
 peer=()
 if [ -e "$environment/complete" ]; then peer=(--peer-python "$environment/bin/python"); fi
 exec "$python" tests/benchmarks/compare.py --build "${ESPALIER_BUILD:-build}" --peers "${ESPALIER_PEERS:-}" ${peer[@]+"${peer[@]}"} "$@"

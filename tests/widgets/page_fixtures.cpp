@@ -131,7 +131,7 @@ std::vector<runs::CheckpointEntry> checkpoints(int count)
         entry.because = i + 1 == count ? "pause" : i % 3 == 2 ? "wish" : "interval";
         entry.keptByHand = i == 1;
         if (i % 2 == 0)
-            entry.metric = 48.0 / (i + 1) + 4.0;
+            entry.metric = {"fd", 48.0 / (i + 1) + 4.0};
         entry.time = 1795465812.0 + 900.0 * i;
         all.push_back(std::move(entry));
     }

@@ -60,7 +60,7 @@ void TestCheckpoints::modelAppendsUpdatesAndResetsCleanly()
     model.setEntries({all.begin(), all.begin() + 3}, m_config);
     model.setEntries(all, m_config);
     QCOMPARE(inserted.size(), 2);
-    all[1].metric = 3.0; // an evaluation came
+    all[1].metric = {"fd", 3.0}; // an evaluation came
     changed.clear();
     model.setEntries(all, m_config);
     QVERIFY(changed.size() > 0);

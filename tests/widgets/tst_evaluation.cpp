@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/widgets/page_fixtures.h"
 #include "widgets/card.h"
+#include "widgets/confusion_view.h"
 #include "widgets/evaluation_model.h"
 #include "widgets/evaluation_page.h"
 #include "widgets/table_parts.h"
@@ -37,6 +38,7 @@ private Q_SLOTS:
     void copiesCsvWithRawNumbers();
     void emptyPageOffersToEvaluateOrSaysWhyNot();
     void oddRecordsAreShownWithoutHarm();
+    void aClassifierShowsItsConfusion();
 
 private:
     std::unique_ptr<EvaluationPage> m_page;
@@ -151,6 +153,31 @@ void TestEvaluation::oddRecordsAreShownWithoutHarm()
                 m_page->model()->index(row, column).data(role);
     QVERIFY(!m_page->csv().isEmpty());
     m_page->grab();
+}
+
+void TestEvaluation::aClassifierShowsItsConfusion()
+{
+    auto* view = m_page->findChild<ConfusionView*>(QStringLiteral("confusionView"));
+    QVERIFY(view != nullptr);
+    QVERIFY(!view->isVisible()); // none was measured
+    m_page->setDraws(false);
+    m_page->setConfusion(std::make_shared<ConfusionOfStep>(ConfusionOfStep{1000, {{"oak", "moth"}, {8, 2, 0, 10}}}));
+    QVERIFY(QTest::qWaitFor([&] { return view->isVisible(); }));
+    QCoreApplication::processEvents();
+    QCOMPARE(view->sentenceAt(view->cellRect(0, 1).center().toPoint()),
+             QStringLiteral("2 of 10 images of \"oak\" were taken for \"moth\"."));
+    QCOMPARE(view->sentenceAt(QPoint(1, 1)), QString());
+    QVERIFY(view->accessibleDescription().contains(QStringLiteral("18 of 20")));
+    const auto picture = view->grab().toImage();
+    const auto ratio = picture.devicePixelRatio();
+    const auto colourIn = [&](std::size_t truth, std::size_t predicted) {
+        const auto at = view->cellRect(truth, predicted).topLeft() + QPointF(4, 4);
+        return picture.pixelColor((at * ratio).toPoint());
+    };
+    QCOMPARE(colourIn(1, 1), tokens(Scheme::Light).accent); // all of this class were told
+    QVERIFY(colourIn(0, 1) != colourIn(1, 0));              // some mistakes, and none
+    m_page->setConfusion(nullptr);
+    QVERIFY(!view->isVisible());
 }
 
 QTEST_MAIN(TestEvaluation)

@@ -56,7 +56,7 @@ TEST(Presets, UnknownOnesNameTheNearest)
 {
     EXPECT_EQ(findPreset("garden")->title, "Garden: ten minutes on a CPU");
     EXPECT_EQ(findPreset("gardn").error().message,
-              "There is no preset \"gardn\"; the presets are demo, garden, ddpm-cifar10, ddpm-celeba64, "
+              "There is no preset \"gardn\"; the presets are demo, garden, vit-garden, ddpm-cifar10, ddpm-celeba64, "
               "ddpm-celebahq256, smoke. Did you mean garden?");
     EXPECT_EQ(findPreset("").error().code, ErrorCode::Usage);
 }

@@ -156,7 +156,8 @@ TEST(Validation, AcrossFields)
     expectProblem(R"({"diffusion":{"loss_weighting":"p2","loss_type":"kl"}})", "diffusion.loss_weighting", "must be none unless");
     expectProblem(R"({"diffusion":{"loss_weighting":"min-snr","model_mean_type":"mean"}})", "diffusion.loss_weighting", "eps or x_0");
     EXPECT_EQ(problemsOf(R"({"diffusion":{"loss_weighting":"min-snr","model_mean_type":"x_0"}})"), "");
-    expectProblem(R"({"model":{"kind":"vit"}})", "model.kind", "trains networks that draw");
+    expectProblem(R"({"model":{"kind":"vit"},"evaluation":{"metric":"fd"}})", "evaluation.metric", "must be accuracy");
+    expectProblem(R"({"evaluation":{"metric":"accuracy"}})", "evaluation.metric", "must be fd or fid");
     expectProblem(R"({"model":{"kind":"dit","learn_sigma":true}})", "model.learn_sigma", "would never be trained");
     expectProblem(R"({"model":{"kind":"dit","patch_size":5}})", "data.side", "multiple of model.patch_size 5");
     expectProblem(R"({"model":{"num_classes":7}})", "model.num_classes", "the images have 10 classes");

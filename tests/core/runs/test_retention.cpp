@@ -37,8 +37,8 @@ TEST(Retention, KeepsEveryNth)
 TEST(Retention, KeepsTheBestAndThoseKeptByHand)
 {
     auto stored = steps({100, 200, 300, 400});
-    stored[0].metric = 5.0;
-    stored[1].metric = 3.0;
+    stored[0].metric = {"fd", 5.0};
+    stored[1].metric = {"fd", 3.0};
     stored[2].keptByHand = true;
     EXPECT_EQ(checkpointsToRemove(rules(1, 0, true), stored), (Steps{100}));
     EXPECT_EQ(checkpointsToRemove(rules(1, 0, false), stored), (Steps{100, 200}));

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/config/run_config.h"
+#include "core/data/loader.h"
+#include "core/models/model.h"
+#include "core/models/pixels.h"
+#include "core/tensors/batch.h"
+
+#include <c10/core/Event.h>
+
+#include <span>
+#include <vector>
+
+namespace espalier::training {
+
+/// Mixes each group of images with its partners, which are those of the unmixed group in reverse order. Float [n, c, h, w], in place.
+void mixInGroups(at::Tensor& images, std::span<const data::Mix> mixes);
+
+/// Brings micro-batches to the device and makes of them what the network sees: pixels in its scale, erased squares, mixed images with their
+/// soft targets. The tensors it gives are always the same ones, and nothing here waits for the device.
+class BatchUpload {
+public:
+    /// `batchesHeld`: batches of the loader that stay untouched, so that the device may still be reading so many.
+    BatchUpload(const models::Model& model, const config::RunConfig& config, std::int64_t microBatch, at::Device device, int batchesHeld);
+
+    /// Call before a batch is taken from the loader: returns once the device has read the one whose memory comes back.
+    void freeOldest();
+    tensors::Batch operator()(const data::HostBatch& batch);
+
+private:
+    /// Host memory that the device reads from, one for each batch held.
+    struct Staging {
+        at::Tensor noise, targets; // float [b, 3, s, s] and [b, classes]
+    };
+    void erase(const data::HostBatch& batch, at::Tensor& noise);
+    void aim(const data::HostBatch& batch, at::Tensor& targets);
+
+    const config::AugmentConfig m_augment;
+    const std::uint64_t m_seed;
+    const at::Device m_device;
+    const bool m_soft; // targets instead of labels
+    models::PixelReader m_pixels;
+    std::vector<c10::Event> m_read; // of the batches held, on a GPU
+    std::vector<Staging> m_staging;
+    std::size_t m_turn = 0;
+    at::Tensor m_bytes, m_images, m_labels, m_targets; // uint8 [b, s, s, 3], float [b, 3, s, s], int64 [b], float [b, classes]
+};
+
+} // namespace espalier::training
