@@ -102,6 +102,9 @@ bool ConfigurationForm::isShown(const SettingRow& row) const
     const config::Field& field = row.field();
     if (!m_model->isApplicable(field))
         return false;
+    // What the chosen model has no use for is found by a search, and seen where it is in the way.
+    if (m_words.isEmpty() && row.state().problem.isEmpty() && !m_model->isUsed(field))
+        return false;
     const bool differs = !m_compared.is_null() && !row.state().compared.isNull();
     const bool changed = m_compared.is_null() ? row.state().origin != ConfigurationModel::Origin::Default : differs;
     if (m_changedOnly && !changed)

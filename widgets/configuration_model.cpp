@@ -96,6 +96,11 @@ bool ConfigurationModel::isApplicable(const config::Field& field) const
     return value(field) != nullptr;
 }
 
+bool ConfigurationModel::isUsed(const config::Field& field) const
+{
+    return config::isUsed(plainPath(field.path), m_state.config);
+}
+
 const Json* ConfigurationModel::value(const config::Field& field) const
 {
     return valueAt(m_state.config, field.path);

@@ -43,6 +43,8 @@ public:
     void applyOverlay(const Json& overlay, const QString& title);
 
     bool isApplicable(const config::Field& field) const;
+    /// Whether the chosen model has a use for it.
+    bool isUsed(const config::Field& field) const;
     /// The value, or nullptr when its alternative is not chosen.
     const Json* value(const config::Field& field) const;
     /// What the editor shows: the text as typed when it was not understood, else the value.

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace espalier::config {
 
 const std::vector<Field>& fields()
@@ -107,6 +109,18 @@ Result<RunConfig> readDocument(const Json& document)
     if (!present)
         return std::move(present).error();
     return read(*present);
+}
+
+bool isUsed(std::string_view typedPath, const Json& config)
+{
+    static constexpr std::string_view kOfDrawing[] = {"diffusion.", "samples.", "evaluation.sampler.", "evaluation.seed",
+                                                      "evaluation.features"},
+                                      kOfTelling[] = {"data.augment.erase", "data.augment.mix", "data.augment.cutmix",
+                                                      "data.augment.label_smoothing"};
+    const auto* kind = find(config, "model.kind");
+    const bool draws = !kind || *kind != Json(VitConfig::kKind);
+    const auto begins = [&](std::string_view start) { return typedPath.starts_with(start); };
+    return draws ? std::ranges::none_of(kOfTelling, begins) : std::ranges::none_of(kOfDrawing, begins);
 }
 
 } // namespace espalier::config

@@ -37,6 +37,9 @@ const std::vector<Field>& fields();
 /// The row of a setting, as typed ("model.drop_rate") or as listed ("model[unet].drop_rate"); nullptr when there is none.
 /// Where alternatives share a name, `config` decides by its kinds.
 const Field* findField(std::string_view path, const Json& config = Json::object());
+/// Whether the model of a configuration has a use for a setting: a network that tells images apart draws none and has no noise; others
+/// learn no targets.
+bool isUsed(std::string_view typedPath, const Json& config);
 /// The rows that apply to a configuration, given its kinds.
 std::vector<const Field*> activeFields(const Json& config);
 /// "model[unet].drop_rate" as it is typed: "model.drop_rate".

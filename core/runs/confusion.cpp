@@ -84,6 +84,8 @@ Result<Confusion> confusionFromCsv(std::string_view csv)
         confusion.classes.push_back(*std::move(name));
     }
     const auto classes = confusion.classes.size();
+    if (classes == 0)
+        return malformed("it has no classes");
     for (std::size_t row = 0; row < classes; ++row) {
         if (const auto name = takeCell(rest, lineEnds); !name || *name != confusion.classes[row] || lineEnds)
             return malformed("its rows are not in the order of its columns");

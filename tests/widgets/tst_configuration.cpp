@@ -40,6 +40,7 @@ private Q_SLOTS:
     void revertGoesBackToThePreset();
     void searchFindsByNameHelpAndUnit();
     void advancedSettingsHideUntilAsked();
+    void whatTheModelHasNoUseForIsHidden();
     void listsAndSwitchesAndChoicesAreEdited();
     void numbersReadBackAsShown_data();
     void numbersReadBackAsShown();
@@ -208,6 +209,18 @@ void TestConfiguration::advancedSettingsHideUntilAsked()
     QTest::mouseClick(m_page->findChild<QPushButton*>(QStringLiteral("showAdvanced")), Qt::LeftButton);
     QVERIFY(line("training.momentum")->isVisible());
     QVERIFY(m_page->form()->visibleRowCount() > basic);
+}
+
+void TestConfiguration::whatTheModelHasNoUseForIsHidden()
+{
+    QTest::mouseClick(m_page->findChild<QPushButton*>(QStringLiteral("showAdvanced")), Qt::LeftButton);
+    QVERIFY(line("samples.count")->isVisible());
+    QVERIFY(!line("data.augment.mixup")->isVisible());
+    m_page->model()->applyPreset(*config::findPreset("vit-garden"));
+    QVERIFY(!line("samples.count")->isVisible()); // a classifier draws nothing
+    QVERIFY(!line("diffusion.timesteps")->isVisible());
+    QVERIFY(line("data.augment.mixup")->isVisible());
+    QVERIFY(line("evaluation.images")->isVisible());
 }
 
 void TestConfiguration::listsAndSwitchesAndChoicesAreEdited()

@@ -164,7 +164,7 @@ TEST_F(VitRun, LearnsABatchByHeartAndSaysHowWell)
     ASSERT_NE(loss, nullptr);
     EXPECT_NEAR(loss->point(0).value, std::log(10.0), 0.5); // an untrained network knows nothing
     EXPECT_LT(loss->last().value, 0.2);
-    EXPECT_FALSE(fs::exists(folder.samplesFolder()));
+    EXPECT_TRUE(fs::is_empty(folder.samplesFolder()));
     const auto& evaluations = follower.evaluations();
     ASSERT_EQ(evaluations.size(), 2u);
     const auto& last = evaluations.back().evaluated;
