@@ -62,7 +62,7 @@ Result<Json> benchJob(const Json& request, JobContext& context)
         return device.error();
     setThreads(*threads, 1);
 
-    auto made = models::make(config->model, {3, config->data.side, config->data.side}, *device, config->training.channelsLast);
+    auto made = models::make(config->model, models::imageShape(*config), *device, config->training.channelsLast);
     if (!made)
         return made.error();
     auto& network = **made;
