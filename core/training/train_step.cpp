@@ -31,7 +31,10 @@ TrainStep::TrainStep(Parts parts, const config::RunConfig& config)
     const auto image = m_model.image();
     const auto b = m_share.microBatch;
     const auto on = at::TensorOptions(m_device);
-    m_bytes = at::empty({b, image.height, image.width, image.channels}, on.dtype(at::kByte));
+    if (config.latents.enabled)
+        m_latents.emplace(config, b, m_device);
+    else
+        m_bytes = at::empty({b, image.height, image.width, image.channels}, on.dtype(at::kByte));
     m_images = at::empty({b, image.channels, image.height, image.width}, on.dtype(at::kFloat),
                          m_training.channelsLast ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
     m_labels = at::empty({b}, on.dtype(at::kLong));
@@ -64,14 +67,19 @@ void TrainStep::begin(double learningRate)
 void TrainStep::upload(const data::HostBatch& batch)
 {
     const at::NoGradGuard noGrad;
-    m_bytes.copy_(at::from_blob(batch.images.data(), m_bytes.sizes(), at::kByte), /*non_blocking=*/true);
+    if (m_latents)
+        m_latents->copy(batch);
+    else
+        m_bytes.copy_(at::from_blob(batch.images.data(), m_bytes.sizes(), at::kByte), /*non_blocking=*/true);
     m_labels.copy_(at::from_blob(batch.labels.data(), m_labels.sizes(), at::kInt), /*non_blocking=*/true);
     if (!m_uploads.empty())
         m_uploads[m_upload++ % m_uploads.size()].record(c10::impl::VirtualGuardImpl(m_device.type()).getStream(m_device));
+    at::add_out(m_slots, m_slotBase, batch.firstSlot);
+    if (m_latents)
+        return m_latents->see(m_images, {m_seed, m_stepNumber, m_slots});
     // [0, 255] to [0, 1], then to [-1, 1], rounding as the published transforms do
     m_images.copy_(m_bytes.permute({0, 3, 1, 2}));
     m_images.div_(255.0).sub_(0.5).div_(0.5);
-    at::add_out(m_slots, m_slotBase, batch.firstSlot);
 }
 
 void TrainStep::accumulate(const data::HostBatch& batch)

@@ -6,12 +6,14 @@
 #include "core/models/objective.h"
 #include "core/parallel/gradient_reducer.h"
 #include "core/tensors/state.h"
+#include "core/training/latent_upload.h"
 #include "core/training/optimizer.h"
 #include "core/training/report_sums.h"
 
 #include <c10/core/Event.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace espalier::training {
@@ -61,6 +63,7 @@ private:
     std::size_t m_upload = 0;
     Optimizer m_optimizer;
     ReportSums m_report;
+    std::optional<LatentUpload> m_latents;        // where the loader gives latents: in the place of m_bytes
     at::Tensor m_bytes, m_images, m_labels;       // static inputs: uint8 [b, s, s, 3], float [b, 3, s, s], int64 [b]
     at::Tensor m_stepNumber, m_slots, m_slotBase; // int64 [], [b], [b]
     at::Tensor m_learningRate, m_found;           // float []
