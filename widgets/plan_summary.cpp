@@ -37,6 +37,7 @@ std::int64_t epochImages(const config::DataConfig& data)
     case config::DataSource::Cifar100:
         return 50000;
     case config::DataSource::Folder:
+    case config::DataSource::Features:
         return 0;
     }
     return 0;

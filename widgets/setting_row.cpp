@@ -17,6 +17,10 @@
 #include <QPainter>
 #include <QToolButton>
 
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 namespace espalier::widgets {
 
 namespace {
@@ -25,8 +29,9 @@ constexpr int kEditorWidth = 184, kTextWidth = 560;
 
 bool isPath(const config::Field& field)
 {
+    static constexpr std::array<std::string_view, 4> kKeys{"path", "features", "vae", "cache"};
     const auto steps = pathSteps(field.path);
-    return field.def.is_string() && field.choices.empty() && (steps.back().key == "path" || steps.back().key == "features");
+    return field.def.is_string() && field.choices.empty() && std::find(kKeys.begin(), kKeys.end(), steps.back().key) != kKeys.end();
 }
 
 } // namespace

@@ -23,7 +23,7 @@ QString titleWord(const std::string& word)
         {"res", "residual"},     {"hid", "hidden"},     {"ch", "channel"},
         {"conv", "convolution"}, {"grad", "gradient"},  {"lr", "learning rate"},
         {"var", "variance"},     {"unet", "U-Net"},     {"cfg", "guidance"},
-        {"gpu", "GPU"},          {"cpu", "CPU"},
+        {"gpu", "GPU"},          {"cpu", "CPU"},        {"vae", "VAE"},
     };
     const auto found = kSpelling.find(word);
     return found == kSpelling.end() ? QString::fromStdString(word) : found->second;

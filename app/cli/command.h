@@ -30,6 +30,7 @@ void addPresets(CLI::App& app, Program& program);
 void addControl(CLI::App& app, Program& program);
 void addFollow(CLI::App& app, Program& program);
 void addBench(CLI::App& app, Program& program);
+void addCacheLatents(CLI::App& app, Program& program);
 void addDoctor(CLI::App& app, Program& program);
 
 } // namespace espalier::cli

@@ -65,6 +65,8 @@ Result<config::RunConfig> resolveConfig(const ConfigChoice& choice, const Json* 
         return config.error();
     makeAbsolute(config->data.path);
     makeAbsolute(config->evaluation.features);
+    makeAbsolute(config->latents.vae);
+    makeAbsolute(config->latents.cache);
     return config;
 }
 

@@ -43,6 +43,8 @@ void DrawFlags::addTo(CLI::App& command, const Words& words)
     command.add_option("--out", out, words.out);
     command.add_option("--config", configFile, "The configuration of a safetensors file that does not carry its own");
     command.add_option("--device", device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+    command.add_option("--vae", vae, "The autoencoder of weights that draw latents (default: as their settings say)");
+    command.add_option("--tile", tile, "Decode latents in overlapping pieces of this many pixels, for small GPUs; 0: whole");
     command.add_flag("--no-wait", noWait, words.noWait);
 }
 
@@ -56,6 +58,13 @@ Json DrawFlags::wish(const char* countName) const
     if (auto overlay = sampler.overlay(); !overlay.empty())
         json["sampler"] = std::move(overlay);
     return json;
+}
+
+Result<Done> DrawFlags::checkLive() const
+{
+    if (vae.empty() && !tile)
+        return Done{};
+    return Error{ErrorCode::Busy, "The run is training, and shows its latents as its settings say: leave --vae and --tile away.", {}};
 }
 
 Result<DrawRequest> drawRequest(const DrawFlags& flags)
@@ -81,6 +90,10 @@ Result<DrawRequest> drawRequest(const DrawFlags& flags)
         request["out"] = absolutePath(flags.out);
     if (!config->is_null())
         request["config"] = *config;
+    if (!flags.vae.empty())
+        request["latents"]["vae"] = absolutePath(flags.vae);
+    if (flags.tile)
+        request["latents"]["tile_side"] = *flags.tile;
     return DrawRequest{std::move(*weights), std::move(*device), std::move(request), std::move(*config)};
 }
 

@@ -30,6 +30,8 @@ struct DrawFlags {
     std::string checkpoint, weights = "ema", out, configFile, device = "auto";
     std::optional<std::int64_t> num, seed;
     SamplerFlags sampler;
+    std::string vae;                  // of weights that draw latents; "": as their settings say
+    std::optional<std::int64_t> tile; // pixels
     bool noWait = false;
 
     struct Words {
@@ -39,6 +41,8 @@ struct DrawFlags {
     void addTo(CLI::App& command, const Words& words);
     /// {"sampler": …, "seed": …} with the number of images as `countName`: what a live run is asked, in words of its settings.
     Json wish(const char* countName) const;
+    /// A live run shows latents as its own settings say.
+    Result<Done> checkLive() const;
 };
 
 /// Weights that were found, and the request to the worker as far as it is the same for all jobs that draw.

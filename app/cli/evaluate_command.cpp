@@ -188,6 +188,8 @@ int evaluateLive(const EvaluateOptions& options, const runs::RunFolder& run, Sig
                          "checkpoints: --checkpoint {}/step-…",
                          run.name(), run.checkpointsFolder().string()),
              {}});
+    if (auto fine = options.checkLive(); !fine)
+        return console.fail(fine.error());
     if (options.weights != "ema")
         return console.fail({ErrorCode::Usage, fmt::format("{} is training: --weights can only be ema now.", run.name()), {}});
     const auto wish = options.wish("images");

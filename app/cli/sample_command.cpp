@@ -53,6 +53,8 @@ int sampleLive(const SampleOptions& options, const runs::RunFolder& run, Signals
                          "name one of its checkpoints: --checkpoint {}/step-…",
                          run.name(), run.checkpointsFolder().string()),
              {}});
+    if (auto fine = options.checkLive(); !fine)
+        return console.fail(fine.error());
     if (options.weights != "ema" && options.weights != "raw")
         return console.fail({ErrorCode::Usage, fmt::format("{} is training: --weights can be ema or raw now.", run.name()), {}});
     auto wish = options.wish("count");
@@ -90,6 +92,8 @@ std::string nameOf(std::int64_t step, const SampleOptions& options, const config
         how += fmt::format("-cfg{}", sampler.guidance);
     if (sampler.label >= 0)
         how += fmt::format("-label{}", sampler.label);
+    if (options.tile.value_or(0) > 0)
+        how += fmt::format("-tile{}", *options.tile);
     return runs::safeName(fmt::format("{}-{}-{}-seed{}-n{}", runs::stepName(step), options.weights, how, options.seed.value_or(0), count));
 }
 

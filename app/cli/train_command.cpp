@@ -179,13 +179,18 @@ Result<Done> checkPlan(const config::RunConfig& config, const std::optional<runs
     const auto devices = devicesOf(config, placed);
     if (!devices)
         return devices.error();
-    if (config.data.source == config::DataSource::Folder) {
-        std::error_code error;
-        if (!fs::is_directory(config.data.path, error))
-            return Error{ErrorCode::Usage,
-                         fmt::format("data.path: there is no folder {}. Name the folder that holds the images.", config.data.path),
-                         "data.path"};
-    }
+    std::error_code error;
+    const bool features = config.data.source == config::DataSource::Features;
+    if ((features || config.data.source == config::DataSource::Folder) && !fs::is_directory(config.data.path, error))
+        return Error{ErrorCode::Usage,
+                     fmt::format("data.path: there is no folder {}. Name the folder that holds the {}.", config.data.path,
+                                 features ? "latents" : "images"),
+                     "data.path"};
+    if (config.latents.enabled && !config.latents.vae.empty() && !fs::exists(config.latents.vae, error))
+        return Error{
+            ErrorCode::Usage,
+            fmt::format("latents.vae: there is no file or folder {}. Name the autoencoder that makes the latents.", config.latents.vae),
+            "latents.vae"};
     const int world = placed ? placed->worldSize : static_cast<int>(devices->size());
     if (auto batch = config::deriveBatch(config.training, world); !batch)
         return batch.error();

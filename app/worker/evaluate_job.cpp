@@ -127,7 +127,7 @@ struct Judge {
 
     Result<Done> openData(const config::RunConfig& config, const Asked& asked, JobContext& context)
     {
-        const auto dataFolder = runs::libraryFolder().parent_path() / "data";
+        const auto dataFolder = runs::dataFolder();
         const auto opened = data::open(config.data, data::Split::Train, dataFolder, context.log);
         if (!opened)
             return opened.error();
@@ -233,7 +233,10 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
     const auto model = drawing.from(checkpoint->folder, *weights);
     if (!model)
         return model.error();
-    generation::Generator generator(*model, config.diffusion, *sampler, static_cast<std::uint64_t>(*seed));
+    const auto codec = codecFor(*checkpoint, *device, context.log);
+    if (!codec)
+        return codec.error();
+    generation::Generator generator(*model, config.diffusion, *sampler, static_cast<std::uint64_t>(*seed), *codec);
     const auto name = evaluationName(*checkpoint, *weights, generator, *seed, count);
     const auto beside = checkpoint->step < 0 ? checkpoint->folder.parent_path() : checkpoint->folder.parent_path().parent_path();
     const fs::path folder = out->empty() ? beside / "evaluations" / name : fs::path(*out);

@@ -71,6 +71,8 @@ Result<Checkpoint> findCheckpoint(const Json& request)
         if (const auto names = manifest->about.find("class_names"); names != manifest->about.end() && names->is_array())
             for (const auto& name : *names)
                 checkpoint.classNames.push_back(name.is_string() ? name.get<std::string>() : std::string());
+        if (const auto latents = manifest->about.find("latents"); latents != manifest->about.end() && latents->is_object())
+            checkpoint.encoderSha256 = latents->value("encoder_sha256", "");
     }
     if (config.is_null())
         return Error{ErrorCode::Usage,
@@ -81,11 +83,26 @@ Result<Checkpoint> findCheckpoint(const Json& request)
             return hash.error();
         checkpoint.identity = *hash;
     }
+    if (request.contains("latents"))
+        config = config::merge(config, {{"latents", request["latents"]}});
     auto read = config::read(config);
     if (!read)
         return read.error();
     checkpoint.config = *read;
+    if (request.contains("latents") && !checkpoint.config.latents.enabled)
+        return Error{ErrorCode::Usage,
+                     fmt::format("{} draws pixels: it needs no autoencoder. Leave --vae and --tile away.", path.string())};
     return checkpoint;
+}
+
+Result<std::shared_ptr<const generation::LatentCodec>> codecFor(const Checkpoint& checkpoint, at::Device device, const Log& log)
+{
+    auto codec = generation::codecToDraw(checkpoint.config, device, log);
+    if (!codec || !*codec)
+        return codec;
+    if (auto same = (*codec)->checkEncoder(checkpoint.encoderSha256); !same)
+        return same.error();
+    return codec;
 }
 
 Result<std::string> textOf(const Json& request, const char* field, std::string fallback)

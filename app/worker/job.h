@@ -7,6 +7,7 @@
 #include "core/base/log.h"
 #include "core/base/result.h"
 #include "core/config/run_config.h"
+#include "core/generation/latent_codec.h"
 #include "core/runs/worker_link.h"
 
 #include <ATen/core/Tensor.h>
@@ -33,6 +34,8 @@ Result<Json> sampleJob(const Json& request, JobContext& context);
 Result<Json> evaluateJob(const Json& request, JobContext& context);
 /// {"checkpoint", "weights", "out"}: weights alone as safetensors under their published names.
 Result<Json> exportJob(const Json& request, JobContext& context);
+/// {"config": whole configuration, "devices"}: encodes the training images, or what is missing of them.
+Result<Json> cacheLatentsJob(const Json& request, JobContext& context);
 /// {"model", "batch", "steps", "warmup", "device", "precision"}: the time of a training step.
 Result<Json> benchJob(const Json& request, JobContext& context);
 
@@ -50,10 +53,15 @@ struct Checkpoint {
     std::int64_t step = -1;              // -1: unknown
     std::string identity;                // SHA-256 of what the weights lie in
     std::vector<std::string> classNames; // of its training set, where the checkpoint says so
+    std::string encoderSha256;           // of the autoencoder whose latents they draw; "": pixels, or unknown
 };
+/// "latents" of a request ({"vae": …, "tile_side": …}) is laid over the settings.
 /// "checkpoint" of a request: a run folder (its newest checkpoint), a checkpoint folder, or a lone file with "config" beside it in
 /// the request.
 Result<Checkpoint> findCheckpoint(const Json& request);
+
+/// What shows the latents that a checkpoint draws; null where it draws pixels.
+Result<std::shared_ptr<const generation::LatentCodec>> codecFor(const Checkpoint& checkpoint, at::Device device, const Log& log);
 
 /// Fields of requests, with a sentence that names the field when its type is wrong.
 Result<std::string> textOf(const Json& request, const char* field, std::string fallback);

@@ -68,7 +68,10 @@ Result<Json> sampleJob(const Json& request, JobContext& context)
     const auto model = drawing.from(checkpoint->folder, *weights);
     if (!model)
         return model.error();
-    generation::Generator generator(*model, checkpoint->config.diffusion, *sampler, static_cast<std::uint64_t>(*seed));
+    const auto codec = codecFor(*checkpoint, *device, context.log);
+    if (!codec)
+        return codec.error();
+    generation::Generator generator(*model, checkpoint->config.diffusion, *sampler, static_cast<std::uint64_t>(*seed), *codec);
     const fs::path folder = *out;
     const auto progress = [&](double done) {
         context.link.progress(done * static_cast<double>(*count), static_cast<double>(*count), "images");

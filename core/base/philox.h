@@ -35,6 +35,7 @@ enum class Stream : std::uint32_t {
     RandAugment = 18, // operations on training images
     Erase = 19,       // rectangles of noise in training images
     Mix = 20,         // mixup and cutmix
+    Posterior = 21,   // latents of training images
 };
 
 struct PhiloxBlock {

@@ -17,10 +17,11 @@ using Problems = std::vector<Problem>;
 void checkCrops(const DataConfig& data, Problems& problems)
 {
     const auto& augment = data.augment;
-    if (data.source != DataSource::Folder && data.crop != CentreCrop::Plain)
+    const bool cut = data.source == DataSource::Folder || data.source == DataSource::Features; // features: by whoever extracted them
+    if (!cut && data.crop != CentreCrop::Plain)
         problems.push_back({"data.crop", "data.crop adm is for data.source folder; the images of the other sources are square already. "
                                          "Choose centre."});
-    if (data.source != DataSource::Folder && data.cropRatio != 1.0)
+    if (!cut && data.cropRatio != 1.0)
         problems.push_back({"data.crop_ratio",
                             fmt::format("data.crop_ratio is for data.source folder; the images of the other sources already have the side "
                                         "they are shown at. Set it to 1; it is {}.",

@@ -70,8 +70,8 @@ std::vector<Problem> validate(const Json& json);
 /// Problems that only show across fields (lengths of lists, batch and accumulation, no limit set …).
 std::vector<Problem> crossCheck(const RunConfig& config);
 
-/// The same for a model alone, trained on images of `side` pixels; 0: whatever they are.
-std::vector<Problem> checkModel(const ModelConfig& model, std::int64_t side);
+/// The same for a model alone that sees images of that side, each position standing for `pixels` of data.side; 0: whatever they are.
+std::vector<Problem> checkModel(const ModelConfig& model, std::int64_t side, std::int64_t pixels = 1);
 
 /// What differs between two configurations, by the order of the settings. 80 and 80.0 are the same.
 std::vector<Difference> difference(const Json& before, const Json& after);

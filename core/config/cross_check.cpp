@@ -4,7 +4,9 @@
 #include "core/config/beta_schedule.h"
 #include "core/config/config.h"
 #include "core/config/devices.h"
+#include "core/config/latents_check.h"
 #include "core/config/paths.h"
+#include "core/config/seen_image.h"
 #include "core/config/value_text.h"
 #include "core/config/visitors.h"
 
@@ -66,6 +68,8 @@ void checkData(const DataConfig& data, Problems& problems)
 {
     if (data.source == DataSource::Folder && data.path.empty())
         problems.push_back({"data.path", "data.path must name the folder of images, because data.source is folder."});
+    if (data.source == DataSource::Features && data.path.empty())
+        problems.push_back({"data.path", "data.path must name the folder of latents and labels, because data.source is features."});
     if (data.source == DataSource::Garden && (data.side < 16 || data.side > 128))
         problems.push_back({"data.side", fmt::format("data.side must be from 16 to 128 pixels for the garden; it is {}.", data.side)});
     if ((data.source == DataSource::Cifar10 || data.source == DataSource::Cifar100) && data.side != 32)
@@ -129,6 +133,7 @@ void checkClasses(const RunConfig& config, Problems& problems)
         has = 100;
         break;
     case DataSource::Folder:
+    case DataSource::Features:
         break;
     }
     if (classes > 0 && has > 0 && classes != has)
@@ -222,7 +227,9 @@ std::vector<Problem> crossCheck(const RunConfig& config)
     checkBatch(config, problems);
     checkData(config.data, problems);
     std::ranges::move(checkAugment(config), std::back_inserter(problems));
-    std::ranges::move(checkModel(config.model, config.data.side), std::back_inserter(problems));
+    std::ranges::move(checkLatents(config), std::back_inserter(problems));
+    if (const auto seen = seenImage(config); seen.side * seen.pixels == config.data.side) // else said already
+        std::ranges::move(checkModel(config.model, seen.side, seen.pixels), std::back_inserter(problems));
     checkLength(config.training, problems);
     checkAverages(config, problems);
     checkEvaluation(config, problems);

@@ -10,13 +10,14 @@
 
 namespace espalier::config {
 
-enum class DataSource { Garden, Cifar10, Cifar100, Folder };
+enum class DataSource { Garden, Cifar10, Cifar100, Folder, Features };
 template <>
 struct Names<DataSource> {
-    static constexpr std::array<std::pair<DataSource, const char*>, 4> kAll{{{DataSource::Garden, "garden"},
+    static constexpr std::array<std::pair<DataSource, const char*>, 5> kAll{{{DataSource::Garden, "garden"},
                                                                              {DataSource::Cifar10, "cifar10"},
                                                                              {DataSource::Cifar100, "cifar100"},
-                                                                             {DataSource::Folder, "folder"}}};
+                                                                             {DataSource::Folder, "folder"},
+                                                                             {DataSource::Features, "features"}}};
 };
 
 enum class ResizeFilter { Box, Bilinear, Bicubic, Lanczos };
@@ -49,7 +50,10 @@ struct DataConfig { // path "data"
     std::int64_t prefetch = 4;
     static void describe(auto& self, auto&& field)
     {
-        field("source", self.source, "Which images to train on: the built-in garden, CIFAR as distributed, or a folder of images");
+        field(
+            "source", self.source,
+            "Which images to train on: the built-in garden, CIFAR as distributed, a folder of images, or latents as fast-DiT extracts them "
+            "(features)");
         field("path", self.path, "Folder or archive that holds the images; empty looks in the data folder of the library",
               {.change = Change::AtResume});
         field("side", self.side, "Width and height of the training images", {.min = 8, .max = 1024, .unit = "pixels"});

@@ -19,7 +19,13 @@ std::string nearestMultiples(std::int64_t value, std::int64_t step)
     return below > 0 ? fmt::format("the nearest are {} and {}", below, below + step) : fmt::format("the smallest is {}", step);
 }
 
-void checkUNet(const UNetConfig& unet, std::int64_t side, Problems& problems)
+/// What a sentence about data.side adds where the network sees latents.
+std::string throughEncoder(std::int64_t pixels)
+{
+    return pixels > 1 ? fmt::format(" of latents, each {} pixels wide", pixels) : std::string();
+}
+
+void checkUNet(const UNetConfig& unet, std::int64_t side, std::int64_t pixels, Problems& problems)
 {
     constexpr std::size_t kMaxLevels = 10;
     constexpr std::int64_t kMaxWidth = 16384;
@@ -61,15 +67,15 @@ void checkUNet(const UNetConfig& unet, std::int64_t side, Problems& problems)
     const auto step = (std::int64_t{1} << (levels - 1)) * unet.blockSize;
     if (side % step != 0) {
         problems.push_back(
-            {"data.side",
-             fmt::format("data.side {} must be a multiple of {}, because the model halves it {} times{}; {}.", side, step, levels - 1,
-                         unet.blockSize > 1 ? " after folding model.block_size pixels" : "", nearestMultiples(side, step))});
+            {"data.side", fmt::format("data.side {} must be a multiple of {}, because the model halves it {} times{}{}; {}.", side * pixels,
+                                      step * pixels, levels - 1, unet.blockSize > 1 ? " after folding model.block_size pixels" : "",
+                                      throughEncoder(pixels), nearestMultiples(side * pixels, step * pixels))});
     }
 }
 
 /// What holds for both transformers; `widthStep` is what their table of positions asks of the width.
 template <class Transformer>
-void checkTransformer(const Transformer& model, std::int64_t side, std::int64_t widthStep, Problems& problems)
+void checkTransformer(const Transformer& model, std::int64_t side, std::int64_t pixels, std::int64_t widthStep, Problems& problems)
 {
     constexpr std::int64_t kMaxTokens = 65536, kMaxInside = 65536;
     if (model.hiddenSize % model.numHeads != 0) {
@@ -88,8 +94,9 @@ void checkTransformer(const Transformer& model, std::int64_t side, std::int64_t 
                                                            numberText(model.mlpRatio), mlpWidth(model), kMaxInside)});
     }
     if (side % model.patchSize != 0) {
-        problems.push_back({"data.side", fmt::format("data.side {} must be a multiple of model.patch_size {}; {}.", side, model.patchSize,
-                                                     nearestMultiples(side, model.patchSize))});
+        problems.push_back(
+            {"data.side", fmt::format("data.side {} must be a multiple of model.patch_size {}{}; {}.", side * pixels, model.patchSize,
+                                      throughEncoder(pixels), nearestMultiples(side * pixels, model.patchSize * pixels))});
     } else if (const auto grid = side / model.patchSize; grid * grid > kMaxTokens) {
         problems.push_back({"model.patch_size", fmt::format("model.patch_size {} cuts images of side {} into {} tokens, and {} is the "
                                                             "most; raise it.",
@@ -99,15 +106,15 @@ void checkTransformer(const Transformer& model, std::int64_t side, std::int64_t 
 
 } // namespace
 
-std::vector<Problem> checkModel(const ModelConfig& model, std::int64_t side)
+std::vector<Problem> checkModel(const ModelConfig& model, std::int64_t side, std::int64_t pixels)
 {
     Problems problems;
     if (const auto* unet = std::get_if<UNetConfig>(&model))
-        checkUNet(*unet, side, problems);
+        checkUNet(*unet, side, pixels, problems);
     else if (const auto* dit = std::get_if<DitConfig>(&model))
-        checkTransformer(*dit, side, 4, problems);
+        checkTransformer(*dit, side, pixels, 4, problems);
     else if (const auto* vit = std::get_if<VitConfig>(&model))
-        checkTransformer(*vit, side, 1, problems);
+        checkTransformer(*vit, side, pixels, 1, problems);
     return problems;
 }
 

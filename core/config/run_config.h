@@ -3,6 +3,7 @@
 
 #include "core/config/data_config.h"
 #include "core/config/diffusion_config.h"
+#include "core/config/latents_config.h"
 #include "core/config/model_config.h"
 #include "core/config/training_config.h"
 
@@ -109,6 +110,7 @@ struct RunConfig {
     std::int64_t seed = 0;
     std::string devices = "auto";
     DataConfig data;
+    LatentsConfig latents;
     ModelConfig model;
     DiffusionConfig diffusion;
     TrainingConfig training;
@@ -122,6 +124,7 @@ struct RunConfig {
         field("seed", self.seed, "Seed of every random draw of the training", {.min = 0, .max = 9e15});
         field("devices", self.devices, "auto, cpu, cpu:N for N workers, or GPU numbers such as 0,1", {.change = Change::AtResume});
         field("data", self.data, "The images");
+        field("latents", self.latents, "What the network sees of them");
         field("model", self.model, "The network");
         field("diffusion", self.diffusion, "Forward process and loss");
         field("training", self.training, "Length, batch, optimizer");

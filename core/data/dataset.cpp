@@ -3,6 +3,7 @@
 
 #include "core/data/augmentation.h"
 #include "core/data/cifar.h"
+#include "core/data/feature_folder.h"
 #include "core/data/garden.h"
 #include "core/data/image_folder.h"
 
@@ -29,6 +30,12 @@ Result<std::shared_ptr<const Dataset>> openNamed(const config::DataConfig& confi
         return openImageFolder(
             place, {split, side, {filterOf(config.resize), config.crop == config::CentreCrop::Adm, config.cropRatio}, config.scaledJpeg},
             log);
+    case config::DataSource::Features: {
+        auto folder = openFeatureFolder(place, {.side = side});
+        if (!folder)
+            return folder.error();
+        return std::shared_ptr<const Dataset>(*folder);
+    }
     case config::DataSource::Garden:
         break;
     }

@@ -33,6 +33,8 @@ public:
     /// Writes side × side × 3 bytes, row by row. An error concerns this image alone: others may still be read.
     virtual Result<Done> read(std::int64_t index, std::span<std::uint8_t> hwc, std::int32_t& label) const = 0;
 
+    /// False for a set of latents alone, whose `read` is refused.
+    virtual bool hasPixels() const { return true; }
     /// The image before it is cut to a square, for those who cut it themselves. A set of squares gives them as `read` does.
     virtual Result<formats::Image> original(std::int64_t index, std::int32_t& label) const;
 

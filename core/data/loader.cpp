@@ -58,14 +58,17 @@ public:
         const auto make = m_options.buffers ? m_options.buffers : BufferFactory(ordinaryMemory);
         m_cells.resize(static_cast<std::size_t>(m_options.prefetch + m_options.held));
         for (Cell& cell : m_cells) {
-            cell.imageMemory = make(images * m_dataset->imageBytes());
+            cell.imageMemory = make(images * recordBytes());
             cell.labelMemory = make(images * sizeof(std::int32_t));
             if (!cell.imageMemory || !cell.labelMemory)
                 return Error{ErrorCode::Memory,
                              fmt::format("No memory for {} micro-batches of {} images; lower data.prefetch or training.micro_batch.",
                                          m_cells.size(), images),
                              {}};
-            cell.batch.images = {reinterpret_cast<std::uint8_t*>(cell.imageMemory.get()), images * m_dataset->imageBytes()};
+            if (m_options.latents)
+                cell.batch.latents = {reinterpret_cast<float*>(cell.imageMemory.get()), images * recordBytes() / sizeof(float)};
+            else
+                cell.batch.images = {reinterpret_cast<std::uint8_t*>(cell.imageMemory.get()), images * recordBytes()};
             cell.batch.labels = {reinterpret_cast<std::int32_t*>(cell.labelMemory.get()), images};
             if (m_options.augment.erase > 0.0)
                 cell.erased.resize(images);
@@ -117,6 +120,7 @@ private:
         std::int64_t begin = 0, end = 0;
     };
 
+    std::size_t recordBytes() const { return m_options.latents ? m_options.latents->layout().bytes() : m_dataset->imageBytes(); }
     Cell& cellOf(std::int64_t sequence) { return m_cells[static_cast<std::size_t>(sequence) % m_cells.size()]; }
 
     void work(std::stop_token stop)
@@ -177,20 +181,26 @@ private:
     {
         const std::int64_t slot = batch.firstSlot + i, epoch = batch.cursor.epoch, position = batch.cursor.position + slot;
         const auto at = static_cast<std::size_t>(i);
+        const Permutation order(m_options.seed, Stream::Order, static_cast<std::uint64_t>(epoch), m_dataset->size());
+        const auto place = repeatedPlace(batch.cursor.position, slot, m_options.augment.repeats, m_share.globalBatch, m_group);
+        if (m_options.latents) {
+            const auto values = recordBytes() / sizeof(float);
+            const bool mirrored = m_options.augment.flip && flips(m_options.seed, epoch, position);
+            return m_broken.readFrom(order, place, [&](std::int64_t index) {
+                return m_options.latents->readLatents(index, mirrored, batch.latents.subspan(at * values, values), batch.labels[at]);
+            });
+        }
         const auto hwc = batch.images.subspan(at * m_dataset->imageBytes(), m_dataset->imageBytes());
         const int side = m_dataset->side();
-        const Permutation order(m_options.seed, Stream::Order, static_cast<std::uint64_t>(epoch), m_dataset->size());
-        auto read =
-            m_broken.readFrom(order, repeatedPlace(batch.cursor.position, slot, m_options.augment.repeats, m_share.globalBatch, m_group),
-                              [&](std::int64_t index) -> Result<Done> {
-                                  if (!augmenter.cuts())
-                                      return m_dataset->read(index, hwc, batch.labels[at]);
-                                  const auto original = m_dataset->original(index, batch.labels[at]);
-                                  if (!original)
-                                      return original.error();
-                                  augmenter.cut(*original, side, epoch, position, hwc);
-                                  return Done{};
-                              });
+        auto read = m_broken.readFrom(order, place, [&](std::int64_t index) -> Result<Done> {
+            if (!augmenter.cuts())
+                return m_dataset->read(index, hwc, batch.labels[at]);
+            const auto original = m_dataset->original(index, batch.labels[at]);
+            if (!original)
+                return original.error();
+            augmenter.cut(*original, side, epoch, position, hwc);
+            return Done{};
+        });
         if (!read)
             return read;
         augmenter.change(hwc, side, epoch, position);

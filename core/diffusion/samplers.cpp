@@ -88,8 +88,8 @@ DdimTables ddimTables(const Table& alphasBarOfAll, const std::vector<std::int64_
     return d;
 }
 
-DdimSampler::DdimSampler(const Process& process, std::vector<std::int64_t> levels, double eta)
-    : m_process(process), m_levels(std::move(levels)), m_eta(eta),
+DdimSampler::DdimSampler(const Process& process, std::vector<std::int64_t> levels, double eta, bool clip)
+    : m_process(process), m_levels(std::move(levels)), m_eta(eta), m_clip(clip),
       m_tables(ddimTables(process.tables().alphasBar, m_levels, eta, process.varType()))
 {
 }
@@ -97,17 +97,17 @@ DdimSampler::DdimSampler(const Process& process, std::vector<std::int64_t> level
 Sampler::Step DdimSampler::step(std::int64_t step, const at::Tensor& output, const at::Tensor& x, const at::Tensor& noise) const
 {
     const auto i = static_cast<std::size_t>(step);
-    const at::Tensor x0 = m_process.reverse(output, x, levels(levelOf(step), x), true).x0;
+    const at::Tensor x0 = m_process.reverse(output, x, levels(levelOf(step), x), m_clip).x0;
     const at::Tensor next = m_tables.c1[i] * x0 + m_tables.c2[i] * x;
     // The root of the variance in float32, as the tables of the published code are.
     return {noisy(step) ? next + std::exp(0.5f * static_cast<float>(m_tables.modelLogVar[i])) * noise : next, x0};
 }
 
-std::unique_ptr<Sampler> makeSampler(const Process& process, const config::SamplerConfig& config)
+std::unique_ptr<Sampler> makeSampler(const Process& process, const config::SamplerConfig& config, bool clip)
 {
     if (config.kind == config::SamplerKind::Ddpm)
-        return std::make_unique<AncestralSampler>(process);
-    return std::make_unique<DdimSampler>(process, subsequence(config.skip, config.steps, process.levels()), config.eta);
+        return std::make_unique<AncestralSampler>(process, clip);
+    return std::make_unique<DdimSampler>(process, subsequence(config.skip, config.steps, process.levels()), config.eta, clip);
 }
 
 } // namespace espalier::diffusion

@@ -25,7 +25,7 @@ public:
     virtual std::int64_t levelOf(std::int64_t step) const = 0;
     struct Step {
         at::Tensor next; // x after the step
-        at::Tensor x0;   // the clean image that the network's output stands for, clipped
+        at::Tensor x0;   // the clean image that the network's output stands for
     };
     /// One step of the reverse process. `noise` is standard normal, as x; step 0 ignores it.
     virtual Step step(std::int64_t step, const at::Tensor& output, const at::Tensor& x, const at::Tensor& noise) const = 0;
@@ -64,7 +64,7 @@ DdimTables ddimTables(const Table& alphasBarOfAll, const std::vector<std::int64_
 
 class DdimSampler : public Sampler {
 public:
-    DdimSampler(const Process& process, std::vector<std::int64_t> levels, double eta);
+    DdimSampler(const Process& process, std::vector<std::int64_t> levels, double eta, bool clip = true);
     std::int64_t steps() const override { return static_cast<std::int64_t>(m_levels.size()); }
     std::int64_t levelOf(std::int64_t step) const override { return m_levels[static_cast<std::size_t>(step)]; }
     Step step(std::int64_t step, const at::Tensor& output, const at::Tensor& x, const at::Tensor& noise) const override;
@@ -75,10 +75,11 @@ private:
     Process m_process;
     std::vector<std::int64_t> m_levels;
     double m_eta;
+    bool m_clip;
     DdimTables m_tables;
 };
 
-/// The sampler of a configuration.
-std::unique_ptr<Sampler> makeSampler(const Process& process, const config::SamplerConfig& config);
+/// The sampler of a configuration. `clip` keeps the clean image within [-1, 1], as pixels are and latents are not.
+std::unique_ptr<Sampler> makeSampler(const Process& process, const config::SamplerConfig& config, bool clip = true);
 
 } // namespace espalier::diffusion

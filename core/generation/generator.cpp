@@ -9,8 +9,9 @@
 namespace espalier::generation {
 
 Generator::Generator(std::shared_ptr<models::Model> model, const config::DiffusionConfig& diffusion, const config::SamplerConfig& sampler,
-                     std::uint64_t seed)
-    : m_model(std::move(model)), m_config(sampler), m_seed(seed), m_sampler(diffusion::makeSampler(diffusion::Process(diffusion), sampler))
+                     std::uint64_t seed, std::shared_ptr<const LatentCodec> codec)
+    : m_model(std::move(model)), m_codec(std::move(codec)), m_config(sampler), m_seed(seed),
+      m_sampler(diffusion::makeSampler(diffusion::Process(diffusion), sampler, m_codec == nullptr))
 {
     m_model->eval();
 }
@@ -19,7 +20,7 @@ Result<at::Tensor> Generator::draw(std::int64_t first, std::int64_t count, std::
                                    std::stop_token stop)
 {
     const c10::InferenceMode inference;
-    const auto image = m_model->image();
+    const auto image = this->image();
     auto all = at::empty({count, image.height, image.width, image.channels}, at::kByte);
     const auto steps = m_sampler->steps();
     for (std::int64_t from = 0; from < count; from += batch) {
@@ -27,7 +28,7 @@ Result<at::Tensor> Generator::draw(std::int64_t first, std::int64_t count, std::
         const auto slots = at::arange(first + from, first + from + n, at::TensorOptions(device()).dtype(at::kLong));
         const auto labels = labelsOf(slots);
         const diffusion::Network network = [&](const at::Tensor& x, const at::Tensor& t) { return output(x, t, labels); };
-        auto x = diffusion::Sampler::start(m_seed, slots, image); // [n, 3, h, w]
+        auto x = diffusion::Sampler::start(m_seed, slots, m_model->image()); // [n, 3 or 4, h, w]
         for (auto step = steps; step-- > 0;) {
             if (stop.stop_requested())
                 return Error{ErrorCode::Cancelled, "Drawing was stopped before all images were there."};
@@ -36,9 +37,23 @@ Result<at::Tensor> Generator::draw(std::int64_t first, std::int64_t count, std::
                 progress((static_cast<double>(from) + static_cast<double>(n * (steps - step)) / static_cast<double>(steps)) /
                          static_cast<double>(count));
         }
-        all.narrow(0, from, n).copy_(quantised(x));
+        if (m_codec) {
+            const auto decoded = m_codec->decode(x, stop);
+            if (!decoded)
+                return decoded.error();
+            all.narrow(0, from, n).copy_(*decoded);
+        } else {
+            all.narrow(0, from, n).copy_(quantised(x));
+        }
     }
     return all;
+}
+
+models::ImageShape Generator::image() const
+{
+    const auto seen = m_model->image();
+    constexpr auto kFactor = config::LatentsConfig::kFactor;
+    return m_codec ? models::ImageShape{3, seen.height * kFactor, seen.width * kFactor} : seen;
 }
 
 at::Tensor Generator::labelsOf(const at::Tensor& slots) const
@@ -81,6 +96,8 @@ Json Generator::recipe() const
         recipe["guidance"] = m_config.guidance;
         recipe["label"] = m_config.label < 0 ? Json("all in turn") : Json(m_config.label);
     }
+    if (m_codec)
+        recipe["latents"] = m_codec->recipe();
     recipe["rounding"] = "127.5 x + 127.5, ties to even";
     return recipe;
 }

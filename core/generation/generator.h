@@ -5,6 +5,7 @@
 #include "core/base/result.h"
 #include "core/config/run_config.h"
 #include "core/diffusion/samplers.h"
+#include "core/generation/latent_codec.h"
 #include "core/models/model.h"
 
 #include <ATen/core/Tensor.h>
@@ -24,14 +25,15 @@ using Progress = std::function<void(double)>;
 /// bit whatever the batch size and the number of ranks (its pixels agree to rounding).
 class Generator {
 public:
-    /// `model` is used in evaluation mode and never trained.
+    /// `model` is used in evaluation mode and never trained. A model that draws latents needs the `codec` that shows them.
     Generator(std::shared_ptr<models::Model> model, const config::DiffusionConfig& diffusion, const config::SamplerConfig& sampler,
-              std::uint64_t seed);
+              std::uint64_t seed, std::shared_ptr<const LatentCodec> codec = nullptr);
 
     /// Images `first` … first + count - 1 as uint8 [count, h, w, 3] on the CPU, drawn in batches. Cancelled when `stop` is requested.
     Result<at::Tensor> draw(std::int64_t first, std::int64_t count, std::int64_t batch, const Progress& progress, std::stop_token stop);
 
-    models::ImageShape image() const { return m_model->image(); }
+    /// What comes out, in pixels.
+    models::ImageShape image() const;
     /// Whether the images go through the classes in turn: image i is of class i mod this. 0: they do not.
     std::int64_t classesInTurn() const { return m_config.label < 0 ? m_model->classes() : 0; }
     at::Device device() const { return m_model->parameters().front().device(); }
@@ -44,6 +46,7 @@ private:
     at::Tensor labelsOf(const at::Tensor& slots) const;
     at::Tensor output(const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels);
     std::shared_ptr<models::Model> m_model;
+    std::shared_ptr<const LatentCodec> m_codec; // null: the model draws pixels
     config::SamplerConfig m_config;
     std::uint64_t m_seed;
     std::unique_ptr<diffusion::Sampler> m_sampler;

@@ -18,10 +18,13 @@ std::int64_t drawingBatch(at::Device device)
 Result<Generator> Previews::generator(const tensors::TrainState& state, const std::string& weights, const config::SamplerConfig& sampler,
                                       std::uint64_t seed)
 {
+    if (m_config.latents.enabled && !m_codec)
+        return Error{ErrorCode::Usage,
+                     "This run has no autoencoder to show its latents with. Pause it, and name one in latents.vae as it is resumed."};
     auto model = m_model.from(state, weights);
     if (!model)
         return model.error();
-    return Generator(*model, m_config.diffusion, sampler, seed);
+    return Generator(*model, m_config.diffusion, sampler, seed, m_codec);
 }
 
 Result<Done> Previews::draw(const tensors::TrainState& state, int stage, const config::SamplesConfig& samples, const Progress& progress,

@@ -14,8 +14,10 @@ namespace espalier::generation {
 /// Sample grids of a training: the same seeds every time, averaged weights, raw ones, or both.
 class Previews {
 public:
-    Previews(const config::RunConfig& config, at::Device device, std::vector<std::string> classNames, runs::RunWriter& writer)
-        : m_config(config), m_classNames(std::move(classNames)), m_writer(writer), m_model(config, device)
+    /// `codec`: shows latents, where the network draws them.
+    Previews(const config::RunConfig& config, at::Device device, std::vector<std::string> classNames, runs::RunWriter& writer,
+             std::shared_ptr<const LatentCodec> codec = nullptr)
+        : m_config(config), m_classNames(std::move(classNames)), m_writer(writer), m_model(config, device), m_codec(std::move(codec))
     {
     }
 
@@ -32,6 +34,7 @@ private:
     const std::vector<std::string> m_classNames;
     runs::RunWriter& m_writer;
     DrawingModel m_model;
+    const std::shared_ptr<const LatentCodec> m_codec;
 };
 
 /// How many images one forward pass of a sampler takes.

@@ -13,7 +13,7 @@ Result<Done> DrawingModel::make()
 {
     if (m_model)
         return Done{};
-    auto model = models::make(m_config.model, {3, m_config.data.side, m_config.data.side}, m_device, m_config.training.channelsLast);
+    auto model = models::make(m_config.model, models::imageShape(m_config), m_device, m_config.training.channelsLast);
     if (!model)
         return model.error();
     m_model = *model;

@@ -2,6 +2,7 @@
 #include "core/models/autoencoder_kl.h"
 
 #include "core/models/autoencoder_blocks.h"
+#include "core/models/autoencoder_names.h"
 #include "core/models/norm_silu.h"
 #include "core/tensors/checkpoint.h"
 
@@ -12,19 +13,6 @@
 
 namespace espalier::models {
 namespace {
-
-constexpr std::pair<std::string_view, std::string_view> kOldNames[] = {
-    {".query.", ".to_q."}, {".key.", ".to_k."}, {".value.", ".to_v."}, {".proj_attn.", ".to_out.0."}};
-
-std::string presentName(std::string name)
-{
-    if (name.find(".attentions.") == std::string::npos)
-        return name;
-    for (const auto& [old, now] : kOldNames)
-        if (const auto at = name.find(old); at != std::string::npos)
-            return name.replace(at, old.size(), now);
-    return name;
-}
 
 /// `tile` continues `before` along a dimension: its first `extent` lines fade in over the last ones of `before`.
 void blend(const at::Tensor& before, const at::Tensor& tile, std::int64_t dimension, std::int64_t extent)
@@ -174,16 +162,14 @@ at::Tensor AutoencoderKL::decodeTiled(const at::Tensor& latents, const Tiling& t
 
 Result<Done> loadWeights(AutoencoderKL& autoencoder, const tensors::TensorMap& weights, const std::string& file)
 {
-    tensors::TensorMap present;
-    for (const auto& [name, tensor] : weights)
-        if (const auto [at, fresh] = present.emplace(presentName(name), tensor); !fresh)
-            return Error{
-                ErrorCode::Format, fmt::format("{} holds {} under its old and its new name; remove one of them.", file, at->first), {}};
+    const auto present = underPresentNames(weights, file);
+    if (!present)
+        return present.error();
     tensors::NamedTensors parameters;
     for (const auto& parameter : autoencoder.named_parameters())
         parameters.emplace_back(parameter.key(), parameter.value());
     const at::NoGradGuard noGrad;
-    return tensors::copyWeights(present, std::move(parameters), file);
+    return tensors::copyWeights(*present, std::move(parameters), file);
 }
 
 } // namespace espalier::models

@@ -3,6 +3,7 @@
 
 #include "core/base/overloaded.h"
 #include "core/config/config.h"
+#include "core/config/seen_image.h"
 #include "core/models/dit.h"
 #include "core/models/unet.h"
 #include "core/models/vit.h"
@@ -60,6 +61,12 @@ Result<std::shared_ptr<Model>> makeTransformer(const Config& c, const ImageShape
 }
 
 } // namespace
+
+ImageShape imageShape(const config::RunConfig& config)
+{
+    const auto seen = config::seenImage(config);
+    return {seen.channels, seen.side, seen.side};
+}
 
 Result<std::shared_ptr<Model>> make(const config::ModelConfig& config, const ImageShape& image, c10::Device device, bool channelsLast)
 {

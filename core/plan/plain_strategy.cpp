@@ -18,7 +18,7 @@ Result<Plan> PlainStrategy::begin(const config::RunConfig& config) const
     }
     Stage stage;
     stage.id = "stage-00";
-    stage.shape = shapes::shapeOf(config, m_data.channels);
+    stage.shape = shapes::shapeOf(config);
     stage.weights = {PartSource{}};
     stage.length = lengthOf(config.training, m_data.images);
     stage.globalBatch = batch;

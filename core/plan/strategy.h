@@ -24,7 +24,6 @@ public:
 /// What a strategy must know about the data: epochs become images.
 struct DataFacts {
     std::int64_t images = 0; // training images
-    std::int64_t channels = 3;
 };
 
 /// The whole model, from the start, in one stage.

@@ -187,6 +187,11 @@ fs::path libraryFolder()
     return fs::path(home && *home ? home : ".") / ".local" / "share" / "espalier" / "runs";
 }
 
+fs::path dataFolder()
+{
+    return libraryFolder().parent_path() / "data";
+}
+
 std::string safeName(std::string_view text)
 {
     std::string name;

@@ -71,6 +71,8 @@ Result<RunIdentity> readIdentity(const RunFolder& folder);
 
 /// $ESPALIER_LIBRARY, else $XDG_DATA_HOME/espalier/runs, else ~/.local/share/espalier/runs.
 std::filesystem::path libraryFolder();
+/// Where data sets lie that are not told otherwise, and what is made of them: beside the library.
+std::filesystem::path dataFolder();
 /// A free folder in `library` named after `stem` and today: "demo-2026-11-23", "demo-2026-11-23-2". Made safe first.
 std::filesystem::path newRunPath(const std::filesystem::path& library, std::string_view stem);
 /// Letters, digits, '.', '_' and '-' only, not hidden, at most 80 bytes; "run" when nothing is left.

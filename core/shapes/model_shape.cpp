@@ -3,6 +3,7 @@
 
 #include "core/base/overloaded.h"
 #include "core/config/config.h"
+#include "core/config/seen_image.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -69,9 +70,10 @@ std::int64_t outChannelsOf(const config::ModelConfig& model, std::int64_t channe
     return !config::drawsImages(model) ? 0 : dit && dit->learnSigma ? 2 * channels : channels;
 }
 
-ModelShape shapeOf(const config::RunConfig& config, std::int64_t channels)
+ModelShape shapeOf(const config::RunConfig& config)
 {
-    return {channels, outChannelsOf(config.model, channels), config.data.side, config.model};
+    const auto seen = config::seenImage(config);
+    return {seen.channels, outChannelsOf(config.model, seen.channels), seen.side, config.model};
 }
 
 Result<Done> checkShape(const ModelShape& shape)

@@ -29,7 +29,7 @@ std::string describe(const ModelShape& shape);
 /// Channels that come out of a network into which `channels` go.
 std::int64_t outChannelsOf(const config::ModelConfig& model, std::int64_t channels);
 /// The model that a configuration trains.
-ModelShape shapeOf(const config::RunConfig& config, std::int64_t channels = 3);
+ModelShape shapeOf(const config::RunConfig& config);
 
 /// Whether such a model can be built; the message names the setting.
 Result<Done> checkShape(const ModelShape& shape);

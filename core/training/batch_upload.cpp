@@ -41,7 +41,10 @@ BatchUpload::BatchUpload(const models::Model& model, const config::RunConfig& co
     const auto image = model.image();
     const auto b = microBatch, classes = model.classes();
     const auto on = at::TensorOptions(device);
-    m_bytes = at::empty({b, image.height, image.width, image.channels}, on.dtype(at::kByte));
+    if (config.latents.enabled)
+        m_latents.emplace(config, b, device);
+    else
+        m_bytes = at::empty({b, image.height, image.width, image.channels}, on.dtype(at::kByte));
     m_images = at::empty({b, image.channels, image.height, image.width}, on.dtype(at::kFloat),
                          config.training.channelsLast ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
     m_labels = at::empty({b}, on.dtype(at::kLong));
@@ -67,19 +70,25 @@ void BatchUpload::freeOldest()
         m_read[m_turn % m_read.size()].synchronize();
 }
 
-tensors::Batch BatchUpload::operator()(const data::HostBatch& batch)
+tensors::Batch BatchUpload::operator()(const data::HostBatch& batch, const tensors::Draws& draws)
 {
     const at::NoGradGuard noGrad;
     auto& staging = m_staging[m_turn % m_staging.size()];
-    m_bytes.copy_(at::from_blob(batch.images.data(), m_bytes.sizes(), at::kByte), /*non_blocking=*/true);
     m_labels.copy_(at::from_blob(batch.labels.data(), m_labels.sizes(), at::kInt), /*non_blocking=*/true);
-    m_pixels.read(m_bytes, m_images);
+    if (m_latents) {
+        m_latents->copy(batch);
+    } else {
+        m_bytes.copy_(at::from_blob(batch.images.data(), m_bytes.sizes(), at::kByte), /*non_blocking=*/true);
+        m_pixels.read(m_bytes, m_images);
+    }
     erase(batch, staging.noise);
     if (m_soft)
         aim(batch, staging.targets);
     if (!m_read.empty())
         m_read[m_turn % m_read.size()].record(c10::impl::VirtualGuardImpl(m_device.type()).getStream(m_device));
     ++m_turn;
+    if (m_latents)
+        m_latents->see(m_images, draws);
     mixInGroups(m_images, batch.mixes);
     return {m_images, {}, m_labels, m_targets};
 }

@@ -6,9 +6,11 @@
 #include "core/models/model.h"
 #include "core/models/pixels.h"
 #include "core/tensors/batch.h"
+#include "core/training/latent_upload.h"
 
 #include <c10/core/Event.h>
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -17,8 +19,8 @@ namespace espalier::training {
 /// Mixes each group of images with its partners, which are those of the unmixed group in reverse order. Float [n, c, h, w], in place.
 void mixInGroups(at::Tensor& images, std::span<const data::Mix> mixes);
 
-/// Brings micro-batches to the device and makes of them what the network sees: pixels in its scale, erased squares, mixed images with their
-/// soft targets. The tensors it gives are always the same ones, and nothing here waits for the device.
+/// Brings micro-batches to the device and makes of them what the network sees: latents, or pixels in its scale with erased squares and
+/// mixed images with their soft targets. The tensors it gives are always the same ones, and nothing here waits for the device.
 class BatchUpload {
 public:
     /// `batchesHeld`: batches of the loader that stay untouched, so that the device may still be reading so many.
@@ -26,7 +28,8 @@ public:
 
     /// Call before a batch is taken from the loader: returns once the device has read the one whose memory comes back.
     void freeOldest();
-    tensors::Batch operator()(const data::HostBatch& batch);
+    /// `draws`: of the samples of the batch, for the noise of latents.
+    tensors::Batch operator()(const data::HostBatch& batch, const tensors::Draws& draws);
 
 private:
     /// Host memory that the device reads from, one for each batch held.
@@ -41,6 +44,7 @@ private:
     const at::Device m_device;
     const bool m_soft; // targets instead of labels
     models::PixelReader m_pixels;
+    std::optional<LatentUpload> m_latents; // where the loader gives latents: in the place of m_bytes
     std::vector<c10::Event> m_read; // of the batches held, on a GPU
     std::vector<Staging> m_staging;
     std::size_t m_turn = 0;

@@ -16,6 +16,10 @@ public:
 
     Result<Outcome> measure(const Call& call, std::stop_token now) override
     {
+        if (!m_parts.train->hasPixels())
+            return Error{ErrorCode::Usage,
+                         "data.source features holds latents and no images to compare with. Evaluate a checkpoint with --reference instead.",
+                         {}};
         const auto& settings = call.settings;
         if (!m_judge) {
             auto made = generation::SetJudge::make(m_parts.train, m_parts.test, settings.images, m_parts.device, m_inception, m_parts.tick, now);

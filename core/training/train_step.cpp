@@ -49,15 +49,16 @@ void TrainStep::begin(double learningRate)
 
 void TrainStep::accumulate(const data::HostBatch& batch)
 {
-    const auto inputs = m_upload(batch);
     at::add_out(m_slots, m_slotBase, batch.firstSlot);
+    const tensors::Draws draws{m_seed, m_stepNumber, m_slots};
+    const auto inputs = m_upload(batch, draws);
     const bool last = batch.micro + 1 == m_share.accumulation;
     if (last)
         m_reducer.arm();
     models::LossTerms terms;
     {
         const PrecisionScope precision(m_training.precision, m_device.type());
-        terms = m_objective(m_model, inputs, {}, {m_seed, m_stepNumber, m_slots});
+        terms = m_objective(m_model, inputs, {}, draws);
     }
     const double share = 1.0 / static_cast<double>(m_share.accumulation);
     m_loss.add_(terms.perSample.mean(), share);

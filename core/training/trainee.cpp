@@ -37,7 +37,7 @@ tensors::Slot makeSlot(std::string name, const at::Tensor& parameter, const conf
 
 Result<Trainee> makeTrainee(const config::RunConfig& config, at::Device device)
 {
-    auto model = models::make(config.model, {3, config.data.side, config.data.side}, device, config.training.channelsLast);
+    auto model = models::make(config.model, models::imageShape(config), device, config.training.channelsLast);
     if (!model)
         return model.error();
     Trainee trainee{*model, makeObjective(config), {}};

@@ -4,6 +4,7 @@
 #include "core/base/files.h"
 #include "core/config/batch.h"
 #include "core/config/config.h"
+#include "core/data/feature_folder.h"
 #include "core/training/tensorboard_mirror.h"
 #include "core/training/trainee.h"
 
@@ -17,12 +18,6 @@ namespace {
 
 /// Batches whose memory a GPU may still be reading.
 constexpr int kBatchesHeld = 2;
-
-/// Sets that are not told otherwise lie beside the library of runs.
-fs::path dataFolder()
-{
-    return runs::libraryFolder().parent_path() / "data";
-}
 
 data::BufferFactory buffersFor(at::Device device)
 {
@@ -52,7 +47,7 @@ TrainingSession::~TrainingSession() = default;
 Result<std::unique_ptr<TrainingSession>> TrainingSession::open(Request request, runs::WorkerLink& link, const Log& given)
 {
     auto session = std::unique_ptr<TrainingSession>(new TrainingSession(std::move(request), link));
-    const Log log = [self = session.get(), given](LogLevel level, std::string_view message) {
+    const Log log = session->m_log = [self = session.get(), given](LogLevel level, std::string_view message) {
         if (given)
             given(level, message);
         if (level == LogLevel::Warning)
@@ -65,6 +60,8 @@ Result<std::unique_ptr<TrainingSession>> TrainingSession::open(Request request, 
         return opened.error();
     if (auto opened = session->openData(log); !opened)
         return opened.error();
+    if (auto opened = session->openCodec(); !opened)
+        return opened.error();
     if (auto planned = session->makePlan(); !planned)
         return planned.error();
     if (!session->m_request.onlySteps) {
@@ -73,8 +70,6 @@ Result<std::unique_ptr<TrainingSession>> TrainingSession::open(Request request, 
         if (auto opened = session->openWriter(); !opened)
             return opened.error();
     }
-    if (auto started = session->startLoader(log); !started)
-        return started.error();
     return session;
 }
 
@@ -111,10 +106,28 @@ Result<Done> TrainingSession::shareBatch()
 
 Result<Done> TrainingSession::openData(const Log& log)
 {
-    auto train = data::open(m_request.config.data, data::Split::Train, dataFolder(), log);
+    const auto& data = m_request.config.data;
+    const auto classes = config::classesOf(m_request.config.model);
+    if (data.source == config::DataSource::Features) {
+        auto folder = data::openFeatureFolder(data.path, {.side = static_cast<int>(data.side), .classes = classes});
+        if (!folder)
+            return folder.error();
+        m_train = *folder;
+        m_latents = *folder;
+        return Done{};
+    }
+    auto train = data::open(data, data::Split::Train, runs::dataFolder(), log);
     if (!train)
         return train.error();
     m_train = *train;
+    // A set may come without a test split: distances then use other training images.
+    if (auto test = data::open(data, data::Split::Test, runs::dataFolder(), {}); test)
+        m_test = *test;
+    return checkClasses();
+}
+
+Result<Done> TrainingSession::checkClasses() const
+{
     const auto classes = config::classesOf(m_request.config.model), has = static_cast<std::int64_t>(m_train->classNames().size());
     if (classes > 0 && classes != has)
         return Error{ErrorCode::Usage,
@@ -123,9 +136,6 @@ Result<Done> TrainingSession::openData(const Log& log)
                                             "without classes.",
                                             classes, has, m_train->description(), has),
                      "model.num_classes"};
-    // A set may come without a test split: distances then use other training images.
-    if (auto test = data::open(m_request.config.data, data::Split::Test, dataFolder(), {}); test)
-        m_test = *test;
     return Done{};
 }
 
@@ -178,6 +188,9 @@ Result<Done> TrainingSession::resume(const Log& log)
     const auto data = manifest->about.value("data", "");
     if (!data.empty() && data != m_train->fingerprint())
         log(LogLevel::Warning, "The images are not those that this run was trained on so far. It goes on with the present ones.");
+    const auto latents = manifest->about.value("latents", Json::object());
+    if (m_codec)
+        return m_codec->checkEncoder(latents.is_object() ? latents.value("encoder_sha256", "") : "");
     return Done{};
 }
 
@@ -191,13 +204,15 @@ Result<Done> TrainingSession::openWriter()
         return writer.error();
     m_writer = std::move(*writer);
     const auto identity = runs::readIdentity(m_request.folder);
-    const Json about{{"run_id", identity ? identity->runId : ""},
-                     {"stage", 0},
-                     {"data", m_train->fingerprint()},
-                     {"class_names", m_train->classNames()},
-                     {"config", config::write(m_request.config)}};
+    Json about{{"run_id", identity ? identity->runId : ""},
+               {"stage", 0},
+               {"data", m_train->fingerprint()},
+               {"class_names", m_train->classNames()},
+               {"config", config::write(m_request.config)}};
+    if (m_codec)
+        about["latents"] = m_codec->about();
     m_checkpoints = std::make_unique<CheckpointKeeper>(*m_writer, m_request.config.checkpoints, about);
-    m_previews = std::make_unique<generation::Previews>(m_request.config, m_request.device, m_train->classNames(), *m_writer);
+    m_previews = std::make_unique<generation::Previews>(m_request.config, m_request.device, m_train->classNames(), *m_writer, m_codec);
     m_examination = makeExamination();
     m_scribe.emplace(Scribe{*m_writer, *m_checkpoints, *m_previews, *m_examination});
     const auto& length = m_plan.stages.back().length;
@@ -217,7 +232,7 @@ Result<Done> TrainingSession::openWriter()
     return Done{};
 }
 
-Result<Done> TrainingSession::startLoader(const Log& log)
+Result<Done> TrainingSession::startLoader()
 {
     const auto& config = m_request.config;
     data::LoaderOptions options;
@@ -227,7 +242,8 @@ Result<Done> TrainingSession::startLoader(const Log& log)
     options.prefetch = static_cast<int>(config.data.prefetch);
     options.held = kBatchesHeld;
     options.buffers = buffersFor(m_request.device);
-    options.log = log;
+    options.latents = m_latents;
+    options.log = m_log;
     auto loader = data::Loader::start(m_train, m_share, {m_state.counters.epoch, m_state.counters.position}, std::move(options));
     if (!loader)
         return loader.error();
@@ -245,7 +261,7 @@ Result<Done> TrainingSession::makePlan()
         config.training.epochs = config.training.images = 0;
         config.training.seconds = 0.0;
     }
-    m_strategy = std::make_unique<plan::PlainStrategy>(plan::DataFacts{m_train->size(), 3});
+    m_strategy = std::make_unique<plan::PlainStrategy>(plan::DataFacts{m_train->size()});
     auto begun = m_strategy->begin(config);
     if (!begun)
         return begun.error();
@@ -309,9 +325,18 @@ Result<runs::EndedHow> TrainingSession::trainStages(std::stop_token now)
     }
 }
 
+Result<runs::EndedHow> TrainingSession::trainFromLoader(std::stop_token now)
+{
+    if (auto prepared = prepareLatents(); !prepared)
+        return prepared.error().code == ErrorCode::Cancelled ? leaveEarly() : prepared.error();
+    if (auto started = startLoader(); !started)
+        return started.error();
+    return trainStages(now);
+}
+
 Result<runs::EndedHow> TrainingSession::run(std::stop_token now)
 {
-    auto ended = trainStages(now);
+    auto ended = trainFromLoader(now);
     if (!m_writer)
         return ended;
     if (auto finished = m_checkpoints->finish(); !finished && ended)

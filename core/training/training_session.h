@@ -3,6 +3,8 @@
 
 #include "core/config/run_config.h"
 #include "core/data/dataset.h"
+#include "core/data/latent_set.h"
+#include "core/generation/latent_codec.h"
 #include "core/models/objective.h"
 #include "core/plan/strategy.h"
 #include "core/runs/run_folder.h"
@@ -39,20 +41,28 @@ private:
     TrainingSession(Request request, runs::WorkerLink& link) : m_request(std::move(request)), m_link(link) {}
     void warn(std::string message);
     Result<Done> openData(const Log& log);
+    Result<Done> checkClasses() const;
     Result<Done> buildModel();
     Result<Done> openFeatures();
     Result<Done> shareBatch();
+    Result<Done> openCodec();
     Result<Done> resume(const Log& log);
     Result<Done> openWriter();
-    Result<Done> startLoader(const Log& log);
+    Result<Done> prepareLatents();
+    Result<runs::EndedHow> leaveEarly();
+    Result<Done> startLoader();
     std::unique_ptr<Examination> makeExamination();
     Result<Done> makePlan();
     Result<Done> writePlan() const;
+    Result<runs::EndedHow> trainFromLoader(std::stop_token now);
     Result<runs::EndedHow> trainStages(std::stop_token now);
 
     Request m_request;
     runs::WorkerLink& m_link;
+    Log m_log;
     std::shared_ptr<const data::Dataset> m_train, m_test;
+    std::shared_ptr<const generation::LatentCodec> m_codec; // null: pixels, or no autoencoder was named
+    std::shared_ptr<const data::LatentSet> m_latents;       // null: pixels
     data::Share m_share;
     std::unique_ptr<plan::PlanStrategy> m_strategy;
     plan::Plan m_plan;

@@ -110,7 +110,7 @@ TEST(BatchUpload, ErasesInTheScaleOfNormalisedImages)
     std::vector<std::int32_t> labels{2, 0};
     std::vector<formats::PixelBox> erased{{1, 2, 3, 4}, {}};
     data::HostBatch batch{.images = bytes, .labels = labels, .erased = erased, .mixes = {}, .firstSlot = 6, .micro = 0, .cursor = {3, 40}};
-    const auto got = upload(batch);
+    const auto got = upload(batch, {});
     for (std::size_t i = 0; i < 2; ++i) {
         std::vector<float> chw(8 * 8 * 3);
         formats::normalise(std::span(bytes).subspan(i * chw.size(), chw.size()), formats::kImageNetMean, formats::kImageNetDeviation, chw);
