@@ -26,6 +26,8 @@ struct EvaluateOptions : DrawFlags {
     std::vector<std::string> metrics{"fd"};
 
     bool onRandom() const { return features == "random"; }
+    /// The variational bound looks at real images alone.
+    bool isBound() const { return metrics == std::vector<std::string>{"bpd"}; }
     /// The Inception Score looks at samples alone.
     bool needsReference() const { return metrics != std::vector<std::string>{"is"}; }
 };
@@ -33,12 +35,21 @@ struct EvaluateOptions : DrawFlags {
 /// "fd", or several that share the Inception network.
 Result<Done> checkMetrics(const EvaluateOptions& options)
 {
-    static constexpr std::string_view kKnown[] = {"fd", "fid", "sfid", "is", "pr", "kid"};
+    static constexpr std::string_view kKnown[] = {"fd", "fid", "sfid", "is", "pr", "kid", "bpd"};
     for (const auto& metric : options.metrics) {
         if (std::find(std::begin(kKnown), std::end(kKnown), metric) == std::end(kKnown))
             return Error{ErrorCode::Usage,
                          fmt::format("--metrics {}: this version does not measure that. Known: {}.", metric, fmt::join(kKnown, ", ")),
                          {}};
+        if (metric == "bpd" && (!options.isBound() || !options.onRandom()))
+            return Error{
+                ErrorCode::Usage, "--metrics bpd stands alone and needs no --features: it looks at real images, not at samples.", {}};
+        if (metric == "bpd" && (!options.images.empty() || !options.reference.empty()))
+            return Error{
+                ErrorCode::Usage,
+                "--metrics bpd measures weights on the test images of their own set: give --checkpoint alone, without --images and "
+                "--reference.",
+                {}};
         if (metric == "fd" && !options.onRandom())
             return Error{ErrorCode::Usage, "--features: fd is measured on random features here. Leave --features out, or give random.", {}};
         if (metric == "fid" && options.onRandom())
@@ -46,7 +57,7 @@ Result<Done> checkMetrics(const EvaluateOptions& options)
                          "--metrics fid needs the Inception network: distances on random features are FD, never FID. Name the network's "
                          "weights file with --features, or use --metrics fd.",
                          {}};
-        if (metric != "fd" && options.onRandom())
+        if (metric != "fd" && metric != "bpd" && options.onRandom())
             return Error{ErrorCode::Usage,
                          fmt::format("--metrics {} needs the Inception network: name its weights file with --features.", metric),
                          {}};
@@ -90,6 +101,10 @@ std::string inceptionText(const Json& result)
 
 std::string numbersText(const Json& result)
 {
+    if (result.contains("bpd"))
+        return fmt::format("{:.4f} bits per dimension on {} images, of which {:.4f} at the first level and {:.2g} before the last",
+                           numberIn(result, "bpd"), groupedNumber(static_cast<std::int64_t>(numberIn(result, "images"))),
+                           numberIn(result, "first_level"), numberIn(result, "prior"));
     if (!result.contains("fd"))
         return inceptionText(result);
     auto text = fmt::format("FD {:.4g} ± {:.2g} on {} images a side, random features", numberIn(result, "fd"), numberIn(result, "spread"),
@@ -154,7 +169,7 @@ int evaluateLive(const EvaluateOptions& options, const runs::RunFolder& run, Sig
                          "checkpoints: --checkpoint {}/step-…",
                          run.name(), run.checkpointsFolder().string()),
              {}});
-    if (!options.onRandom())
+    if (!options.onRandom() || options.isBound())
         return console.fail(
             {ErrorCode::Busy,
              fmt::format("{} is training, and measures what its settings say: leave --metrics and --features away, or name one of its "
@@ -230,7 +245,7 @@ int evaluate(const EvaluateOptions& options, Console& console)
         return runs::isLive(state) ? evaluateLive(options, *run, signals, console)
                                    : evaluateResting(*run, std::move(request), signals, console);
     }
-    if (!drawing->config.is_null() && options.out.empty())
+    if (!drawing->config.is_null() && options.out.empty() && !options.isBound())
         return console.fail({ErrorCode::Usage, "No folder was named for the images that are drawn. Give one with --out.", {}});
     const auto result = runJob({"evaluate", request, workerDevice(drawing->device), {}, {}}, signals, console);
     return result ? tellNumbers(*result, console) : console.fail(result.error());
@@ -257,7 +272,7 @@ void addEvaluate(CLI::App& app, Program& program)
         ->add_option(
             "--metrics", options->metrics,
             "fd: Fréchet distance on random features. With --features FILE any of fid, sfid, is (Inception Score), pr (precision and "
-            "recall) and kid")
+            "recall) and kid. bpd: variational bound of test images in bits per dimension")
         ->delimiter(',')
         ->capture_default_str();
     command->add_option("--features", options->features, "random, or the weights file of the Inception network")->capture_default_str();

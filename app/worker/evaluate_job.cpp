@@ -182,6 +182,8 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
     for (const auto* text : {&metric, &features, &devices, &weights, &out})
         if (!*text)
             return text->error();
+    if (*metric == "bpd")
+        return boundJob(request, context);
     auto onInception = MetricNames::of(*metric, *features);
     if (!onInception)
         return onInception.error();

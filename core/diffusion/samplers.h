@@ -25,7 +25,7 @@ public:
     virtual std::int64_t levelOf(std::int64_t step) const = 0;
     struct Step {
         at::Tensor next; // x after the step
-        at::Tensor x0;   // the clean image that the network's output stands for, clipped
+        at::Tensor x0;   // the clean image that the network's output stands for, clipped where the sampler clips
     };
     /// One step of the reverse process. `noise` is standard normal, as x; step 0 ignores it.
     virtual Step step(std::int64_t step, const at::Tensor& output, const at::Tensor& x, const at::Tensor& noise) const = 0;
@@ -41,12 +41,12 @@ public:
 /// Levels that DDIM visits, ascending, as the published code selects them: `linear` can give more than `steps`, `quadratic` repeats some.
 std::vector<std::int64_t> subsequence(config::SkipSchedule skip, std::int64_t steps, std::int64_t levels);
 
-/// Ancestral sampling over all levels.
+/// Ancestral sampling over all levels of a process, which may be a respaced one.
 class AncestralSampler : public Sampler {
 public:
     explicit AncestralSampler(const Process& process, bool clip = true);
     std::int64_t steps() const override { return m_process.levels(); }
-    std::int64_t levelOf(std::int64_t step) const override { return step; }
+    std::int64_t levelOf(std::int64_t step) const override { return m_process.networkLevel(step); }
     Step step(std::int64_t step, const at::Tensor& output, const at::Tensor& x, const at::Tensor& noise) const override;
     bool noisy(std::int64_t step) const override { return step > 0; }
 
@@ -58,13 +58,13 @@ private:
 /// Coefficients of DDIM for a sub-sequence of levels, float64: x <- c1 x_0 + c2 x + exp(logVar / 2) noise.
 struct DdimTables {
     Table alphasBar, betas, c1, c2, modelVar, modelLogVar;
-    config::VarType varType; // fixed-large survives only eta = 1
+    config::VarType varType; // fixed-large survives only eta = 1; a learned variance is not used, as published
 };
 DdimTables ddimTables(const Table& alphasBarOfAll, const std::vector<std::int64_t>& levels, double eta, config::VarType varType);
 
 class DdimSampler : public Sampler {
 public:
-    DdimSampler(const Process& process, std::vector<std::int64_t> levels, double eta);
+    DdimSampler(const Process& process, std::vector<std::int64_t> levels, double eta, bool clip = true);
     std::int64_t steps() const override { return static_cast<std::int64_t>(m_levels.size()); }
     std::int64_t levelOf(std::int64_t step) const override { return m_levels[static_cast<std::size_t>(step)]; }
     Step step(std::int64_t step, const at::Tensor& output, const at::Tensor& x, const at::Tensor& noise) const override;
@@ -75,6 +75,7 @@ private:
     Process m_process;
     std::vector<std::int64_t> m_levels;
     double m_eta;
+    bool m_clip;
     DdimTables m_tables;
 };
 
