@@ -87,7 +87,10 @@ QString lengthText(const config::RunConfig& run)
 
 QString samplerText(const config::SamplerConfig& sampler)
 {
-    return sampler.kind == config::SamplerKind::Ddpm ? QStringLiteral("DDPM") : QStringLiteral("DDIM-%1").arg(sampler.steps);
+    const auto name = sampler.kind == config::SamplerKind::Ddpm ? QStringLiteral("DDPM") : QStringLiteral("DDIM");
+    if (!sampler.timestepRespacing.empty())
+        return QObject::tr("%1 respaced %2").arg(name, qstr(sampler.timestepRespacing));
+    return sampler.kind == config::SamplerKind::Ddpm ? name : QStringLiteral("%1-%2").arg(name).arg(sampler.steps);
 }
 
 QString everyText(std::int64_t every, const QString& never, const QString& what)

@@ -5,7 +5,14 @@ namespace espalier::widgets {
 
 Json SamplerChoice::overlay() const
 {
-    return {{"kind", kind.toStdString()}, {"steps", steps}, {"eta", eta}, {"guidance", guidance}, {"label", label}};
+    return {{"kind", kind.toStdString()},
+            {"steps", steps},
+            {"eta", eta},
+            {"timestep_respacing", timestepRespacing.toStdString()},
+            {"clip_denoised", clipDenoised},
+            {"guidance", guidance},
+            {"guidance_channels", guidanceChannels.toStdString()},
+            {"label", label}};
 }
 
 QStringList SamplerChoice::arguments() const
@@ -13,7 +20,10 @@ QStringList SamplerChoice::arguments() const
     QStringList words{QStringLiteral("--sampler"), kind};
     if (kind == QLatin1String("ddim"))
         words << QStringLiteral("--steps") << QString::number(steps) << QStringLiteral("--eta") << QString::number(eta);
-    return words << QStringLiteral("--guidance") << QString::number(guidance) << QStringLiteral("--label=%1").arg(label);
+    words << QStringLiteral("--timestep-respacing") << (timestepRespacing.isEmpty() ? QStringLiteral("none") : timestepRespacing)
+          << QStringLiteral("--clip-denoised") << (clipDenoised ? QStringLiteral("true") : QStringLiteral("false"));
+    return words << QStringLiteral("--guidance") << QString::number(guidance) << QStringLiteral("--guidance-channels") << guidanceChannels
+                 << QStringLiteral("--label=%1").arg(label);
 }
 
 Json SampleRequest::wishOptions() const

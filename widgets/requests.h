@@ -17,8 +17,11 @@ struct SamplerChoice {
     QString kind = QStringLiteral("ddim"); // ddpm, ddim
     std::int64_t steps = 50;
     double eta = 0.0;
+    QString timestepRespacing; // as DiT writes it; empty: by kind and steps
+    bool clipDenoised = true;
     double guidance = 1.0;
-    std::int64_t label = -1; // -1: all classes in turn
+    QString guidanceChannels = QStringLiteral("all"); // all, first-three
+    std::int64_t label = -1;                          // -1: all classes in turn
     Json overlay() const;
     QStringList arguments() const;
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/sample_dialog.h"
 
+#include "core/config/respacing.h"
+
 #include "widgets/run_values.h"
 #include "widgets/setting_text.h"
 
@@ -11,7 +13,7 @@ namespace {
 /// The settings of a sampler, behind `group`, "samples" or "evaluation".
 std::vector<std::string> withSampler(std::vector<std::string> paths, const std::string& group)
 {
-    for (const char* key : {"kind", "steps", "eta", "guidance", "label"})
+    for (const char* key : {"kind", "steps", "eta", "timestep_respacing", "clip_denoised", "guidance", "guidance_channels", "label"})
         paths.push_back(group + ".sampler." + key);
     paths.push_back(group + ".seed");
     return paths;
@@ -33,23 +35,37 @@ bool DrawingDialog::isRowShown(const std::string& path) const
     if (!draws)
         return false;
     const auto key = path.substr(m_sampler.size());
-    if (key == "steps" || key == "eta")
-        return text((m_sampler + "kind").c_str()) == QLatin1String("ddim");
-    return key == "kind" || integer("model.num_classes") > 0;
+    const bool ddim = text((m_sampler + "kind").c_str()) == QLatin1String("ddim");
+    if (key == "steps")
+        return ddim && text((m_sampler + "timestep_respacing").c_str()).isEmpty();
+    if (key == "eta")
+        return ddim;
+    return key == "kind" || key == "timestep_respacing" || key == "clip_denoised" || integer("model.num_classes") > 0;
 }
 
 QString DrawingDialog::extraProblem() const
 {
     const std::int64_t levels = integer("diffusion.timesteps");
+    const QString group = QString::fromStdString(m_sampler);
+    if (const auto respacing = text((m_sampler + "timestep_respacing").c_str()).toStdString(); !respacing.empty()) {
+        const auto kept = config::respacedLevels(respacing, levels);
+        return kept ? QString() : tr("%1timestep_respacing %2.").arg(group, QString::fromStdString(kept.error().message));
+    }
     if (text((m_sampler + "kind").c_str()) == QLatin1String("ddim") && levels > 0 && integer((m_sampler + "steps").c_str()) > levels)
-        return tr("%1steps cannot exceed diffusion.timesteps, which is %2.").arg(QString::fromStdString(m_sampler), groupedText(levels));
+        return tr("%1steps cannot exceed diffusion.timesteps, which is %2.").arg(group, groupedText(levels));
     return {};
 }
 
 SamplerChoice DrawingDialog::sampler() const
 {
     const auto path = [&](const char* key) { return m_sampler + key; };
-    return {text(path("kind").c_str()), integer(path("steps").c_str()), number(path("eta").c_str()), number(path("guidance").c_str()),
+    return {text(path("kind").c_str()),
+            integer(path("steps").c_str()),
+            number(path("eta").c_str()),
+            text(path("timestep_respacing").c_str()),
+            isOn(path("clip_denoised").c_str()),
+            number(path("guidance").c_str()),
+            text(path("guidance_channels").c_str()),
             integer(path("label").c_str())};
 }
 

@@ -121,6 +121,12 @@ double SettingsDialog::number(const char* path) const
     return value && value->is_number() ? value->get<double>() : 0.0;
 }
 
+bool SettingsDialog::isOn(const char* path) const
+{
+    const Json* value = valueAt(m_model->config(), path);
+    return value && value->is_boolean() && value->get<bool>();
+}
+
 QString SettingsDialog::text(const char* path) const
 {
     const Json* value = valueAt(m_model->config(), path);

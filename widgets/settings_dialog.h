@@ -41,6 +41,7 @@ protected:
     void refresh();
     std::int64_t integer(const char* path) const;
     double number(const char* path) const;
+    bool isOn(const char* path) const;
     QString text(const char* path) const;
 
 private:

@@ -11,7 +11,11 @@ void SamplerFlags::addTo(CLI::App& command)
     command.add_option("--steps", steps, "Levels that DDIM visits");
     command.add_option("--eta", eta, "Noise of DDIM: 0 is deterministic, 1 as noisy as ancestral sampling");
     command.add_option("--skip", skip, "Which levels DDIM visits: linear or quadratic");
+    command.add_option("--timestep-respacing", respacing,
+                       "Levels visited instead, as DiT writes them: 250, 10,15,20 or ddim50; none: by sampler and steps");
+    command.add_option("--clip-denoised", clipDenoised, "true or false: clip predicted clean images to [-1, 1]");
     command.add_option("--guidance", guidance, "Classifier-free guidance of a network that knows classes; 1: none");
+    command.add_option("--guidance-channels", guidanceChannels, "all or first-three: what guidance acts on");
     command.add_option("--label", label, "Class to draw, counted from 0; -1: all classes in turn");
 }
 
@@ -26,8 +30,14 @@ Json SamplerFlags::overlay() const
         json["eta"] = *eta;
     if (!skip.empty())
         json["skip"] = skip;
+    if (!respacing.empty())
+        json["timestep_respacing"] = respacing == "none" ? "" : respacing;
+    if (clipDenoised)
+        json["clip_denoised"] = *clipDenoised;
     if (guidance)
         json["guidance"] = *guidance;
+    if (!guidanceChannels.empty())
+        json["guidance_channels"] = guidanceChannels;
     if (label)
         json["label"] = *label;
     return json;

@@ -15,10 +15,11 @@ namespace espalier::cli {
 
 /// Sampler flags; what is not given stays as the settings say.
 struct SamplerFlags {
-    std::string kind, skip;
+    std::string kind, skip, respacing, guidanceChannels;
     std::optional<std::int64_t> steps;
     std::optional<double> eta, guidance;
     std::optional<std::int64_t> label;
+    std::optional<bool> clipDenoised;
 
     void addTo(CLI::App& command);
     /// In settings' words: {"kind": "ddim", "steps": 50}.

@@ -28,6 +28,8 @@ struct EvaluateOptions : DrawFlags {
     std::optional<double> cropRatio;
 
     bool onRandom() const { return features == "random"; }
+    /// The variational bound looks at real images alone.
+    bool isBound() const { return metrics == std::vector<std::string>{"bpd"}; }
     /// The Inception Score looks at samples alone.
     bool needsReference() const { return metrics != std::vector<std::string>{"is"}; }
 };
@@ -35,7 +37,7 @@ struct EvaluateOptions : DrawFlags {
 /// "fd", or several that share the Inception network.
 Result<Done> checkMetrics(const EvaluateOptions& options)
 {
-    static constexpr std::string_view kKnown[] = {"fd", "fid", "sfid", "is", "pr", "kid", "accuracy"};
+    static constexpr std::string_view kKnown[] = {"fd", "fid", "sfid", "is", "pr", "kid", "bpd", "accuracy"};
     if (options.metrics.empty() && !options.onRandom())
         return Error{ErrorCode::Usage, "--features: name what is measured on that network with --metrics, such as fid.", {}};
     for (const auto& metric : options.metrics) {
@@ -43,6 +45,15 @@ Result<Done> checkMetrics(const EvaluateOptions& options)
             return Error{ErrorCode::Usage,
                          fmt::format("--metrics {}: this version does not measure that. Known: {}.", metric, fmt::join(kKnown, ", ")),
                          {}};
+        if (metric == "bpd" && (!options.isBound() || !options.onRandom()))
+            return Error{
+                ErrorCode::Usage, "--metrics bpd stands alone and needs no --features: it looks at real images, not at samples.", {}};
+        if (metric == "bpd" && (!options.images.empty() || !options.reference.empty()))
+            return Error{
+                ErrorCode::Usage,
+                "--metrics bpd measures weights on the test images of their own set: give --checkpoint alone, without --images and "
+                "--reference.",
+                {}};
         if (metric == "fd" && !options.onRandom())
             return Error{ErrorCode::Usage, "--features: fd is measured on random features here. Leave --features out, or give random.", {}};
         if (metric == "fid" && options.onRandom())
@@ -52,7 +63,7 @@ Result<Done> checkMetrics(const EvaluateOptions& options)
                          {}};
         if (metric == "accuracy" && (options.metrics.size() > 1 || !options.onRandom()))
             return Error{ErrorCode::Usage, "--metrics accuracy stands alone: a network that tells images apart draws none to compare.", {}};
-        if (metric != "fd" && metric != "accuracy" && options.onRandom())
+        if (metric != "fd" && metric != "accuracy" && metric != "bpd" && options.onRandom())
             return Error{ErrorCode::Usage,
                          fmt::format("--metrics {} needs the Inception network: name its weights file with --features.", metric),
                          {}};
@@ -110,6 +121,10 @@ std::string numbersText(const Json& result)
 {
     if (result.contains("top1"))
         return accuracyText(result);
+    if (result.contains("bpd"))
+        return fmt::format("{:.4f} bits per dimension on {} images, of which {:.4f} at the first level and {:.2g} before the last",
+                           numberIn(result, "bpd"), groupedNumber(static_cast<std::int64_t>(numberIn(result, "images"))),
+                           numberIn(result, "first_level"), numberIn(result, "prior"));
     if (!result.contains("fd"))
         return inceptionText(result);
     auto text = fmt::format("FD {:.4g} ± {:.2g} on {} images a side, random features", numberIn(result, "fd"), numberIn(result, "spread"),
@@ -181,7 +196,7 @@ int evaluateLive(const EvaluateOptions& options, const runs::RunFolder& run, Sig
                          "checkpoints: --checkpoint {}/step-…",
                          run.name(), run.checkpointsFolder().string()),
              {}});
-    if (!options.onRandom())
+    if (!options.onRandom() || options.isBound())
         return console.fail(
             {ErrorCode::Busy,
              fmt::format("{} is training, and measures what its settings say: leave --metrics and --features away, or name one of its "
@@ -265,7 +280,7 @@ int evaluate(const EvaluateOptions& options, Console& console)
         return runs::isLive(state) ? evaluateLive(options, *run, signals, console)
                                    : evaluateResting(*run, std::move(request), signals, console);
     }
-    if (!drawing->config.is_null() && options.out.empty())
+    if (!drawing->config.is_null() && options.out.empty() && !options.isBound())
         return console.fail({ErrorCode::Usage, "No folder was named for the images that are drawn. Give one with --out.", {}});
     const auto result = runJob({"evaluate", request, workerDevice(drawing->device), {}, {}}, signals, console);
     return result ? tellNumbers(*result, console) : console.fail(result.error());
@@ -292,7 +307,7 @@ void addEvaluate(CLI::App& app, Program& program)
         ->add_option(
             "--metrics", options->metrics,
             "fd: Fréchet distance on random features. With --features FILE any of fid, sfid, is (Inception Score), pr (precision and "
-            "recall) and kid. accuracy: of a network that tells images apart. Default: fd or accuracy, as the weights ask for")
+            "recall) and kid. bpd: variational bound of test images in bits per dimension. accuracy: of a network that tells images apart. Default: fd or accuracy, as the weights ask for")
         ->delimiter(',');
     command->add_option("--data", options->data,
                         "A folder of labelled images for a network that tells images apart: its validation images, or a folder for each "

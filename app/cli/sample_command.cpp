@@ -83,13 +83,22 @@ int tellDrawn(const Json& result, const SampleOptions& options, Console& console
 /// "step-0000100-ema-ddim50-seed0-n64": another way to draw gets another folder.
 std::string nameOf(std::int64_t step, const SampleOptions& options, const config::SamplerConfig& sampler, std::int64_t count)
 {
-    auto how = sampler.kind == config::SamplerKind::Ddim ? fmt::format("ddim{}", sampler.steps) : std::string("ddpm");
-    if (sampler.kind == config::SamplerKind::Ddim && sampler.eta != 0.0)
+    const bool ddim = sampler.kind == config::SamplerKind::Ddim, respaced = !sampler.timestepRespacing.empty();
+    std::string how = ddim ? "ddim" : "ddpm";
+    if (respaced)
+        how += "-respaced-" + sampler.timestepRespacing;
+    else if (ddim)
+        how += std::to_string(sampler.steps);
+    if (ddim && sampler.eta != 0.0)
         how += fmt::format("-eta{}", sampler.eta);
-    if (sampler.kind == config::SamplerKind::Ddim && sampler.skip != config::SkipSchedule::Linear)
+    if (ddim && !respaced && sampler.skip != config::SkipSchedule::Linear)
         how += "-quadratic";
+    if (!sampler.clipDenoised)
+        how += "-unclipped";
     if (sampler.guidance != 1.0)
         how += fmt::format("-cfg{}", sampler.guidance);
+    if (sampler.guidance != 1.0 && sampler.guidanceChannels == config::GuidanceChannels::FirstThree)
+        how += "on3";
     if (sampler.label >= 0)
         how += fmt::format("-label{}", sampler.label);
     if (options.tile.value_or(0) > 0)

@@ -199,6 +199,8 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
             return Error{ErrorCode::Usage, "--data is for networks that tell images apart; this one draws them. Compare its images with a "
                                            "folder by --reference."};
     }
+    if (*metric == "bpd")
+        return boundJob(request, context);
     auto onInception = MetricNames::of(*metric == "auto" ? "fd" : *metric, *features);
     if (!onInception)
         return onInception.error();

@@ -32,6 +32,8 @@ Result<Json> rehearseJob(const Json& request, JobContext& context);
 Result<Json> sampleJob(const Json& request, JobContext& context);
 /// {"checkpoint" | "images", "reference", "data", "weights", "num", "sampler", "seed", "out", "device"}: numbers for weights or images.
 Result<Json> evaluateJob(const Json& request, JobContext& context);
+/// What evaluateJob does for the metric "bpd": the variational bound of test images.
+Result<Json> boundJob(const Json& request, JobContext& context);
 /// {"checkpoint", "weights", "out"}: weights alone as safetensors under their published names.
 Result<Json> exportJob(const Json& request, JobContext& context);
 /// {"config": whole configuration, "devices"}: encodes the training images, or what is missing of them.

@@ -6,6 +6,7 @@
 #include "core/config/devices.h"
 #include "core/config/latents_check.h"
 #include "core/config/paths.h"
+#include "core/config/respacing.h"
 #include "core/config/seen_image.h"
 #include "core/config/value_text.h"
 #include "core/config/visitors.h"
@@ -114,10 +115,15 @@ void checkDiffusion(const DiffusionConfig& diffusion, Problems& problems)
         return;
     }
     checkSignalLeft(diffusion, problems);
-    if (diffusion.lossWeighting != LossWeighting::None && (diffusion.lossType != LossType::Mse || diffusion.meanType == MeanType::Mean))
+    if (diffusion.lossWeighting != LossWeighting::None && (!isSquaredError(diffusion.lossType) || diffusion.meanType == MeanType::Mean))
         problems.push_back({"diffusion.loss_weighting",
                             "diffusion.loss_weighting must be none unless diffusion.loss_type is mse and diffusion.model_mean_type is eps "
                             "or x_0: the published factors belong to these squared errors."});
+    if (diffusion.lossType == LossType::RescaledMse && diffusion.varType != VarType::LearnedRange)
+        problems.push_back({"diffusion.loss_type",
+                            fmt::format("diffusion.loss_type must be mse, because diffusion.model_var_type is {} and there is no bound to "
+                                        "rescale beside the squared error.",
+                                        nameOf(diffusion.varType))});
 }
 
 void checkClasses(const RunConfig& config, Problems& problems)
@@ -144,11 +150,20 @@ void checkClasses(const RunConfig& config, Problems& problems)
 /// The network gives a variance exactly where the process asks for one.
 void checkVariance(const RunConfig& config, Problems& problems)
 {
-    const auto* dit = std::get_if<DitConfig>(&config.model);
-    if (dit && dit->learnSigma)
-        problems.push_back({"model.learn_sigma", fmt::format("model.learn_sigma must be false, because diffusion.model_var_type is {} and "
-                                                             "the predicted variance would never be trained.",
-                                                             nameOf(config.diffusion.varType))});
+    const bool asked = config.diffusion.varType == VarType::LearnedRange;
+    if (const auto* dit = std::get_if<DitConfig>(&config.model)) {
+        if (asked && !dit->learnSigma)
+            problems.push_back({"model.learn_sigma", "model.learn_sigma must be true, because diffusion.model_var_type is learned-range."});
+        if (!asked && dit->learnSigma)
+            problems.push_back({"model.learn_sigma",
+                                fmt::format("model.learn_sigma must be false, because diffusion.model_var_type is {} and the predicted "
+                                            "variance would never be trained.",
+                                            nameOf(config.diffusion.varType))});
+    } else if (asked && drawsImages(config.model)) {
+        problems.push_back({"diffusion.model_var_type",
+                            "diffusion.model_var_type must be fixed-large or fixed-small, because the U-Net predicts no variance; "
+                            "learned-range needs model.kind dit with model.learn_sigma."});
+    }
 }
 
 void checkGuidance(const SamplerConfig& sampler, const std::string& group, const ModelConfig& model, Problems& problems)
@@ -168,12 +183,23 @@ void checkGuidance(const SamplerConfig& sampler, const std::string& group, const
                                                        classes - 1, sampler.label)});
 }
 
-void checkSampler(const SamplerConfig& sampler, const std::string& group, std::int64_t timesteps, Problems& problems)
+void checkSampler(const SamplerConfig& sampler, const std::string& group, const DiffusionConfig& diffusion, Problems& problems)
 {
-    if (sampler.kind == SamplerKind::Ddim && sampler.steps > timesteps) {
-        problems.push_back({group + ".sampler.steps", fmt::format("{}.sampler.steps must be at most diffusion.timesteps ({}); it is {}.",
-                                                                  group, timesteps, sampler.steps)});
+    if (sampler.timestepRespacing.empty()) {
+        if (sampler.kind == SamplerKind::Ddim && sampler.steps > diffusion.timesteps)
+            problems.push_back(
+                {group + ".sampler.steps", fmt::format("{}.sampler.steps must be at most diffusion.timesteps ({}); it is {}.", group,
+                                                       diffusion.timesteps, sampler.steps)});
+        return;
     }
+    const auto path = group + ".sampler.timestep_respacing";
+    if (const auto levels = respacedLevels(sampler.timestepRespacing, diffusion.timesteps); !levels)
+        problems.push_back({path, fmt::format("{} {}.", path, levels.error().message)});
+    else if (sampler.kind == SamplerKind::Ddpm && diffusion.meanType == MeanType::Mean)
+        problems.push_back(
+            {path, fmt::format("{} must be empty with {}.sampler.kind ddpm, because diffusion.model_mean_type is mean: such a "
+                               "network predicts the image one level on, and no level can be passed over.",
+                               path, group)});
 }
 
 void checkAverages(const RunConfig& config, Problems& problems)
@@ -184,7 +210,7 @@ void checkAverages(const RunConfig& config, Problems& problems)
             decays.begin() + static_cast<std::ptrdiff_t>(i))
             problems.push_back({"training.ema.decays", fmt::format("training.ema.decays names {} twice.", numberText(decays[i]))});
     }
-    if (decays.empty() && config.samples.weights != WeightsChoice::Raw) {
+    if (drawsImages(config.model) && decays.empty() && config.samples.weights != WeightsChoice::Raw) {
         problems.push_back(
             {"samples.weights", "samples.weights must be raw, because training.ema.decays is empty and nothing is averaged."});
     }
@@ -214,7 +240,7 @@ void checkDrawing(const RunConfig& config, Problems& problems)
     checkVariance(config, problems);
     for (const auto& [group, sampler] : {std::pair<const char*, const SamplerConfig&>{"samples", config.samples.sampler},
                                          {"evaluation", config.evaluation.sampler}}) {
-        checkSampler(sampler, group, config.diffusion.timesteps, problems);
+        checkSampler(sampler, group, config.diffusion, problems);
         checkGuidance(sampler, group, config.model, problems);
     }
 }

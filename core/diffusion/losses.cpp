@@ -32,16 +32,38 @@ at::Tensor continuousLogLikelihood(const at::Tensor& x, const at::Tensor& mean, 
     return -0.5 * (std::log(2 * std::numbers::pi) + logVar + at::square(x - mean) * at::exp(-logVar));
 }
 
-at::Tensor lossPerSample(const Process& process, config::LossType type, const at::Tensor& output, const at::Tensor& x0,
-                         const at::Tensor& xt, const at::Tensor& t, const at::Tensor& noise)
+at::Tensor boundPerSample(const Process& process, const at::Tensor& output, const at::Tensor& x0, const at::Tensor& xt, const at::Tensor& t,
+                          bool clip)
 {
-    if (type == config::LossType::Mse)
-        return at::square(process.target(x0, xt, t, noise) - output).flatten(1).mean(1);
-    const at::Tensor mean = process.reverse(output, xt, t, false).mean, logVar = process.modelLogVarAt(t, xt);
+    const auto [predicted, mean, logVar] = process.reverse(output, xt, t, clip);
     const at::Tensor kl = normalKl(process.posteriorMean(x0, xt, t), process.posteriorLogVarAt(t, xt), mean, logVar);
     const at::Tensor firstLevel = -discretisedLogLikelihood(x0, mean, 0.5 * logVar);
     // The level that noise was added to last is coded as pixels, all others as normal distributions.
     return at::where(t == 0, firstLevel.flatten(1).mean(1), kl.flatten(1).mean(1)) / std::numbers::ln2;
+}
+
+at::Tensor SampleLosses::sum() const
+{
+    return !vb.defined() ? mse : !mse.defined() ? vb : mse + vb;
+}
+
+SampleLosses lossPerSample(const Process& process, config::LossType type, const at::Tensor& output, const at::Tensor& x0,
+                           const at::Tensor& xt, const at::Tensor& t, const at::Tensor& noise)
+{
+    const auto levels = static_cast<double>(process.levels());
+    if (type == config::LossType::Kl)
+        return {{}, boundPerSample(process, output, x0, xt, t)};
+    if (type == config::LossType::RescaledKl)
+        return {{}, boundPerSample(process, output, x0, xt, t) * levels};
+    const auto [prediction, variance] = process.halves(output);
+    SampleLosses losses{at::square(process.target(x0, xt, t, noise) - prediction).flatten(1).mean(1), {}};
+    if (variance.defined()) {
+        // The bound trains the variance alone: it must not pull at the mean (Nichol and Dhariwal 2021, section 3.1).
+        losses.vb = boundPerSample(process, at::cat({prediction.detach(), variance}, 1), x0, xt, t);
+        if (type == config::LossType::RescaledMse)
+            losses.vb = losses.vb * (levels / 1000.0);
+    }
+    return losses;
 }
 
 } // namespace espalier::diffusion

@@ -14,8 +14,17 @@ at::Tensor continuousLogLikelihood(const at::Tensor& x, const at::Tensor& mean, 
 /// The tanh approximation of the normal distribution function.
 at::Tensor approximateNormalCdf(const at::Tensor& x);
 
-/// Loss of each sample, [B]: mean square over the pixels, or the variational bound in bits per dimension.
-at::Tensor lossPerSample(const Process& process, config::LossType type, const at::Tensor& output, const at::Tensor& x0,
-                         const at::Tensor& xt, const at::Tensor& t, const at::Tensor& noise);
+/// Term of the variational bound at each sample's level, in bits per dimension: what is left to be said of the image there. [B]
+at::Tensor boundPerSample(const Process& process, const at::Tensor& output, const at::Tensor& x0, const at::Tensor& xt, const at::Tensor& t,
+                          bool clip = false);
+
+/// What the loss of each sample is made of, [B] each; what a loss type does not have is undefined.
+struct SampleLosses {
+    at::Tensor mse; // mean square over the pixels
+    at::Tensor vb;  // the bound, scaled as the loss type says
+    at::Tensor sum() const;
+};
+SampleLosses lossPerSample(const Process& process, config::LossType type, const at::Tensor& output, const at::Tensor& x0,
+                           const at::Tensor& xt, const at::Tensor& t, const at::Tensor& noise);
 
 } // namespace espalier::diffusion

@@ -27,9 +27,11 @@ models::LossTerms DiffusionObjective::with(models::Model& model, const tensors::
     const at::Tensor xt = m_process.noised(batch.x, t, noise);
     // The loss is float32 whatever the network computed in.
     const at::Tensor output = model.forward({xt, t, batch.labels}, path, draws).to(batch.x.scalar_type());
-    const at::Tensor perSample = lossPerSample(m_process, m_lossType, output, batch.x, xt, t, noise);
-    const at::Tensor loss = m_weights ? ((*m_weights)(t, perSample) * perSample).mean() : perSample.mean();
-    return {loss, perSample.detach()};
+    SampleLosses losses = lossPerSample(m_process, m_lossType, output, batch.x, xt, t, noise);
+    const at::Tensor shown = losses.sum().detach();
+    if (m_weights)
+        losses.mse = (*m_weights)(t, losses.mse) * losses.mse;
+    return {losses.sum().mean(), shown};
 }
 
 } // namespace espalier::diffusion

@@ -18,6 +18,19 @@ Table mapped(const Table& from, const F& f)
     return to;
 }
 
+Table modelLogVar(const ProcessTables& tables, config::VarType varType)
+{
+    switch (varType) {
+    case config::VarType::FixedLarge:
+        return tables.logVarFixedLarge;
+    case config::VarType::FixedSmall:
+        return tables.logVarFixedSmall;
+    case config::VarType::LearnedRange:
+        return mapped(tables.betas, [&](std::size_t i) { return std::log(tables.betas[i]); });
+    }
+    TORCH_CHECK(false, "A bug: a variance without a table.");
+}
+
 } // namespace
 
 ProcessTables processTables(const Table& betas)
@@ -67,9 +80,24 @@ Process::Process(Table betas, config::MeanType meanType, config::VarType varType
     : m_tables(processTables(betas)), m_meanType(meanType), m_varType(varType), m_sqrtAlphasBar(m_tables.sqrtAlphasBar),
       m_sqrtOneMinusAlphasBar(m_tables.sqrtOneMinusAlphasBar), m_sqrtRecip(m_tables.sqrtRecipAlphasBar),
       m_sqrtRecipM1(m_tables.sqrtRecipM1AlphasBar), m_coef1(m_tables.posteriorMeanCoef1), m_coef2(m_tables.posteriorMeanCoef2),
-      m_posteriorLogVar(m_tables.posteriorLogVar),
-      m_logVar(varType == config::VarType::FixedLarge ? m_tables.logVarFixedLarge : m_tables.logVarFixedSmall)
+      m_posteriorLogVar(m_tables.posteriorLogVar), m_logVar(modelLogVar(m_tables, varType))
 {
+}
+
+Process Process::respaced(std::vector<std::int64_t> levels) const
+{
+    Table betas;
+    double before = 1.0;
+    for (const auto level : levels) {
+        const double bar = m_tables.alphasBar.at(static_cast<std::size_t>(level));
+        betas.push_back(1.0 - bar / before);
+        before = bar;
+    }
+    Process shorter(std::move(betas), m_meanType, m_varType);
+    for (auto& level : levels)
+        level = networkLevel(level);
+    shorter.m_kept = std::move(levels);
+    return shorter;
 }
 
 at::Tensor Process::noised(const at::Tensor& x0, const at::Tensor& t, const at::Tensor& noise) const
@@ -80,6 +108,11 @@ at::Tensor Process::noised(const at::Tensor& x0, const at::Tensor& t, const at::
 at::Tensor Process::x0FromEps(const at::Tensor& xt, const at::Tensor& t, const at::Tensor& eps) const
 {
     return m_sqrtRecip(t, xt) * xt - m_sqrtRecipM1(t, xt) * eps;
+}
+
+at::Tensor Process::epsFromX0(const at::Tensor& xt, const at::Tensor& t, const at::Tensor& x0) const
+{
+    return (m_sqrtRecip(t, xt) * xt - x0) / m_sqrtRecipM1(t, xt);
 }
 
 at::Tensor Process::x0FromMean(const at::Tensor& xt, const at::Tensor& t, const at::Tensor& mean) const
@@ -108,13 +141,27 @@ at::Tensor Process::target(const at::Tensor& x0, const at::Tensor& xt, const at:
     TORCH_CHECK(false, "A bug: a prediction without a target.");
 }
 
+Process::Halves Process::halves(const at::Tensor& output) const
+{
+    if (m_varType != config::VarType::LearnedRange)
+        return {output, {}};
+    const auto parts = output.chunk(2, 1);
+    return {parts[0], parts[1]};
+}
+
 Process::Reverse Process::reverse(const at::Tensor& output, const at::Tensor& xt, const at::Tensor& t, bool clip) const
 {
+    const auto [prediction, variance] = halves(output);
+    at::Tensor logVar = m_logVar(t, xt);
+    if (variance.defined()) {
+        const at::Tensor share = (variance + 1.0) / 2.0;
+        logVar = share * logVar + (1.0 - share) * m_posteriorLogVar(t, xt);
+    }
     const auto clipped = [&](const at::Tensor& x0) { return clip ? x0.clamp(-1.0, 1.0) : x0; };
     if (m_meanType == config::MeanType::Mean) // the mean itself was predicted: clipping shows in x0 alone
-        return {clipped(x0FromMean(xt, t, output)), output};
-    const at::Tensor x0 = clipped(m_meanType == config::MeanType::X0 ? output : x0FromEps(xt, t, output));
-    return {x0, posteriorMean(x0, xt, t)};
+        return {clipped(x0FromMean(xt, t, prediction)), prediction, logVar};
+    const at::Tensor x0 = clipped(m_meanType == config::MeanType::X0 ? prediction : x0FromEps(xt, t, prediction));
+    return {x0, posteriorMean(x0, xt, t), logVar};
 }
 
 } // namespace espalier::diffusion

@@ -54,21 +54,31 @@ public:
     std::int64_t levels() const { return m_tables.levels(); }
     config::MeanType meanType() const { return m_meanType; }
     config::VarType varType() const { return m_varType; }
-    const Table& modelLogVar() const { return m_logVar.table(); }
     /// Value of a table for every sample, as [B, 1, 1, …].
     at::Tensor posteriorLogVarAt(const at::Tensor& t, const at::Tensor& image) const { return m_posteriorLogVar(t, image); }
-    at::Tensor modelLogVarAt(const at::Tensor& t, const at::Tensor& image) const { return m_logVar(t, image); }
+
+    /// The process that visits these levels alone, ascending: with the same noise at each, and betas that follow from that.
+    Process respaced(std::vector<std::int64_t> levels) const;
+    /// What the network calls level t: the level of the process that this one was shortened from.
+    std::int64_t networkLevel(std::int64_t t) const { return m_kept.empty() ? t : m_kept[static_cast<std::size_t>(t)]; }
 
     /// x_t = sqrt(abar) x_0 + sqrt(1 - abar) noise
     at::Tensor noised(const at::Tensor& x0, const at::Tensor& t, const at::Tensor& noise) const;
     at::Tensor x0FromEps(const at::Tensor& xt, const at::Tensor& t, const at::Tensor& eps) const;
+    at::Tensor epsFromX0(const at::Tensor& xt, const at::Tensor& t, const at::Tensor& x0) const;
     at::Tensor x0FromMean(const at::Tensor& xt, const at::Tensor& t, const at::Tensor& mean) const;
     at::Tensor posteriorMean(const at::Tensor& x0, const at::Tensor& xt, const at::Tensor& t) const;
     /// What the network should give for this pair.
     at::Tensor target(const at::Tensor& x0, const at::Tensor& xt, const at::Tensor& t, const at::Tensor& noise) const;
-    /// Clean image and mean of the reverse step that an output stands for.
+    /// An output with a learned variance is twice as many channels as an image: what meanType() says, and where between the logarithms of
+    /// the posterior variance (-1) and of beta (1) the variance lies. `variance` is undefined where the variance is fixed.
+    struct Halves {
+        at::Tensor prediction, variance;
+    };
+    Halves halves(const at::Tensor& output) const;
+    /// Clean image, and mean and logarithm of the variance of the reverse step that an output stands for.
     struct Reverse {
-        at::Tensor x0, mean;
+        at::Tensor x0, mean, logVar;
     };
     Reverse reverse(const at::Tensor& output, const at::Tensor& xt, const at::Tensor& t, bool clip) const;
 
@@ -77,7 +87,9 @@ private:
     config::MeanType m_meanType;
     config::VarType m_varType;
     Lookup m_sqrtAlphasBar, m_sqrtOneMinusAlphasBar, m_sqrtRecip, m_sqrtRecipM1, m_coef1, m_coef2;
-    Lookup m_posteriorLogVar, m_logVar;
+    Lookup m_posteriorLogVar;
+    Lookup m_logVar;                  // of the model; the upper bound of a learned one
+    std::vector<std::int64_t> m_kept; // of the process that this one was shortened from
 };
 
 } // namespace espalier::diffusion

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/diffusion/samplers.h"
 
+#include "core/config/respacing.h"
+
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -39,8 +41,8 @@ AncestralSampler::AncestralSampler(const Process& process, bool clip) : m_proces
 Sampler::Step AncestralSampler::step(std::int64_t step, const at::Tensor& output, const at::Tensor& x, const at::Tensor& noise) const
 {
     const at::Tensor t = levels(step, x);
-    const auto [x0, mean] = m_process.reverse(output, x, t, m_clip);
-    return {noisy(step) ? mean + at::exp(0.5 * m_process.modelLogVarAt(t, x)) * noise : mean, x0};
+    const auto [x0, mean, logVar] = m_process.reverse(output, x, t, m_clip);
+    return {noisy(step) ? mean + at::exp(0.5 * logVar) * noise : mean, x0};
 }
 
 std::vector<std::int64_t> subsequence(config::SkipSchedule skip, std::int64_t steps, std::int64_t levels)
@@ -64,7 +66,8 @@ DdimTables ddimTables(const Table& alphasBarOfAll, const std::vector<std::int64_
     const std::size_t count = levels.size();
     TORCH_CHECK(count > 0, "DDIM needs at least one level.");
     DdimTables d;
-    d.varType = eta < 1.0 ? config::VarType::FixedSmall : varType; // the large variance belongs to eta = 1 alone
+    const bool large = varType == config::VarType::FixedLarge && eta >= 1.0; // the large variance belongs to eta = 1 alone
+    d.varType = large ? config::VarType::FixedLarge : config::VarType::FixedSmall;
     for (Table* table : {&d.alphasBar, &d.betas, &d.c1, &d.c2, &d.modelVar, &d.modelLogVar})
         table->resize(count);
     Table variance(count);
@@ -80,7 +83,6 @@ DdimTables ddimTables(const Table& alphasBarOfAll, const std::vector<std::int64_
     }
     const std::size_t second = std::min<std::size_t>(1, count - 1);
     const auto logOf = [](double v) { return std::log(std::max(v, 1e-20)); };
-    const bool large = d.varType == config::VarType::FixedLarge;
     for (std::size_t i = 0; i < count; ++i) {
         d.modelVar[i] = large ? d.betas[i] : variance[i];
         d.modelLogVar[i] = large && i > 0 ? logOf(d.betas[i]) : logOf(variance[i ? i : second]);
@@ -99,15 +101,24 @@ Sampler::Step DdimSampler::step(std::int64_t step, const at::Tensor& output, con
     const auto i = static_cast<std::size_t>(step);
     const at::Tensor x0 = m_process.reverse(output, x, levels(levelOf(step), x), m_clip).x0;
     const at::Tensor next = m_tables.c1[i] * x0 + m_tables.c2[i] * x;
-    // The root of the variance in float32, as the tables of the published code are.
-    return {noisy(step) ? next + std::exp(0.5f * static_cast<float>(m_tables.modelLogVar[i])) * noise : next, x0};
+    // The root of the variance in the dtype of the image, as the tables of the published code are.
+    const at::Tensor logVar = at::full({}, m_tables.modelLogVar[i], x.options());
+    return {noisy(step) ? next + at::exp(0.5 * logVar) * noise : next, x0};
 }
 
-std::unique_ptr<Sampler> makeSampler(const Process& process, const config::SamplerConfig& config, bool clip)
+std::unique_ptr<Sampler> makeSampler(const Process& process, const config::SamplerConfig& config, bool pixels)
 {
-    if (config.kind == config::SamplerKind::Ddpm)
-        return std::make_unique<AncestralSampler>(process, clip);
-    return std::make_unique<DdimSampler>(process, subsequence(config.skip, config.steps, process.levels()), config.eta, clip);
+    const bool ancestral = config.kind == config::SamplerKind::Ddpm, clip = pixels && config.clipDenoised;
+    if (config.timestepRespacing.empty()) {
+        if (ancestral)
+            return std::make_unique<AncestralSampler>(process, clip);
+        return std::make_unique<DdimSampler>(process, subsequence(config.skip, config.steps, process.levels()), config.eta, clip);
+    }
+    const auto levels = config::respacedLevels(config.timestepRespacing, process.levels());
+    TORCH_CHECK(levels, "A bug: a respacing that was not validated.");
+    if (ancestral)
+        return std::make_unique<AncestralSampler>(process.respaced(*levels), clip);
+    return std::make_unique<DdimSampler>(process, *levels, config.eta, clip);
 }
 
 } // namespace espalier::diffusion

@@ -25,7 +25,7 @@ public:
     virtual std::int64_t levelOf(std::int64_t step) const = 0;
     struct Step {
         at::Tensor next; // x after the step
-        at::Tensor x0;   // the clean image that the network's output stands for
+        at::Tensor x0;   // the clean image that the network's output stands for, clipped where the sampler clips
     };
     /// One step of the reverse process. `noise` is standard normal, as x; step 0 ignores it.
     virtual Step step(std::int64_t step, const at::Tensor& output, const at::Tensor& x, const at::Tensor& noise) const = 0;
@@ -41,12 +41,12 @@ public:
 /// Levels that DDIM visits, ascending, as the published code selects them: `linear` can give more than `steps`, `quadratic` repeats some.
 std::vector<std::int64_t> subsequence(config::SkipSchedule skip, std::int64_t steps, std::int64_t levels);
 
-/// Ancestral sampling over all levels.
+/// Ancestral sampling over all levels of a process, which may be a respaced one.
 class AncestralSampler : public Sampler {
 public:
     explicit AncestralSampler(const Process& process, bool clip = true);
     std::int64_t steps() const override { return m_process.levels(); }
-    std::int64_t levelOf(std::int64_t step) const override { return step; }
+    std::int64_t levelOf(std::int64_t step) const override { return m_process.networkLevel(step); }
     Step step(std::int64_t step, const at::Tensor& output, const at::Tensor& x, const at::Tensor& noise) const override;
     bool noisy(std::int64_t step) const override { return step > 0; }
 
@@ -58,7 +58,7 @@ private:
 /// Coefficients of DDIM for a sub-sequence of levels, float64: x <- c1 x_0 + c2 x + exp(logVar / 2) noise.
 struct DdimTables {
     Table alphasBar, betas, c1, c2, modelVar, modelLogVar;
-    config::VarType varType; // fixed-large survives only eta = 1
+    config::VarType varType; // fixed-large survives only eta = 1; a learned variance is not used, as published
 };
 DdimTables ddimTables(const Table& alphasBarOfAll, const std::vector<std::int64_t>& levels, double eta, config::VarType varType);
 
@@ -79,7 +79,7 @@ private:
     DdimTables m_tables;
 };
 
-/// The sampler of a configuration. `clip` keeps the clean image within [-1, 1], as pixels are and latents are not.
-std::unique_ptr<Sampler> makeSampler(const Process& process, const config::SamplerConfig& config, bool clip = true);
+/// The sampler of a configuration. It clips only where it draws `pixels`, which lie within [-1, 1]; latents do not.
+std::unique_ptr<Sampler> makeSampler(const Process& process, const config::SamplerConfig& config, bool pixels = true);
 
 } // namespace espalier::diffusion

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/generation/generator.h"
 
+#include "core/diffusion/guidance.h"
+
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
@@ -26,8 +28,7 @@ Result<at::Tensor> Generator::draw(std::int64_t first, std::int64_t count, std::
     for (std::int64_t from = 0; from < count; from += batch) {
         const auto n = std::min(batch, count - from);
         const auto slots = at::arange(first + from, first + from + n, at::TensorOptions(device()).dtype(at::kLong));
-        const auto labels = labelsOf(slots);
-        const diffusion::Network network = [&](const at::Tensor& x, const at::Tensor& t) { return output(x, t, labels); };
+        const auto network = diffusion::guidedNetwork(*m_model, labelsOf(slots), m_config);
         auto x = diffusion::Sampler::start(m_seed, slots, m_model->image()); // [n, 3 or 4, h, w]
         for (auto step = steps; step-- > 0;) {
             if (stop.stop_requested())
@@ -64,36 +65,45 @@ at::Tensor Generator::labelsOf(const at::Tensor& slots) const
     return m_config.label < 0 ? slots.remainder(classes) : at::full_like(slots, m_config.label);
 }
 
-// Guidance (Ho and Salimans 2022) is linear, so it may act on whatever the network predicts. Both halves in one forward pass.
-at::Tensor Generator::output(const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels)
-{
-    if (!labels.defined() || m_config.guidance == 1.0)
-        return m_model->forward({x, t, labels}, {}, {});
-    const auto any = at::full_like(labels, m_model->classes());
-    const auto both = m_model->forward({at::cat({x, x}), at::cat({t, t}), at::cat({labels, any})}, {}, {}).chunk(2);
-    return at::lerp(both[1], both[0], m_config.guidance);
-}
-
 std::string Generator::samplerName() const
 {
     const bool ddim = m_config.kind == config::SamplerKind::Ddim;
-    auto name = fmt::format("{}-{}", ddim ? "DDIM" : "DDPM", ddim ? m_config.steps : m_sampler->steps());
-    if (m_config.guidance != 1.0)
+    const auto& respacing = m_config.timestepRespacing;
+    const auto steps = ddim && respacing.empty() ? m_config.steps : m_sampler->steps();
+    auto name = fmt::format("{}-{}", ddim ? "DDIM" : "DDPM", steps);
+    if (!respacing.empty() && (ddim || respacing != std::to_string(steps)))
+        name += fmt::format(", respaced {}", respacing);
+    if (!m_config.clipDenoised)
+        name += ", unclipped";
+    if (m_config.guidance != 1.0) {
         name += fmt::format(", CFG {}", m_config.guidance);
+        if (guidesFirstThree())
+            name += " on 3 channels";
+    }
     if (m_config.label >= 0)
         name += fmt::format(", class {}", m_config.label);
     return name;
 }
 
+bool Generator::guidesFirstThree() const
+{
+    return m_config.guidanceChannels == config::GuidanceChannels::FirstThree && m_model->image().channels > 3;
+}
+
 Json Generator::recipe() const
 {
     Json recipe{{"sampler", samplerName()}, {"seed", m_seed}};
-    if (m_config.kind == config::SamplerKind::Ddim) {
+    const bool ddim = m_config.kind == config::SamplerKind::Ddim;
+    if (ddim)
         recipe["eta"] = m_config.eta;
+    if (!m_config.timestepRespacing.empty())
+        recipe["timestep_respacing"] = m_config.timestepRespacing;
+    else if (ddim)
         recipe["skip"] = m_config.skip == config::SkipSchedule::Linear ? "linear" : "quadratic";
-    }
+    recipe["clip_denoised"] = m_config.clipDenoised;
     if (m_model->classes() > 0) {
         recipe["guidance"] = m_config.guidance;
+        recipe["guidance_channels"] = guidesFirstThree() ? "first-three" : "all";
         recipe["label"] = m_config.label < 0 ? Json("all in turn") : Json(m_config.label);
     }
     if (m_codec)

@@ -44,7 +44,8 @@ public:
 
 private:
     at::Tensor labelsOf(const at::Tensor& slots) const;
-    at::Tensor output(const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels);
+    /// Of three channels all are guided, whatever the setting says.
+    bool guidesFirstThree() const;
     std::shared_ptr<models::Model> m_model;
     std::shared_ptr<const LatentCodec> m_codec; // null: the model draws pixels
     config::SamplerConfig m_config;

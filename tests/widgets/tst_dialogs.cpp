@@ -21,6 +21,7 @@ private Q_SLOTS:
     void initTestCase() { applyTheme(*qApp, Scheme::Light); }
     void sampleStartsFromTheRunAndChecks();
     void samplerStepsHideForAncestralSampling();
+    void aRespacedSamplerIsAskedForAndChecked();
     void guidanceAndClassAreAskedWhereTheNetworkKnowsClasses();
     void evaluateAsksForTheNetworkOfFid();
     void requestsBecomeWishesAndArguments();
@@ -77,6 +78,32 @@ void TestDialogs::samplerStepsHideForAncestralSampling()
     QCOMPARE(dialog.request().sampler.kind, QStringLiteral("ddpm"));
 }
 
+void TestDialogs::aRespacedSamplerIsAskedForAndChecked()
+{
+    SampleDialog dialog(Json{{"model", {{"num_classes", 10}}}, {"samples", {{"sampler", {{"clip_denoised", false}}}}}}, 4000);
+    dialog.show();
+    auto* respacing = line(dialog, "samples.sampler.timestep_respacing");
+    QVERIFY(respacing->isVisible());
+    QVERIFY(dialog.findChild<QWidget*>(QStringLiteral("editor.samples.sampler.clip_denoised"))->isVisible());
+    QVERIFY(dialog.findChild<QWidget*>(QStringLiteral("editor.samples.sampler.guidance_channels"))->isVisible());
+    QVERIFY(dialog.request().arguments().join(' ').contains(QStringLiteral("--timestep-respacing none --clip-denoised false")));
+    QTest::keyClicks(respacing, QStringLiteral("ddim37"));
+    QVERIFY(!accept(dialog)->isEnabled());
+    QVERIFY(accept(dialog)->toolTip().contains(QStringLiteral("no whole stride")));
+    QVERIFY(!line(dialog, "samples.sampler.steps")->isVisible()); // the other says it
+    respacing->selectAll();
+    QTest::keyClicks(respacing, QStringLiteral("10,15,20"));
+    QVERIFY(accept(dialog)->isEnabled());
+    choose(dialog, "samples.sampler.guidance_channels", "first-three");
+    const auto request = dialog.request();
+    QCOMPARE(request.sampler.timestepRespacing, QStringLiteral("10,15,20"));
+    QVERIFY(!request.sampler.clipDenoised);
+    const QString words = request.arguments().join(QLatin1Char(' '));
+    QVERIFY(words.contains(QStringLiteral("--timestep-respacing 10,15,20 --clip-denoised false")));
+    QVERIFY(words.contains(QStringLiteral("--guidance-channels first-three")));
+    QCOMPARE(request.wishOptions()["sampler"]["timestep_respacing"].get<std::string>(), std::string("10,15,20"));
+}
+
 void TestDialogs::guidanceAndClassAreAskedWhereTheNetworkKnowsClasses()
 {
     SampleDialog without(Json::object(), 4000);
@@ -93,7 +120,7 @@ void TestDialogs::guidanceAndClassAreAskedWhereTheNetworkKnowsClasses()
     QVERIFY(accept(with)->isEnabled());
     QCOMPARE(with.request().sampler.label, 7);
     const QString words = with.request().arguments().join(QLatin1Char(' '));
-    QVERIFY(words.contains(QStringLiteral("--guidance 1.5 --label=7")));
+    QVERIFY(words.contains(QStringLiteral("--guidance 1.5 --guidance-channels all --label=7")));
     QCOMPARE(with.request().wishOptions()["sampler"]["guidance"].get<double>(), 1.5);
 }
 

@@ -81,9 +81,12 @@ TEST_F(Commands, RefuseBadInputWithASentenceThatNamesIt)
         {{"evaluate", "--checkpoint", at("gone"), "--metrics", "fid"}, 2, "never FID"},
         {{"evaluate", "--checkpoint", at("gone"), "--metrics", "is"}, 2, "--features"},
         {{"evaluate", "--checkpoint", at("gone"), "--metrics", "fid,clip"}, 2, "never FID"},
-        {{"evaluate", "--checkpoint", at("gone"), "--metrics", "clip"}, 2, "Known: fd, fid, sfid, is, pr, kid."},
+        {{"evaluate", "--checkpoint", at("gone"), "--metrics", "clip"}, 2, "Known: fd, fid, sfid, is, pr, kid, bpd."},
         {{"evaluate", "--checkpoint", at("gone"), "--metrics", "fid", "--features", at("lost.pth")}, 2, "lost.pth"},
         {{"evaluate", "--checkpoint", at("gone"), "--metrics", "fd", "--features", at("broken.safetensors")}, 2, "random features"},
+        {{"evaluate", "--checkpoint", at("gone"), "--metrics", "bpd,fd"}, 2, "stands alone"},
+        {{"evaluate", "--images", at("nothing"), "--metrics", "bpd"}, 2, "test images of their own set"},
+        {{"sample", "--checkpoint", at("gone"), "--clip-denoised", "perhaps"}, 2, "--clip-denoised"},
         {{"evaluate", "--images", at("nothing"), "--metrics", "fid", "--features", at("broken.safetensors")}, 2, "--reference"},
         {{"export", at("gone"), "--out", at("w.safetensors")}, 2, "gone"},
         {{"export", at("gone")}, 2, "--out"},
@@ -109,6 +112,12 @@ TEST_F(Commands, RefuseBadInputWithASentenceThatNamesIt)
 TEST_F(Commands, SampleAndEvaluateLeaveTheStateOfARunAtRest)
 {
     ASSERT_EQ(train().status, 0);
+    for (const auto& [flag, value, named] :
+         {std::tuple{"--timestep-respacing", "ddim37", "no whole stride"}, {"--guidance-channels", "two", "one of all, first-three"}}) {
+        const auto refused = call({"sample", "--checkpoint", run(), flag, value});
+        EXPECT_EQ(refused.status, 2) << flag;
+        EXPECT_NE(refused.err.find(named), std::string::npos) << refused.err;
+    }
     const auto sampled = call({"sample", "--checkpoint", run(), "--num", "4", "--steps", "3", "--json"});
     ASSERT_EQ(sampled.status, 0) << sampled.err;
     const auto json = sampled.json();

@@ -101,8 +101,9 @@ TEST(Fields, EveryOneSurvivesARoundTripWithAnotherValue)
     EXPECT_EQ(skipped,
               (std::set<std::string>{"data.augment.cutmix", "data.augment.erase", "data.augment.label_smoothing", "data.augment.mixup",
                                      "data.crop", "data.crop_ratio", "data.side", "data.source", "diffusion.beta_end",
-                                     "diffusion.beta_start", "evaluation.metric", "evaluation.sampler.guidance", "evaluation.sampler.label",
-                                     "samples.sampler.guidance", "samples.sampler.label", "training.ema.decays"}));
+                                     "diffusion.beta_start", "diffusion.model_var_type", "evaluation.metric", "evaluation.sampler.guidance",
+                                     "evaluation.sampler.label", "evaluation.sampler.timestep_respacing", "samples.sampler.guidance",
+                                     "samples.sampler.label", "samples.sampler.timestep_respacing", "training.ema.decays"}));
 }
 
 TEST(Fields, ThoseThatNeedCompanyRoundTripToo)
@@ -132,6 +133,23 @@ TEST(Fields, ThoseThatNeedCompanyRoundTripToo)
         EXPECT_EQ(sampler.guidance, guidance);
         EXPECT_EQ(sampler.label, label);
     }
+    EXPECT_EQ(write(*read(written)).dump(), written.dump());
+}
+
+TEST(Fields, ALearnedVarianceAndARespacedSamplerRoundTrip)
+{
+    const auto config = read(Json::parse(R"({"training":{"steps":5},"model":{"kind":"dit","learn_sigma":true},
+        "diffusion":{"model_var_type":"learned-range","loss_type":"rescaled-mse"},
+        "samples":{"sampler":{"kind":"ddpm","timestep_respacing":"10,15,20","clip_denoised":false,"guidance_channels":"first-three"}},
+        "evaluation":{"sampler":{"timestep_respacing":"ddim25"}}})"));
+    ASSERT_TRUE(config) << config.error().message;
+    const auto written = write(*config);
+    EXPECT_EQ(written["diffusion"]["model_var_type"], "learned-range");
+    EXPECT_EQ(written["diffusion"]["loss_type"], "rescaled-mse");
+    EXPECT_EQ(written["samples"]["sampler"]["timestep_respacing"], "10,15,20");
+    EXPECT_EQ(written["samples"]["sampler"]["clip_denoised"], false);
+    EXPECT_EQ(written["samples"]["sampler"]["guidance_channels"], "first-three");
+    EXPECT_EQ(config->evaluation.sampler.timestepRespacing, "ddim25");
     EXPECT_EQ(write(*read(written)).dump(), written.dump());
 }
 

@@ -159,6 +159,13 @@ TEST(Validation, AcrossFields)
     expectProblem(R"({"model":{"kind":"vit"},"evaluation":{"metric":"fd"}})", "evaluation.metric", "must be accuracy");
     expectProblem(R"({"evaluation":{"metric":"accuracy"}})", "evaluation.metric", "must be fd or fid");
     expectProblem(R"({"model":{"kind":"dit","learn_sigma":true}})", "model.learn_sigma", "would never be trained");
+    expectProblem(R"({"model":{"kind":"dit"},"diffusion":{"model_var_type":"learned-range"}})", "model.learn_sigma", "must be true");
+    expectProblem(R"({"diffusion":{"model_var_type":"learned-range"}})", "diffusion.model_var_type", "U-Net predicts no variance");
+    expectProblem(R"({"diffusion":{"loss_type":"rescaled-mse"}})", "diffusion.loss_type", "no bound to rescale");
+    expectProblem(R"({"samples":{"sampler":{"timestep_respacing":"ddim37"}}})", "samples.sampler.timestep_respacing", "no whole stride");
+    expectProblem(R"({"evaluation":{"sampler":{"timestep_respacing":"ten"}}})", "evaluation.sampler.timestep_respacing", "it is \"ten\"");
+    expectProblem(R"({"diffusion":{"model_mean_type":"mean"},"samples":{"sampler":{"kind":"ddpm","timestep_respacing":"250"}}})",
+                  "samples.sampler.timestep_respacing", "no level can be passed over");
     expectProblem(R"({"model":{"kind":"dit","patch_size":5}})", "data.side", "multiple of model.patch_size 5");
     expectProblem(R"({"model":{"num_classes":7}})", "model.num_classes", "the images have 10 classes");
     expectProblem(R"({"samples":{"sampler":{"guidance":2}}})", "samples.sampler.guidance", "knows no classes");

@@ -146,7 +146,7 @@ TEST(GoldenDiffusion, SingleOperationsAndLosses)
             for (const auto& [kind, type] : {std::pair{"mse", config::LossType::Mse}, std::pair{"kl", config::LossType::Kl}}) {
                 const Json& losses = o.document.at("losses_per_sample");
                 const std::string key = std::string(kind) + " " + mean + " " + (std::string(kind) == "kl" ? var : "any");
-                const at::Tensor loss = lossPerSample(process, type, output, o.x0, xt, o.t, o.noise);
+                const at::Tensor loss = lossPerSample(process, type, output, o.x0, xt, o.t, o.noise).sum();
                 expectClose(loss, at::tensor(losses.at(key).get<std::vector<double>>()), 1e-6, 2e-5, key);
             }
         }

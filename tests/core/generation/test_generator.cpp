@@ -9,9 +9,12 @@ namespace {
 /// Predicts a clean image whose value is the class: 0.1 k for class k, and -0.5 for any class.
 class Colours : public models::Model {
 public:
-    explicit Colours(std::int64_t classes) : m_classes(classes) { register_parameter("weight", at::ones({1})); }
+    explicit Colours(std::int64_t classes, std::int64_t channels = 3) : m_classes(classes), m_channels(channels)
+    {
+        register_parameter("weight", at::ones({1}));
+    }
     std::string kind() const override { return "colours"; }
-    models::ImageShape image() const override { return {3, 4, 4}; }
+    models::ImageShape image() const override { return {m_channels, 4, 4}; }
     std::int64_t classes() const override { return m_classes; }
     at::Tensor forward(const tensors::Batch& batch, const tensors::Path&, const tensors::Draws&) override
     {
@@ -22,7 +25,7 @@ public:
     }
 
 private:
-    std::int64_t m_classes;
+    std::int64_t m_classes, m_channels;
 };
 
 Generator colours(std::int64_t classes, double guidance = 1.0, std::int64_t label = -1)
@@ -65,6 +68,27 @@ TEST(Generator, GuidanceGoesOnFromAnyClassThroughTheClass)
     // any + 1.5 (class - any)
     EXPECT_EQ(greys(colours(3, 1.5), 0, 3), (std::vector{grey(0.25), grey(0.4), grey(0.55)}));
     EXPECT_EQ(greys(colours(3, 0.0), 1, 1), (std::vector{grey(-0.5)}));
+}
+
+TEST(Generator, TheRecipeSaysWhichChannelsAreGuidedAndWhichLevelsVisited)
+{
+    config::SamplerConfig sampler;
+    sampler.kind = config::SamplerKind::Ddpm;
+    sampler.timestepRespacing = "250";
+    sampler.clipDenoised = false;
+    sampler.guidance = 4.0;
+    sampler.guidanceChannels = config::GuidanceChannels::FirstThree;
+    const auto of = [&](std::int64_t channels) { return Generator(std::make_shared<Colours>(3, channels), {}, sampler, 3); };
+    EXPECT_EQ(of(4).samplerName(), "DDPM-250, unclipped, CFG 4 on 3 channels");
+    EXPECT_EQ(of(4).recipe()["guidance_channels"], "first-three");
+    EXPECT_EQ(of(4).recipe()["timestep_respacing"], "250");
+    EXPECT_EQ(of(4).recipe()["clip_denoised"], false);
+    EXPECT_EQ(of(3).samplerName(), "DDPM-250, unclipped, CFG 4"); // three are all
+    EXPECT_EQ(of(3).recipe()["guidance_channels"], "all");
+    sampler.kind = config::SamplerKind::Ddim;
+    sampler.timestepRespacing = "10,15,20";
+    EXPECT_EQ(of(3).samplerName(), "DDIM-45, respaced 10,15,20, unclipped, CFG 4");
+    EXPECT_FALSE(of(3).recipe().contains("skip"));
 }
 
 TEST(Generator, TheRecipeSaysWhatDecidesTheImages)

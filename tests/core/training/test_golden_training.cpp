@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/diffusion/objective.h"
 #include "core/models/registry.h"
 #include "core/training/ema.h"
 #include "core/training/learning_rate.h"
 #include "core/training/train_step.h"
-#include "tests/core/tensors/tensor_support.h"
+#include "tests/core/training/given_steps.h"
 
 #include <torch/torch.h>
 
@@ -12,36 +11,6 @@ namespace espalier::training {
 namespace {
 
 using namespace espalier::tests;
-
-/// Levels and noise as the golden files give them, in place of drawn ones; everything after the draw is the real objective.
-class GivenDraws final : public models::Objective {
-public:
-    struct Draw {
-        at::Tensor x0, t, noise;
-    };
-    explicit GivenDraws(const config::DiffusionConfig& diffusion) : m_real(diffusion) {}
-
-    models::LossTerms operator()(models::Model& model, const tensors::Batch& batch, const tensors::Path& path,
-                                 const tensors::Draws& draws) override
-    {
-        const Draw& given = next.at(losses.size());
-        // The clean images have values that no byte stands for, so they are given too, lying in memory as the real ones do.
-        tensors::Batch clean = batch;
-        clean.x = at::empty_like(batch.x).copy_(given.x0);
-        auto terms = m_real.with(model, clean, path, draws, given.t, given.noise);
-        losses.push_back(terms.loss.item<double>());
-        return terms;
-    }
-    std::string name() const override { return "given"; }
-    void save(Json&, tensors::TensorMap&) const override {}
-    Result<Done> load(const Json&, const tensors::TensorMap&) override { return Done{}; }
-
-    std::vector<Draw> next;     // one per micro-batch of the step
-    std::vector<double> losses; // as many as were asked for
-
-private:
-    diffusion::DiffusionObjective m_real;
-};
 
 /// Keeps what the step hands to an objective.
 class Listener final : public models::Objective {
@@ -89,39 +58,6 @@ public:
     Result<Done> load(const Json&, const tensors::TensorMap&) override { return Done{}; }
 
     std::map<std::string, at::Tensor> gradients;
-};
-
-tensors::TrainState stateOf(const models::Model& model, const std::vector<double>& decays)
-{
-    tensors::TrainState state;
-    state.emaDecays = decays;
-    for (const auto& parameter : model.named_parameters()) {
-        tensors::Slot slot{.name = parameter.key(), .value = parameter.value()};
-        for (std::size_t i = 0; i < decays.size(); ++i)
-            slot.ema.push_back(slot.value.detach().clone());
-        slot.m = tensors::twinOf(slot.value);
-        slot.v = tensors::twinOf(slot.value);
-        slot.step = at::zeros({});
-        state.slots.push_back(std::move(slot));
-    }
-    tensors::assertPaired(state);
-    return state;
-}
-
-/// A micro-batch whose bytes nobody looks at.
-struct BlankBatch {
-    std::vector<std::uint8_t> bytes;
-    std::vector<std::int32_t> labels;
-    data::HostBatch batch;
-
-    BlankBatch(std::int64_t size, std::int64_t side, std::int64_t micro)
-        : bytes(static_cast<std::size_t>(size * side * side * 3)), labels(static_cast<std::size_t>(size))
-    {
-        batch.images = bytes;
-        batch.labels = labels;
-        batch.micro = micro;
-        batch.firstSlot = micro * size;
-    }
 };
 
 /// One run of training.json; with `merged` the micro-batches of a step come as one batch, which has to train the same.
