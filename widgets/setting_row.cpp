@@ -26,7 +26,7 @@ constexpr int kEditorWidth = 184, kTextWidth = 560;
 bool isPath(const config::Field& field)
 {
     const auto steps = pathSteps(field.path);
-    return field.def.is_string() && field.choices.empty() && (steps.back().key == "path" || steps.back().key == "features");
+    return field.def.is_string() && field.choices.empty() && (steps.back().key == "path" || steps.back().key == "features" || steps.back().key == "from");
 }
 
 } // namespace

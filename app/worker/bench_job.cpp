@@ -71,15 +71,8 @@ Result<Json> benchJob(const Json& request, JobContext& context)
     diffusion::DiffusionObjective objective(config->diffusion);
     tensors::TrainState state;
     state.emaDecays = config->training.ema.decays;
-    for (const auto& parameter : network.named_parameters()) {
-        const auto value = parameter.value().detach();
-        state.slots.push_back({parameter.key(),
-                               parameter.value(),
-                               {value.clone()},
-                               at::zeros_like(value),
-                               at::zeros_like(value),
-                               at::zeros({}, value.options())});
-    }
+    for (const auto& parameter : network.named_parameters())
+        state.slots.push_back(training::makeSlot(parameter.key(), parameter.value(), config->training));
     const data::Share share{*batch, *batch, 1, 0, 1};
     training::TrainStep step({network, objective, state, parallel::ProcessGroup::alone(), share, *device, 1}, *config);
 

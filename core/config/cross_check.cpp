@@ -28,6 +28,19 @@ void checkLength(const TrainingConfig& training, Problems& problems)
     }
 }
 
+void checkOptimizer(const TrainingConfig& training, Problems& problems)
+{
+    if (training.nesterov && training.optimizer == OptimizerKind::Sgd && (training.momentum == 0.0 || training.dampening > 0.0))
+        problems.push_back(
+            {"training.nesterov", fmt::format("training.nesterov looks ahead along the whole momentum: {}.",
+                                              training.momentum == 0.0 ? "set training.momentum above 0" : "set training.dampening to 0")});
+    if (training.amsgrad && !keepsMaximum(training))
+        problems.push_back({"training.amsgrad", "training.amsgrad belongs to the optimizers adam and adamw; set it to false."});
+    if (training.optimizer == OptimizerKind::Lamb && training.epsilon == 0.0)
+        problems.push_back({"training.epsilon", "training.epsilon must be above 0 for lamb: where no gradient came yet it would divide 0 "
+                                                "by 0."});
+}
+
 void checkBatch(const RunConfig& config, Problems& problems)
 {
     const auto& training = config.training;
@@ -193,6 +206,15 @@ void checkAverages(const RunConfig& config, Problems& problems)
     }
 }
 
+void checkInit(const InitConfig& init, Problems& problems)
+{
+    if (!isWeightsName(init.weights))
+        problems.push_back(
+            {"init.weights", fmt::format("init.weights {} names no weights; known are ema, ema:DECAY (such as ema:0.9999) and "
+                                         "raw.",
+                                         shortText(init.weights))});
+}
+
 void checkEvaluation(const EvaluationConfig& evaluation, Problems& problems)
 {
     if (evaluation.metric == MetricKind::Fid && evaluation.features.empty()) {
@@ -213,9 +235,11 @@ std::vector<Problem> crossCheck(const RunConfig& config)
     std::ranges::move(checkModel(config.model, config.data.side), std::back_inserter(problems));
     checkDiffusion(config.diffusion, problems);
     checkLength(config.training, problems);
+    checkOptimizer(config.training, problems);
     checkAverages(config, problems);
     checkSampler(config.samples.sampler, "samples", config.diffusion.timesteps, problems);
     checkEvaluation(config.evaluation, problems);
+    checkInit(config.init, problems);
     checkClasses(config, problems);
     checkTask(config, problems);
     checkVariance(config, problems);

@@ -3,6 +3,7 @@
 
 #include "core/config/data_config.h"
 #include "core/config/diffusion_config.h"
+#include "core/config/init_config.h"
 #include "core/config/model_config.h"
 #include "core/config/training_config.h"
 
@@ -107,6 +108,7 @@ struct RunConfig {
     std::string devices = "auto";
     DataConfig data;
     ModelConfig model;
+    InitConfig init;
     DiffusionConfig diffusion;
     TrainingConfig training;
     ScheduleConfig schedule;
@@ -120,6 +122,7 @@ struct RunConfig {
         field("devices", self.devices, "auto, cpu, cpu:N for N workers, or GPU numbers such as 0,1", {.change = Change::AtResume});
         field("data", self.data, "The images");
         field("model", self.model, "The network");
+        field("init", self.init, "First weights");
         field("diffusion", self.diffusion, "Forward process and loss");
         field("training", self.training, "Length, batch, optimizer");
         field("schedule", self.schedule, "Stages");

@@ -6,12 +6,14 @@
 #include "core/models/objective.h"
 #include "core/parallel/gradient_reducer.h"
 #include "core/tensors/state.h"
+#include "core/training/loss_scale.h"
 #include "core/training/optimizer.h"
 #include "core/training/report_sums.h"
 
 #include <c10/core/Event.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace espalier::training {
@@ -42,11 +44,14 @@ public:
     void finish();
 
     ReportSums& report() { return m_report; }
+    /// With fp16; else null.
+    LossScale* lossScale() { return m_lossScale ? &*m_lossScale : nullptr; }
 
 private:
     void upload(const data::HostBatch& batch);
     at::Tensor gradientNorm() const;
-    at::Tensor guard(const at::Tensor& loss, const at::Tensor& norm);
+    /// What gradients are divided by on their way into the weights; nothing: by 1.
+    std::optional<at::Tensor> gradientScale(const at::Tensor& norm) const;
 
     models::Model& m_model;
     models::Objective& m_objective;
@@ -61,6 +66,7 @@ private:
     std::size_t m_upload = 0;
     Optimizer m_optimizer;
     ReportSums m_report;
+    std::optional<LossScale> m_lossScale;
     at::Tensor m_bytes, m_images, m_labels;       // static inputs: uint8 [b, s, s, 3], float [b, 3, s, s], int64 [b]
     at::Tensor m_stepNumber, m_slots, m_slotBase; // int64 [], [b], [b]
     at::Tensor m_learningRate, m_found;           // float []

@@ -8,6 +8,7 @@
 #include "core/runs/run_folder.h"
 #include "core/runs/worker_link.h"
 #include "core/tensors/state.h"
+#include "core/training/first_weights.h"
 #include "core/training/stage_loop.h"
 
 #include <memory>
@@ -43,6 +44,7 @@ private:
     Result<Done> openFeatures();
     Result<Done> shareBatch();
     Result<Done> resume(const Log& log);
+    Result<Done> firstWeights();
     Result<Done> openWriter();
     Result<Done> startLoader(const Log& log);
     Result<generation::SetJudge*> judge(std::stop_token now);
@@ -61,6 +63,9 @@ private:
     tensors::TrainState m_state;
     Clock m_clock;
     std::unique_ptr<TrainStep> m_step;
+    std::optional<Origin> m_origin; // rank 0, of a run that begins now
+    Json m_originOfRun;             // the same, whenever it began; null without one
+    bool m_resumed = false;
     std::vector<std::string> m_earlyWarnings;  // of the time before there is a writer
     std::unique_ptr<runs::RunWriter> m_writer; // rank 0
     std::unique_ptr<data::Loader> m_loader;    // its threads warn
