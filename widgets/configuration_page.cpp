@@ -410,7 +410,7 @@ void ConfigurationPage::chooseFile(const QString& path)
     if (!row)
         return;
     QString chosen;
-    if (path.endsWith(QLatin1String("features")) || path.endsWith(QLatin1String("vae")))
+    if (path.endsWith(QLatin1String("features")) || path.endsWith(QLatin1String("vae")) || path.endsWith(QLatin1String(".from")))
         chosen = QFileDialog::getOpenFileName(this, row->accessibleName());
     else
         chosen = QFileDialog::getExistingDirectory(this, row->accessibleName());

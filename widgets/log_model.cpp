@@ -115,6 +115,13 @@ std::optional<LogLine> logLineOf(const runs::Event& event)
         line.text = QString::fromStdString(warned->message);
         return line;
     }
+    if (const auto begun = runs::Initialised::from(event)) {
+        line.text = QObject::tr("Begun with weights of %1").arg(QString::fromStdString(begun->path));
+        for (const auto& change : begun->changes)
+            if (change.is_string())
+                line.text += QStringLiteral("; ") + QString::fromStdString(change.get<std::string>());
+        return line;
+    }
     if (const auto state = runs::StateChanged::from(event)) {
         line.text = QString::fromUtf8(runs::stateTitle(state->state).data(), static_cast<qsizetype>(runs::stateTitle(state->state).size()));
         if (!state->why.empty())

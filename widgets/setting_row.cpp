@@ -29,7 +29,7 @@ constexpr int kEditorWidth = 184, kTextWidth = 560;
 
 bool isPath(const config::Field& field)
 {
-    static constexpr std::array<std::string_view, 4> kKeys{"path", "features", "vae", "cache"};
+    static constexpr std::array<std::string_view, 5> kKeys{"path", "features", "vae", "cache", "from"};
     const auto steps = pathSteps(field.path);
     return field.def.is_string() && field.choices.empty() && std::find(kKeys.begin(), kKeys.end(), steps.back().key) != kKeys.end();
 }

@@ -24,6 +24,8 @@ QString titleWord(const std::string& word)
         {"conv", "convolution"}, {"grad", "gradient"},  {"lr", "learning rate"},
         {"var", "variance"},     {"unet", "U-Net"},     {"cfg", "guidance"},
         {"gpu", "GPU"},          {"cpu", "CPU"},        {"vae", "VAE"},
+        {"tf32", "TF32"},
+        {"amsgrad", "AMSGrad"},  {"min", "minimum"},    {"init", "first weights"},
     };
     const auto found = kSpelling.find(word);
     return found == kSpelling.end() ? QString::fromStdString(word) : found->second;

@@ -49,6 +49,7 @@ QString curveTitle(const std::string& tag)
     static const std::map<std::string_view, const char*> kNames{{tags::kLoss, "Loss"},
                                                                 {tags::kLearningRate, "Learning rate"},
                                                                 {tags::kGradNorm, "Gradient norm"},
+                                                                {tags::kLossScale, "Loss scale"},
                                                                 {tags::kImagesPerSecond, "Throughput"},
                                                                 {tags::kTrainingSeconds, "Training seconds"},
                                                                 {tags::kImages, "Images seen"},

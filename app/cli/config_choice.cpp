@@ -4,6 +4,7 @@
 #include "core/base/files.h"
 #include "core/config/config.h"
 #include "core/config/presets.h"
+#include "core/runs/run_folder.h"
 
 #include <fmt/format.h>
 
@@ -60,6 +61,8 @@ Result<config::RunConfig> resolveConfig(const ConfigChoice& choice, const Json* 
             return done.error();
     if (!choice.devices.empty())
         overlay["devices"] = choice.devices;
+    if (!choice.init.empty())
+        config::setValue(overlay, *config::findField("init.from"), choice.init);
     auto config = config::read(overlay);
     if (!config)
         return config.error();
@@ -67,6 +70,10 @@ Result<config::RunConfig> resolveConfig(const ConfigChoice& choice, const Json* 
     makeAbsolute(config->evaluation.features);
     makeAbsolute(config->latents.vae);
     makeAbsolute(config->latents.cache);
+    if (!config->init.from.empty())
+        if (const auto run = runs::findRun(config->init.from)) // by its name in the library, too
+            config->init.from = run->root().string();
+    makeAbsolute(config->init.from);
     return config;
 }
 

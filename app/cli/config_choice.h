@@ -15,9 +15,10 @@ struct ConfigChoice {
     std::string preset, file;             // at most one of them
     std::vector<std::string> assignments; // "training.steps=80", in order
     std::string devices;
+    std::string init; // what init.from shall be
 
     bool namesBase() const { return !preset.empty() || !file.empty(); }
-    bool empty() const { return !namesBase() && assignments.empty() && devices.empty(); }
+    bool empty() const { return !namesBase() && assignments.empty() && devices.empty() && init.empty(); }
     /// "demo", or the file's name: what a new run is called after.
     std::string stem() const;
 };

@@ -1,9 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/cli/draw_flags.h"
 
+#include "app/cli/run_weights.h"
+#include "core/base/files.h"
+#include "core/base/parse_json.h"
+#include "core/base/text.h"
+
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
 
 namespace espalier::cli {
+namespace {
+
+/// Names of the classes that weights were trained on; empty where the checkpoint does not say.
+Result<std::vector<std::string>> classNamesOf(const Weights& weights)
+{
+    auto folder = weights.path;
+    if (weights.run) {
+        const auto newest = newestCheckpoint(*weights.run);
+        if (!newest)
+            return newest.error();
+        folder = newest->folder;
+    }
+    std::vector<std::string> names;
+    std::error_code error;
+    if (!std::filesystem::is_directory(folder, error))
+        return names;
+    const auto text = readFile(folder / "manifest.json", std::uint64_t{64} << 20);
+    if (!text)
+        return text.error();
+    const auto manifest = parseJson(*text);
+    if (!manifest.is_object() || !manifest.contains("about") || !manifest["about"].is_object())
+        return names;
+    const auto found = manifest["about"].find("class_names");
+    if (found != manifest["about"].end() && found->is_array())
+        for (const auto& name : *found)
+            names.push_back(name.is_string() ? name.get<std::string>() : std::string());
+    return names;
+}
+
+} // namespace
 
 void SamplerFlags::addTo(CLI::App& command)
 {
@@ -16,7 +55,7 @@ void SamplerFlags::addTo(CLI::App& command)
     command.add_option("--clip-denoised", clipDenoised, "true or false: clip predicted clean images to [-1, 1]");
     command.add_option("--guidance", guidance, "Classifier-free guidance of a network that knows classes; 1: none");
     command.add_option("--guidance-channels", guidanceChannels, "all or first-three: what guidance acts on");
-    command.add_option("--label", label, "Class to draw, counted from 0; -1: all classes in turn");
+    command.add_option("--label", labelTyped, "Class to draw: its number, counted from 0, or its name; -1: all classes in turn");
 }
 
 Json SamplerFlags::overlay() const
@@ -56,6 +95,39 @@ void DrawFlags::addTo(CLI::App& command, const Words& words)
     command.add_option("--vae", vae, "The autoencoder of weights that draw latents (default: as their settings say)");
     command.add_option("--tile", tile, "Decode latents in overlapping pieces of this many pixels, for small GPUs; 0: whole");
     command.add_flag("--no-wait", noWait, words.noWait);
+}
+
+Result<Done> DrawFlags::readLabel()
+{
+    const auto& typed = sampler.labelTyped;
+    if (typed.empty())
+        return Done{};
+    std::int64_t number = 0;
+    if (const auto [end, bad] = std::from_chars(typed.data(), typed.data() + typed.size(), number);
+        bad == std::errc() && end == typed.data() + typed.size()) {
+        sampler.label = number;
+        return Done{};
+    }
+    const auto weights = findWeights(checkpoint);
+    if (!weights)
+        return weights.error();
+    const auto names = classNamesOf(*weights);
+    if (!names)
+        return names.error();
+    if (names->empty())
+        return Error{
+            ErrorCode::Usage, fmt::format("--label {}: {} names no classes. Give the number of a class.", typed, weights->typed), {}};
+    const auto found = std::find(names->begin(), names->end(), typed);
+    if (found == names->end()) {
+        const auto nearest = nearestWord(typed, *names);
+        return Error{
+            ErrorCode::Usage,
+            fmt::format("--label {}: none of the {} classes of {} is called so{}", typed, names->size(), weights->typed,
+                        nearest.empty() ? fmt::format("; the first is {}.", names->front()) : fmt::format("; did you mean {}?", nearest)),
+            {}};
+    }
+    sampler.label = found - names->begin();
+    return Done{};
 }
 
 Json DrawFlags::wish(const char* countName) const

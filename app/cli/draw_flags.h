@@ -20,6 +20,7 @@ struct SamplerFlags {
     std::optional<double> eta, guidance;
     std::optional<std::int64_t> label;
     std::optional<bool> clipDenoised;
+    std::string labelTyped; // a number, or the name of a class
 
     void addTo(CLI::App& command);
     /// In settings' words: {"kind": "ddim", "steps": 50}.
@@ -40,6 +41,8 @@ struct DrawFlags {
         std::int64_t leastNum, mostNum;
     };
     void addTo(CLI::App& command, const Words& words);
+    /// Turns the label as typed into a number: names of classes are those of the weights' training set. Call before anything else.
+    Result<Done> readLabel();
     /// {"sampler": …, "seed": …} with the number of images as `countName`: what a live run is asked, in words of its settings.
     Json wish(const char* countName) const;
     /// A live run shows latents as its own settings say.

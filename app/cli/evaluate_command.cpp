@@ -291,8 +291,10 @@ int evaluate(const EvaluateOptions& options, Console& console)
 void addEvaluate(CLI::App& app, Program& program)
 {
     auto options = std::make_shared<EvaluateOptions>();
-    auto* command = addCommand(app, program, "evaluate", "Measure weights, or compare two sets of images",
-                               [options, &program] { return evaluate(*options, program.console); });
+    auto* command = addCommand(app, program, "evaluate", "Measure weights, or compare two sets of images", [options, &program] {
+        const auto label = options->readLabel();
+        return label ? evaluate(*options, program.console) : program.console.fail(label.error());
+    });
     options->addTo(*command, {.num = "Images on each side (default: as the settings say)",
                               .seed = "Seed of the starting noise (default: as the settings say)",
                               .out = "Folder for the images that are drawn (default: in the run's evaluations/)",

@@ -5,6 +5,7 @@
 #include "core/runs/metrics.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <ctime>
 
@@ -21,6 +22,15 @@ std::string clock(double time)
     return fmt::format("{:02}:{:02}:{:02}", parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
+std::vector<std::string> textsOf(const Json& list)
+{
+    std::vector<std::string> texts;
+    for (const auto& each : list)
+        if (each.is_string())
+            texts.push_back(each.get<std::string>());
+    return texts;
+}
+
 std::string said(const runs::Event& event)
 {
     using namespace runs;
@@ -35,6 +45,9 @@ std::string said(const runs::Event& event)
         return fmt::format("step {}, {} images, {}: {}", e->step, e->count, e->weights, e->grid);
     if (const auto e = Evaluated::from(event))
         return fmt::format("step {}, {} {:.4g}", e->step, runs::metricTitle(e->metric), e->value);
+    if (const auto e = Initialised::from(event))
+        return fmt::format("{} weights of {}{}{}{}", e->weights, e->path, e->step >= 0 ? fmt::format(", step {}", e->step) : "",
+                           e->changes.empty() ? "" : "; ", fmt::join(textsOf(e->changes), "; "));
     if (const auto e = Warned::from(event))
         return e->message;
     if (const auto e = WishAnswered::from(event))

@@ -8,8 +8,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-
 namespace espalier::cli {
 namespace fs = std::filesystem;
 
@@ -40,15 +38,8 @@ Result<Weights> findWeights(const std::string& typed)
 
 Result<Done> checkWeightsName(const std::string& which)
 {
-    if (which == "raw" || which == "ema")
+    if (config::isWeightsName(which))
         return Done{};
-    if (which.starts_with("ema:")) {
-        double decay = 0.0;
-        const char* end = which.data() + which.size();
-        const auto [at, bad] = std::from_chars(which.data() + 4, end, decay);
-        if (bad == std::errc() && at == end && decay >= 0.0 && decay < 1.0)
-            return Done{};
-    }
     return Error{
         ErrorCode::Usage, fmt::format("--weights {} names no weights. Known: ema, ema:DECAY (such as ema:0.9999) and raw.", which), {}};
 }

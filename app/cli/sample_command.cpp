@@ -187,8 +187,10 @@ int sample(const SampleOptions& options, Console& console)
 void addSample(CLI::App& app, Program& program)
 {
     auto options = std::make_shared<SampleOptions>();
-    auto* command = addCommand(app, program, "sample", "Draw images with the weights of a run or file",
-                               [options, &program] { return sample(*options, program.console); });
+    auto* command = addCommand(app, program, "sample", "Draw images with the weights of a run or file", [options, &program] {
+        const auto label = options->readLabel();
+        return label ? sample(*options, program.console) : program.console.fail(label.error());
+    });
     options->addTo(*command, {.num = "How many images (64)",
                               .seed = "Seed of the starting noise (0)",
                               .out = "Folder for the images (default: in the run's samples/drawn)",

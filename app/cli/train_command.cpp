@@ -2,6 +2,7 @@
 #include "app/cli/command.h"
 #include "app/cli/config_choice.h"
 #include "app/cli/devices.h"
+#include "app/cli/job_options.h"
 #include "app/cli/run_job.h"
 #include "app/cli/supervisor.h"
 #include "core/base/files.h"
@@ -173,8 +174,8 @@ Result<std::vector<std::string>> devicesOf(const config::RunConfig& config, cons
     return std::vector<std::string>{*device};
 }
 
-/// What can be said before anything is made or locked.
-Result<Done> checkPlan(const config::RunConfig& config, const std::optional<runs::Ranks>& placed)
+/// What can be said before anything is made or locked. A run that `begins` needs the weights that it begins with.
+Result<Done> checkPlan(const config::RunConfig& config, const std::optional<runs::Ranks>& placed, bool begins)
 {
     const auto devices = devicesOf(config, placed);
     if (!devices)
@@ -191,6 +192,10 @@ Result<Done> checkPlan(const config::RunConfig& config, const std::optional<runs
             ErrorCode::Usage,
             fmt::format("latents.vae: there is no file or folder {}. Name the autoencoder that makes the latents.", config.latents.vae),
             "latents.vae"};
+    if (!config.init.from.empty() && begins) {
+        if (auto weights = findWeights(config.init.from); !weights)
+            return Error{weights.error().code, "init.from: " + weights.error().message, "init.from"};
+    }
     const int world = placed ? placed->worldSize : static_cast<int>(devices->size());
     if (auto batch = config::deriveBatch(config.training, world); !batch)
         return batch.error();
@@ -226,7 +231,7 @@ Result<RunState> trainRun(const TrainOptions& options, const runs::RunFolder& na
         const auto config = resolveConfig(options.config);
         if (!config)
             return config.error();
-        if (auto fine = checkPlan(*config, plan.placed); !fine)
+        if (auto fine = checkPlan(*config, plan.placed, true); !fine)
             return fine.error();
         auto made = runs::createRunFolder(folder.root(), config::document(*config));
         if (!made)
@@ -242,7 +247,7 @@ Result<RunState> trainRun(const TrainOptions& options, const runs::RunFolder& na
     const auto change = changeOf(folder, options);
     if (!change)
         return change.error();
-    if (auto fine = checkPlan(change->config, plan.placed); !fine)
+    if (auto fine = checkPlan(change->config, plan.placed, false); !fine)
         return fine.error();
     const auto before = runs::summarize(folder.root());
     if (before.state == RunState::Finished && change->differences.empty()) {
@@ -294,7 +299,7 @@ int dryRun(const TrainOptions& options, const runs::RunFolder& folder, Signals& 
     }
     if (!config)
         return console.fail(config.error());
-    if (auto fine = checkPlan(*config, {}); !fine)
+    if (auto fine = checkPlan(*config, {}, !exists); !fine)
         return console.fail(fine.error());
     const auto devices = devicesFor(config->devices);
     if (!devices)
@@ -305,7 +310,10 @@ int dryRun(const TrainOptions& options, const runs::RunFolder& folder, Signals& 
     const auto text = planText(*config, static_cast<int>(devices->size()), *split);
     if (!console.json)
         console.note(text.substr(0, text.size() - 1));
-    const Job job{"dry-run", {{"config", config::write(*config)}, {"world", devices->size()}}, devices->front(), {}, {}};
+    auto rehearsed = *config;
+    if (exists)
+        rehearsed.init.from.clear(); // it has weights of its own by now
+    const Job job{"dry-run", {{"config", config::write(rehearsed)}, {"world", devices->size()}}, devices->front(), {}, {}};
     auto result = runJob(job, signals, console);
     if (!result)
         return console.fail(result.error());
@@ -356,6 +364,8 @@ void addTrain(CLI::App& app, Program& program)
     command->add_option("--preset", options->config.preset, "Start from a preset; espalier-cli presets lists them");
     command->add_option("--config", options->config.file,
                         "Start from a file: a config.json, a part of one, or a configuration of ddpm-torch");
+    command->add_option("--init", options->config.init,
+                        "Fine-tune: begin with the weights of a run, a checkpoint folder, a safetensors or PyTorch file (init.from)");
     command->add_option("--resume", options->resume, "Go on with this run: its folder, or its name in the library");
     command->add_option("--run", options->run, "The run's folder: a new one, or one to go on with (default: a new one in the library)");
     command

@@ -3,6 +3,7 @@
 
 // The jobs of the worker: one file each. A request is JSON, so that the command line and the window ask in the same words.
 
+#include "app/worker/out_of_memory.h"
 #include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/base/result.h"
@@ -13,6 +14,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <filesystem>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -21,7 +23,8 @@ namespace espalier::worker {
 struct JobContext {
     runs::WorkerLink& link;
     Log log;
-    std::stop_token now; // a second signal: leave without saving
+    std::stop_token now;            // a second signal: leave without saving
+    std::optional<Trained> trained; // set by jobs that train, for the sentence about memory
 };
 
 /// {"run": folder}: trains it to its end, a pause or a stop.

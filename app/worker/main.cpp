@@ -3,6 +3,7 @@
 
 #include "core/base/files.h"
 #include "core/base/parse_json.h"
+#include "core/machine/memory.h"
 #include "core/tensors/host_memory.h"
 
 #include <c10/util/Exception.h>
@@ -53,13 +54,6 @@ void logToStandardError(LogLevel level, std::string_view message)
     std::fprintf(stderr, "%s: %.*s\n", kNames[static_cast<int>(level)], static_cast<int>(message.size()), message.data());
 }
 
-Error outOfMemory(const std::exception& problem)
-{
-    return {ErrorCode::Memory,
-            "The device ran out of memory. Halve training.micro_batch: the global batch stays the same, with twice the accumulation.",
-            problem.what()};
-}
-
 /// What collectives throw when a peer is gone. Gloo has its own exceptions; only their text tells.
 bool meansLostPeer(const std::exception& problem)
 {
@@ -80,15 +74,18 @@ Result<Json> run(const std::string& job, const Json& request, JobContext& contex
     const auto found = kJobs.find(job);
     if (found == kJobs.end())
         return Error{ErrorCode::Usage, "espalier-worker has no job \"" + job + "\". It is started by espalier-cli."};
+    const auto noMemory = [&](const std::exception& problem) {
+        return outOfMemory(problem.what(), context.trained, machine::hostMemory().availableBytes);
+    };
     try {
         return found->second(request, context);
     } catch (const c10::OutOfMemoryError& problem) {
-        return outOfMemory(problem);
+        return noMemory(problem);
     } catch (const std::bad_alloc& problem) {
-        return outOfMemory(problem);
+        return noMemory(problem);
     } catch (const std::exception& problem) {
-        if (std::strstr(problem.what(), "can't allocate memory"))
-            return outOfMemory(problem);
+        if (std::strstr(problem.what(), "can't allocate memory") || std::strstr(problem.what(), "out of memory"))
+            return noMemory(problem);
         if (meansLostPeer(problem))
             return Error{ErrorCode::Lost,
                          "Another worker of this run ended, and without it no step can be taken. The run can be resumed; what the other "
@@ -135,7 +132,7 @@ int main(int argc, char** argv)
         return 2;
     }
     std::stop_source now;
-    JobContext context{link, logToStandardError, now.get_token()};
+    JobContext context{link, logToStandardError, now.get_token(), {}};
     const auto request = readRequest(argc, argv);
     const auto result = request ? run(argv[1], *request, context) : Result<Json>(request.error());
     if (result) {

@@ -40,6 +40,15 @@ void beDeterministic(const config::RunConfig& config)
     at::globalContext().setDeterministicFillUninitializedMemory(false);
 }
 
+/// Off has to be said too: cuDNN would round unasked.
+void chooseTf32(const config::RunConfig& config, at::Device device)
+{
+    if (!device.is_cuda())
+        return;
+    at::globalContext().setFloat32MatmulPrecision(config.training.tf32 ? "high" : "highest");
+    at::globalContext().setAllowTF32CuDNN(config.training.tf32);
+}
+
 } // namespace
 
 Result<Json> trainJob(const Json& request, JobContext& context)
@@ -61,6 +70,8 @@ Result<Json> trainJob(const Json& request, JobContext& context)
     const auto device = deviceFor(config->devices, ranks->localRank);
     if (!device)
         return device.error();
+    chooseTf32(*config, *device);
+    context.trained = Trained{*config, ranks->worldSize};
     setThreads(config->training.threads, device->is_cpu() ? ranks->worldSize : 1);
     const auto group = parallel::ProcessGroup::join(*ranks, *device);
     if (!group)
@@ -87,11 +98,13 @@ Result<Json> rehearseJob(const Json& request, JobContext& context)
     const auto device = deviceFor(config->devices, 0);
     if (!device)
         return device.error();
+    chooseTf32(*config, *device);
     setThreads(config->training.threads, 1);
     auto whole = *config;
     const auto world = numberOf(request, "world", 1, 1, 1 << 20);
     if (!world)
         return world.error();
+    context.trained = Trained{whole, static_cast<int>(*world)};
     const auto split = config::deriveBatch(whole.training, static_cast<int>(*world));
     if (!split)
         return split.error();

@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 namespace espalier::config {
@@ -127,6 +128,19 @@ std::vector<Problem> checkFields(const Json& json)
     std::vector<Problem> problems;
     checkGroup(json, json, "", problems);
     return problems;
+}
+
+bool isWeightsName(std::string_view text)
+{
+    if (text == "raw" || text == "ema")
+        return true;
+    constexpr std::string_view kAverage = "ema:";
+    if (!text.starts_with(kAverage))
+        return false;
+    double decay = 0.0;
+    const char* end = text.data() + text.size();
+    const auto [at, bad] = std::from_chars(text.data() + kAverage.size(), end, decay);
+    return bad == std::errc() && at == end && decay >= 0.0 && decay < 1.0;
 }
 
 } // namespace espalier::config

@@ -73,6 +73,9 @@ std::vector<Problem> crossCheck(const RunConfig& config);
 /// The same for a model alone that sees images of that side, each position standing for `pixels` of data.side; 0: whatever they are.
 std::vector<Problem> checkModel(const ModelConfig& model, std::int64_t side, std::int64_t pixels = 1);
 
+/// Whether text names weights of a checkpoint: "raw", "ema" (the first average) or "ema:0.9999".
+bool isWeightsName(std::string_view text);
+
 /// What differs between two configurations, by the order of the settings. 80 and 80.0 are the same.
 std::vector<Difference> difference(const Json& before, const Json& after);
 /// Paths whose value is not the default.

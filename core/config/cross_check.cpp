@@ -31,6 +31,19 @@ void checkLength(const TrainingConfig& training, Problems& problems)
     }
 }
 
+void checkOptimizer(const TrainingConfig& training, Problems& problems)
+{
+    if (training.nesterov && training.optimizer == OptimizerKind::Sgd && (training.momentum == 0.0 || training.dampening > 0.0))
+        problems.push_back(
+            {"training.nesterov", fmt::format("training.nesterov looks ahead along the whole momentum: {}.",
+                                              training.momentum == 0.0 ? "set training.momentum above 0" : "set training.dampening to 0")});
+    if (training.amsgrad && !keepsMaximum(training))
+        problems.push_back({"training.amsgrad", "training.amsgrad belongs to the optimizers adam and adamw; set it to false."});
+    if (training.optimizer == OptimizerKind::Lamb && training.epsilon == 0.0)
+        problems.push_back({"training.epsilon", "training.epsilon must be above 0 for lamb: where no gradient came yet it would divide 0 "
+                                                "by 0."});
+}
+
 void checkBatch(const RunConfig& config, Problems& problems)
 {
     const auto& training = config.training;
@@ -216,6 +229,15 @@ void checkAverages(const RunConfig& config, Problems& problems)
     }
 }
 
+void checkInit(const InitConfig& init, Problems& problems)
+{
+    if (!isWeightsName(init.weights))
+        problems.push_back(
+            {"init.weights", fmt::format("init.weights {} names no weights; known are ema, ema:DECAY (such as ema:0.9999) and "
+                                         "raw.",
+                                         shortText(init.weights))});
+}
+
 void checkEvaluation(const RunConfig& config, Problems& problems)
 {
     const auto& evaluation = config.evaluation;
@@ -257,8 +279,10 @@ std::vector<Problem> crossCheck(const RunConfig& config)
     if (const auto seen = seenImage(config); seen.side * seen.pixels == config.data.side) // else said already
         std::ranges::move(checkModel(config.model, seen.side, seen.pixels), std::back_inserter(problems));
     checkLength(config.training, problems);
+    checkOptimizer(config.training, problems);
     checkAverages(config, problems);
     checkEvaluation(config, problems);
+    checkInit(config.init, problems);
     checkClasses(config, problems);
     if (drawsImages(config.model))
         checkDrawing(config, problems);

@@ -10,6 +10,13 @@
 
 namespace espalier::config {
 
+/// What becomes of a table of classes, or of the head of a classifier, when a run begins with weights of another (init.from).
+enum class Labels { Reuse, Fresh };
+template <>
+struct Names<Labels> {
+    static constexpr std::array<std::pair<Labels, const char*>, 2> kAll{{{Labels::Reuse, "reuse"}, {Labels::Fresh, "fresh"}}};
+};
+
 /// The U-Net of the DDPM baseline (Ho et al. 2020, appendix B; names as in tqch/ddpm-torch).
 struct UNetConfig { // path "model", kind "unet"
     static constexpr const char* kKind = "unet";
@@ -22,6 +29,7 @@ struct UNetConfig { // path "model", kind "unet"
     std::int64_t blockSize = 1;
     std::int64_t numClasses = 0;
     double classDropoutProb = 0.1;
+    Labels labels = Labels::Reuse;
     bool operator==(const UNetConfig&) const = default;
     static void describe(auto& self, auto&& field)
     {
@@ -41,6 +49,10 @@ struct UNetConfig { // path "model", kind "unet"
         field("class_dropout_prob", self.classDropoutProb,
               "Share of the images whose class is hidden, so that the network can be guided away from \"any class\" when it draws",
               {.min = 0.0, .max = 1.0, .advanced = true});
+        field(
+            "labels", self.labels,
+            "Begun with other weights (init.from): reuse their first rows of classes and their row of any class, or draw the table afresh",
+            {.advanced = true});
     }
 };
 
@@ -52,6 +64,7 @@ struct DitConfig { // path "model", kind "dit"
     bool learnSigma = false;
     std::int64_t numClasses = 0;
     double classDropoutProb = 0.1;
+    Labels labels = Labels::Reuse;
     bool operator==(const DitConfig&) const = default;
     static void describe(auto& self, auto&& field)
     {
@@ -69,6 +82,10 @@ struct DitConfig { // path "model", kind "dit"
         field("class_dropout_prob", self.classDropoutProb,
               "Share of the images whose class is hidden, so that the network can be guided away from \"any class\" when it draws",
               {.min = 0.0, .max = 1.0, .advanced = true});
+        field(
+            "labels", self.labels,
+            "Begun with other weights (init.from): reuse their first rows of classes and their row of any class, or draw the table afresh",
+            {.advanced = true});
     }
 };
 
@@ -97,6 +114,7 @@ struct VitConfig { // path "model", kind "vit"
     bool qkvBias = true;
     double normEpsilon = 1e-6;
     PixelScale pixels = PixelScale::ImageNet;
+    Labels labels = Labels::Reuse;
     bool operator==(const VitConfig&) const = default;
     static void describe(auto& self, auto&& field)
     {
@@ -118,6 +136,8 @@ struct VitConfig { // path "model", kind "vit"
         field("pixels", self.pixels,
               "Scale of what it sees: ImageNet's mean and deviation (DeiT, Deep-Incubation), or from -1 to 1 (many weights of timm)",
               {.advanced = true});
+        field("labels", self.labels, "Begun with other weights (init.from): reuse their head, of as many classes, or draw it afresh",
+              {.advanced = true});
     }
 };
 
@@ -127,6 +147,11 @@ using ModelConfig = std::variant<UNetConfig, DitConfig, VitConfig>;
 inline std::int64_t classesOf(const ModelConfig& model)
 {
     return std::visit([](const auto& m) { return m.numClasses; }, model);
+}
+
+inline Labels labelsOf(const ModelConfig& model)
+{
+    return std::visit([](const auto& m) { return m.labels; }, model);
 }
 
 /// Whether pictures come out of it; otherwise one number for each class.

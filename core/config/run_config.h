@@ -3,6 +3,7 @@
 
 #include "core/config/data_config.h"
 #include "core/config/diffusion_config.h"
+#include "core/config/init_config.h"
 #include "core/config/latents_config.h"
 #include "core/config/model_config.h"
 #include "core/config/training_config.h"
@@ -112,6 +113,7 @@ struct RunConfig {
     DataConfig data;
     LatentsConfig latents;
     ModelConfig model;
+    InitConfig init;
     DiffusionConfig diffusion;
     TrainingConfig training;
     ScheduleConfig schedule;
@@ -126,6 +128,7 @@ struct RunConfig {
         field("data", self.data, "The images");
         field("latents", self.latents, "What the network sees of them");
         field("model", self.model, "The network");
+        field("init", self.init, "First weights");
         field("diffusion", self.diffusion, "Forward process and loss");
         field("training", self.training, "Length, batch, optimizer");
         field("schedule", self.schedule, "Stages");

@@ -9,24 +9,35 @@
 
 namespace espalier::config {
 
-enum class OptimizerKind { Adam, AdamW, Sgd };
+enum class OptimizerKind { Adam, AdamW, Sgd, Lamb };
 template <>
 struct Names<OptimizerKind> {
-    static constexpr std::array<std::pair<OptimizerKind, const char*>, 3> kAll{
-        {{OptimizerKind::Adam, "adam"}, {OptimizerKind::AdamW, "adamw"}, {OptimizerKind::Sgd, "sgd"}}};
+    static constexpr std::array<std::pair<OptimizerKind, const char*>, 4> kAll{
+        {{OptimizerKind::Adam, "adam"}, {OptimizerKind::AdamW, "adamw"}, {OptimizerKind::Sgd, "sgd"}, {OptimizerKind::Lamb, "lamb"}}};
 };
 
-enum class LearningRateSchedule { Constant, Cosine, Linear };
+/// Which parameters weight decay acts on.
+enum class DecayOn { All, Matrices };
+template <>
+struct Names<DecayOn> {
+    static constexpr std::array<std::pair<DecayOn, const char*>, 2> kAll{{{DecayOn::All, "all"}, {DecayOn::Matrices, "matrices"}}};
+};
+
+enum class LearningRateSchedule { Constant, Cosine, Linear, CosineEpochs };
 template <>
 struct Names<LearningRateSchedule> {
-    static constexpr std::array<std::pair<LearningRateSchedule, const char*>, 3> kAll{
-        {{LearningRateSchedule::Constant, "constant"}, {LearningRateSchedule::Cosine, "cosine"}, {LearningRateSchedule::Linear, "linear"}}};
+    static constexpr std::array<std::pair<LearningRateSchedule, const char*>, 4> kAll{
+        {{LearningRateSchedule::Constant, "constant"},
+         {LearningRateSchedule::Cosine, "cosine"},
+         {LearningRateSchedule::Linear, "linear"},
+         {LearningRateSchedule::CosineEpochs, "cosine-epochs"}}};
 };
 
-enum class Precision { Fp32, Bf16 };
+enum class Precision { Fp32, Bf16, Fp16 };
 template <>
 struct Names<Precision> {
-    static constexpr std::array<std::pair<Precision, const char*>, 2> kAll{{{Precision::Fp32, "fp32"}, {Precision::Bf16, "bf16"}}};
+    static constexpr std::array<std::pair<Precision, const char*>, 3> kAll{
+        {{Precision::Fp32, "fp32"}, {Precision::Bf16, "bf16"}, {Precision::Fp16, "fp16"}}};
 };
 
 struct EmaConfig { // path "training.ema"
@@ -51,10 +62,18 @@ struct TrainingConfig { // path "training"
     LearningRateSchedule learningRateSchedule = LearningRateSchedule::Constant;
     std::int64_t warmupSteps = 5000;
     double finalLearningRate = 0.0;
-    double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0.0, momentum = 0.9;
+    std::int64_t warmupEpochs = 0;
+    double warmupLearningRate = 1e-6, minLearningRate = 1e-5;
+    double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+    bool amsgrad = false;
+    double weightDecay = 0.0;
+    DecayOn weightDecayOn = DecayOn::All;
+    double momentum = 0.9, dampening = 0.0;
+    bool nesterov = false;
     double gradNorm = 1.0;
     EmaConfig ema;
     Precision precision = Precision::Fp32;
+    bool tf32 = false;
     bool recompute = false;
     bool channelsLast = true;
     bool deterministic = false;
@@ -82,20 +101,43 @@ struct TrainingConfig { // path "training"
         field("learning_rate_batch", self.learningRateBatch,
               "Batch the learning rate is meant for; it is scaled by batch_size over this. 0: absolute",
               {.min = 0, .max = 1e6, .unit = "images", .advanced = true});
-        field("learning_rate_schedule", self.learningRateSchedule, "How the rate falls after warm-up", {.advanced = true});
-        field("warmup_steps", self.warmupSteps, "Steps of linear ramp: step k (from 0) runs at (k+1)/warmup_steps of the rate",
+        field("learning_rate_schedule", self.learningRateSchedule,
+              "How the rate falls after warm-up; cosine-epochs is timm's: one rate for each epoch, with warm-up and floor of its own",
+              {.advanced = true});
+        field("warmup_steps", self.warmupSteps,
+              "Steps of linear ramp: step k (from 0) runs at (k+1)/warmup_steps of the rate; cosine-epochs has warmup_epochs instead",
               {.min = 0, .max = 1e9, .unit = "steps"});
-        field("final_learning_rate", self.finalLearningRate, "Share of the peak rate left at the end of a falling schedule",
+        field("final_learning_rate", self.finalLearningRate,
+              "Share of the peak rate left at the end of a falling schedule; cosine-epochs has min_learning_rate instead",
               {.min = 0.0, .max = 1.0, .advanced = true});
-        field("beta1", self.beta1, "Adam: decay of the first moment", {.min = 0.0, .max = 0.99999, .advanced = true});
-        field("beta2", self.beta2, "Adam: decay of the second moment", {.min = 0.0, .max = 0.9999999, .advanced = true});
-        field("epsilon", self.epsilon, "Adam: added to the root of the second moment", {.min = 0.0, .max = 1.0, .advanced = true});
-        field("weight_decay", self.weightDecay, "Weight decay (decoupled with adamw, L2 otherwise)",
+        field("warmup_epochs", self.warmupEpochs, "cosine-epochs: epochs that climb from warmup_learning_rate to the rate; DeiT: 5",
+              {.min = 0, .max = 1e6, .unit = "epochs", .advanced = true});
+        field("warmup_learning_rate", self.warmupLearningRate, "cosine-epochs: rate of the first epoch of warm-up, whatever the batch",
               {.min = 0.0, .max = 10.0, .advanced = true});
+        field("min_learning_rate", self.minLearningRate, "cosine-epochs: rate at the end, whatever the batch",
+              {.min = 0.0, .max = 10.0, .advanced = true});
+        field("beta1", self.beta1, "Adam and LAMB: decay of the first moment", {.min = 0.0, .max = 0.99999, .advanced = true});
+        field("beta2", self.beta2, "Adam and LAMB: decay of the second moment", {.min = 0.0, .max = 0.9999999, .advanced = true});
+        field("epsilon", self.epsilon, "Adam and LAMB: added to the root of the second moment; timm's LAMB has 1e-6",
+              {.min = 0.0, .max = 1.0, .advanced = true});
+        field("amsgrad", self.amsgrad, "Adam: divide by the largest second moment there was, not by the present one", {.advanced = true});
+        field("weight_decay", self.weightDecay, "Weight decay (decoupled with adamw, part of the update with lamb, L2 otherwise)",
+              {.min = 0.0, .max = 10.0, .advanced = true});
+        field("weight_decay_on", self.weightDecayOn,
+              "What decays: all parameters, or matrices and kernels alone, as in timm (no bias, norm, class token or table of positions). "
+              "LAMB adapts its rate to what decays",
+              {.advanced = true});
         field("momentum", self.momentum, "SGD: momentum", {.min = 0.0, .max = 0.9999, .advanced = true});
+        field("dampening", self.dampening, "SGD: share of each gradient that the momentum leaves out, after the first",
+              {.min = 0.0, .max = 1.0, .advanced = true});
+        field("nesterov", self.nesterov, "SGD: look one step ahead along the momentum", {.advanced = true});
         field("grad_norm", self.gradNorm, "Clip the global gradient norm to this; 0 never clips", {.min = 0.0, .max = 1e6});
         field("ema", self.ema, "Moving averages of the weights");
-        field("precision", self.precision, "Arithmetic of forward and backward; weights and optimizer stay fp32", {.advanced = true});
+        field("precision", self.precision,
+              "Arithmetic of forward and backward; weights and optimizer stay fp32. fp16 scales the loss, so that small gradients survive",
+              {.advanced = true});
+        field("tf32", self.tf32, "On a GPU: let fp32 matrix products and convolutions round their inputs to TF32; much faster",
+              {.advanced = true});
         field("recompute", self.recompute,
               "Compute blocks again for the backward pass instead of keeping what is inside: less memory, slower",
               {.advanced = true, .change = kLater});
@@ -111,5 +153,11 @@ struct TrainingConfig { // path "training"
               {.min = 1, .max = 1e6, .unit = "steps", .advanced = true, .change = kLater});
     }
 };
+
+/// Whether the optimizer remembers the largest second moments.
+inline bool keepsMaximum(const TrainingConfig& training)
+{
+    return training.amsgrad && (training.optimizer == OptimizerKind::Adam || training.optimizer == OptimizerKind::AdamW);
+}
 
 } // namespace espalier::config

@@ -39,8 +39,10 @@ public:
     const std::string& group() const { return m_group; }
     /// Of a safetensors file; the text values at the top of a PyTorch file.
     const std::map<std::string, std::string>& metadata() const { return m_metadata; }
-    /// Copies a tensor's bytes (little endian, C order). One thread at a time.
+    /// Copies a tensor's bytes (little endian, C order). One thread at a time, unless `manyThreads`.
     Result<Done> copy(const WeightsEntry& entry, std::span<std::byte> into) const;
+    /// Whether several threads may copy at once: from a safetensors file.
+    bool manyThreads() const { return std::holds_alternative<SafetensorsReader>(m_reader); }
 
 private:
     explicit WeightsFile(SafetensorsReader reader);

@@ -2,7 +2,7 @@
 #include "core/generation/weights.h"
 
 #include "core/models/registry.h"
-#include "core/tensors/checkpoint.h"
+#include "core/tensors/weights_source.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -45,15 +45,14 @@ Result<std::shared_ptr<models::Model>> DrawingModel::from(const std::filesystem:
 {
     if (auto made = make(); !made)
         return made.error();
-    const auto weights = tensors::readWeights(checkpoint, which);
+    const auto weights = tensors::WeightsSource::open(checkpoint, which);
     if (!weights)
         return weights.error();
     std::vector<std::pair<std::string, at::Tensor>> parameters;
     for (const auto& parameter : m_model->named_parameters())
         parameters.emplace_back(parameter.key(), parameter.value());
-    const at::NoGradGuard noGrad;
-    if (auto copied = tensors::copyWeights(*weights, std::move(parameters), checkpoint.string()); !copied)
-        return copied.error();
+    if (auto read = weights->readAll(std::move(parameters)); !read)
+        return read.error();
     return m_model;
 }
 

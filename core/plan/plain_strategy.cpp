@@ -19,7 +19,8 @@ Result<Plan> PlainStrategy::begin(const config::RunConfig& config) const
     Stage stage;
     stage.id = "stage-00";
     stage.shape = shapes::shapeOf(config);
-    stage.weights = {PartSource{}};
+    const auto& init = config.init;
+    stage.weights = {init.from.empty() ? PartSource{} : PartSource{{}, PartSource::From::File, init.from, {}, init.weights}};
     stage.length = lengthOf(config.training, m_data.images);
     stage.globalBatch = batch;
     stage.devices = config.devices;

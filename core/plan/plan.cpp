@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/plan/plan.h"
 
+#include "core/config/config.h"
 #include "core/config/devices.h"
 #include "core/shapes/parameters.h"
 
@@ -26,15 +27,6 @@ bool isSafeName(std::string_view name)
     return !name.empty() && name.size() <= 100 && name.front() != '.' && std::all_of(name.begin(), name.end(), [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
     });
-}
-
-bool isWeights(std::string_view weights)
-{
-    if (weights.empty() || weights == "raw")
-        return true;
-    if (!weights.starts_with("ema:") || weights.size() > 40)
-        return false;
-    return weights.size() > 4 && weights.find_first_not_of("0123456789.e-", 4) == weights.npos;
 }
 
 Result<Done> checkLength(const Stage& stage)
@@ -68,7 +60,7 @@ Result<Done> checkStage(const Stage& stage)
             return wrong(stage.id, inside.error().message);
         if (source.from == PartSource::From::File && source.file.empty())
             return wrong(stage.id, "a source from a file must name the file.");
-        if (!isWeights(source.weights))
+        if (!source.weights.empty() && !config::isWeightsName(source.weights))
             return wrong(stage.id, fmt::format("weights must be raw or an average such as ema:0.9999; they are \"{}\".",
                                                source.weights.substr(0, 40)));
         for (std::size_t i = 0; i < table.size(); ++i) {

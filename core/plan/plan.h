@@ -26,7 +26,7 @@ struct PartSource {
     From from = From::Fresh;
     std::string file;        // File: a checkpoint or weights file
     shapes::PartRange range; // File: the part of the model in it
-    std::string weights;     // File: "raw", or "ema:0.9996" for an average; empty is raw
+    std::string weights;     // File: "raw", "ema" for the first average or "ema:0.9996" for that one; empty is raw
     bool operator==(const PartSource&) const = default;
 };
 

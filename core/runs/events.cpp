@@ -292,6 +292,20 @@ std::optional<Evaluated> Evaluated::from(const Event& event)
                  to);
 }
 
+Json Initialised::fields() const
+{
+    return {{"path", path}, {"weights", weights}, {"sha256", sha256}, {"step", step}, {"model", model}, {"changes", changes}};
+}
+
+std::optional<Initialised> Initialised::from(const Event& event)
+{
+    Initialised to;
+    const auto& f = event.fields;
+    return given(isKind<Initialised>(event) && get(f, "path", to.path) && get(f, "weights", to.weights) && get(f, "sha256", to.sha256) &&
+                     get(f, "step", to.step) && get(f, "model", to.model) && getAny(f, "changes", to.changes),
+                 to);
+}
+
 Json Warned::fields() const
 {
     Json json{{"message", message}};

@@ -57,6 +57,16 @@ struct Resumed {
     Json fields() const;
     static std::optional<Resumed> from(const Event&);
 };
+/// A new run begins with weights of another: `changes` says what was not taken over as it is.
+struct Initialised {
+    static constexpr std::string_view kKind = "initialised";
+    std::string path, weights, sha256;
+    std::int64_t step = -1; // of the training that made them; -1: unknown
+    std::string model;      // as recognised; may be empty
+    Json changes = Json::array();
+    Json fields() const;
+    static std::optional<Initialised> from(const Event&);
+};
 struct StageStarted {
     static constexpr std::string_view kKind = "stage";
     int index = 0;

@@ -16,6 +16,7 @@ namespace tags {
 inline constexpr std::string_view kLoss = "loss/train";
 inline constexpr std::string_view kLearningRate = "training/learning_rate";
 inline constexpr std::string_view kGradNorm = "training/grad_norm";
+inline constexpr std::string_view kLossScale = "training/loss_scale";
 inline constexpr std::string_view kImagesPerSecond = "speed/images_per_s";
 inline constexpr std::string_view kTrainingSeconds = "clock/training_seconds"; // counted on over resumes
 inline constexpr std::string_view kImages = "clock/images";

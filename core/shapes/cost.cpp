@@ -85,8 +85,9 @@ double keptBytes(const ModelShape& shape, bool half, bool recompute)
 TrainingMemory trainingMemory(const ModelShape& shape, const config::TrainingConfig& training, std::int64_t microBatch)
 {
     const auto bytes = 4 * parameterCount(shape), trained = 4 * trainedCount(shape);
-    const std::int64_t moments = training.optimizer == config::OptimizerKind::Sgd ? (training.momentum > 0.0 ? 1 : 0) : 2;
-    const double kept = keptBytes(shape, training.precision == config::Precision::Bf16, training.recompute);
+    const std::int64_t moments =
+        training.optimizer == config::OptimizerKind::Sgd ? (training.momentum > 0.0 ? 1 : 0) : (config::keepsMaximum(training) ? 3 : 2);
+    const double kept = keptBytes(shape, training.precision != config::Precision::Fp32, training.recompute);
     return {bytes, trained, moments * trained, static_cast<std::int64_t>(training.ema.decays.size()) * bytes,
             static_cast<std::int64_t>(kept * static_cast<double>(microBatch))};
 }

@@ -67,7 +67,8 @@ Snapshot snapshot(const TrainState& state, const Json& about, const Json& clock)
         model.tensors.emplace_back(slot.name, hostCopy(slot.value));
         for (std::size_t i = 0; i < averages.size(); ++i)
             averages[i].tensors.emplace_back(slot.name, hostCopy(slot.ema.at(i)));
-        for (const auto& [prefix, tensor] : {std::pair{"m.", &slot.m}, std::pair{"v.", &slot.v}, std::pair{"step.", &slot.step}})
+        for (const auto& [prefix, tensor] :
+             {std::pair{"m.", &slot.m}, std::pair{"v.", &slot.v}, std::pair{"step.", &slot.step}, std::pair{"largest.", &slot.largest}})
             if (tensor->defined())
                 optimizer.tensors.emplace_back(prefix + slot.name, hostCopy(*tensor));
     }

@@ -45,11 +45,18 @@ struct Manifest {
     Counters counters;
     Fingerprint madeOn;
     Json parts, about, clock;
+
+    /// The file that holds these weights: "raw", "ema" (the first average; raw where there is none) or "ema:0.9999". The sentence goes on
+    /// after the folder's name and says what there is.
+    Result<File> fileOf(const std::string& which) const;
 };
 Result<Manifest> readManifest(const std::filesystem::path& folder);
 
 /// Are all files there with their sizes and, when `hashes`, their SHA-256? The sentence names the first that is not.
 Result<Done> verifyCheckpoint(const std::filesystem::path& folder, bool hashes = true);
+
+/// The same for one file.
+Result<Done> verifyCheckpointFile(const std::filesystem::path& folder, const Manifest::File& file, bool hash = true);
 
 /// Verifies, then copies into the tensors that `state` already owns; names, shapes and dtypes must be exactly its own, and no tensor is
 /// changed unless all fit. Counters and parts are set too; `state.madeOn` stays that of this process: compare it with the manifest's.

@@ -3,6 +3,7 @@
 #include "core/base/parse_json.h"
 #include "core/tensors/checkpoint.h"
 #include "core/tensors/tensor_files.h"
+#include "core/tensors/weights_source.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -26,7 +27,59 @@ bool plainName(const std::string& name)
     return !name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
 }
 
-Result<Done> verifyFile(const std::filesystem::path& folder, const Manifest::File& file, bool hash)
+/// A shard held open, and its tensors that nobody took yet.
+struct Shard {
+    formats::WeightsFile file;
+    std::map<std::string, formats::WeightsEntry> left;
+};
+using Shards = std::map<std::string, Shard>;
+
+/// A tensor of a shard and where it belongs.
+struct Read {
+    const formats::WeightsFile* file;
+    formats::WeightsEntry entry;
+    at::Tensor to;
+};
+
+/// Takes one tensor out of a shard after checking that it fits `to`.
+Result<Read> take(Shards& shards, const std::filesystem::path& folder, const std::string& file, const std::string& name,
+                  const at::Tensor& to)
+{
+    const auto shard = shards.find(file);
+    if (shard == shards.end())
+        return damaged(folder / file, "is missing");
+    auto node = shard->second.left.extract(name);
+    if (node.empty())
+        return Error{ErrorCode::Format,
+                     fmt::format("{} has no tensor {}: it belongs to another model or optimizer.", (folder / file).string(), name),
+                     {}};
+    const auto& entry = node.mapped();
+    if (auto fits = checkFits(to, entry.shape, scalarTypeOf(entry.dtype), name, (folder / file).string()); !fits)
+        return fits.error();
+    return Read{&shard->second.file, entry, to};
+}
+
+/// Takes the tensors that a part of the state saved.
+Result<TensorMap> takePart(Shards& shards, const std::string& name)
+{
+    TensorMap own;
+    const auto found = shards.find("state.safetensors");
+    if (found == shards.end())
+        return own;
+    auto& [file, left] = found->second;
+    const std::string prefix = "parts." + name + ".";
+    for (auto item = left.lower_bound(prefix); item != left.end() && item->first.starts_with(prefix); item = left.erase(item)) {
+        auto tensor = readTensor(file, item->second);
+        if (!tensor)
+            return tensor.error();
+        own.emplace(item->first.substr(prefix.size()), *std::move(tensor));
+    }
+    return own;
+}
+
+} // namespace
+
+Result<Done> verifyCheckpointFile(const std::filesystem::path& folder, const Manifest::File& file, bool hash)
 {
     const auto path = folder / file.name;
     std::error_code failed;
@@ -44,28 +97,6 @@ Result<Done> verifyFile(const std::filesystem::path& folder, const Manifest::Fil
         return damaged(path, "has other content than when it was written");
     return Done{};
 }
-
-/// All tensors of a checkpoint's shards, by file.
-using Shards = std::map<std::string, TensorMap>;
-
-/// Takes one tensor out of a shard after checking that it fits `to`.
-Result<at::Tensor> take(Shards& shards, const std::filesystem::path& folder, const std::string& file, const std::string& name,
-                        const at::Tensor& to)
-{
-    const auto shard = shards.find(file);
-    if (shard == shards.end())
-        return damaged(folder / file, "is missing");
-    auto node = shard->second.extract(name);
-    if (node.empty())
-        return Error{ErrorCode::Format,
-                     fmt::format("{} has no tensor {}: it belongs to another model or optimizer.", (folder / file).string(), name),
-                     {}};
-    if (auto fits = checkFits(to, node.mapped(), name, (folder / file).string()); !fits)
-        return fits.error();
-    return std::move(node.mapped());
-}
-
-} // namespace
 
 Result<Manifest> readManifest(const std::filesystem::path& folder)
 {
@@ -134,7 +165,7 @@ Result<Done> verifyCheckpoint(const std::filesystem::path& folder, bool hashes)
     if (!manifest)
         return manifest.error();
     for (const auto& file : manifest->files)
-        if (auto good = verifyFile(folder, file, hashes); !good)
+        if (auto good = verifyCheckpointFile(folder, file, hashes); !good)
             return good;
     return Done{};
 }
@@ -151,24 +182,27 @@ Result<Manifest> loadCheckpoint(const std::filesystem::path& folder, TrainState&
                      {}};
     Shards shards;
     for (const auto& file : manifest->files) {
-        if (auto good = verifyFile(folder, file, true); !good)
+        if (auto good = verifyCheckpointFile(folder, file, true); !good)
             return good.error();
-        auto tensors = readTensors(folder / file.name);
-        if (!tensors)
-            return tensors.error();
-        shards.emplace(file.name, *std::move(tensors));
+        auto opened = formats::WeightsFile::open(folder / file.name);
+        if (!opened)
+            return opened.error();
+        std::map<std::string, formats::WeightsEntry> entries;
+        for (const auto& entry : opened->entries())
+            entries.emplace(entry.name, entry);
+        shards.emplace(file.name, Shard{*std::move(opened), std::move(entries)});
     }
 
-    std::vector<std::pair<at::Tensor, at::Tensor>> copies; // to, from
+    std::vector<Read> reads;
     std::optional<Error> wrong;
     const auto plan = [&](const std::string& file, const std::string& name, const at::Tensor& to) {
         if (wrong || !to.defined())
             return;
-        auto from = take(shards, folder, file, name, to);
-        if (!from)
-            wrong = from.error();
+        auto read = take(shards, folder, file, name, to);
+        if (!read)
+            wrong = read.error();
         else
-            copies.emplace_back(to, *std::move(from));
+            reads.push_back(*std::move(read));
     };
     for (const Slot& slot : state.slots) {
         plan("model.safetensors", slot.name, slot.value);
@@ -177,6 +211,7 @@ Result<Manifest> loadCheckpoint(const std::filesystem::path& folder, TrainState&
         plan("optimizer.safetensors", "m." + slot.name, slot.m);
         plan("optimizer.safetensors", "v." + slot.name, slot.v);
         plan("optimizer.safetensors", "step." + slot.name, slot.step);
+        plan("optimizer.safetensors", "largest." + slot.name, slot.largest);
     }
     for (const auto& [name, tensor] : state.buffers)
         plan("state.safetensors", "buffers." + name, tensor);
@@ -187,53 +222,56 @@ Result<Manifest> loadCheckpoint(const std::filesystem::path& folder, TrainState&
     for (const StatePart* part : state.parts) {
         if (!manifest->parts.contains(part->name()))
             return damaged(folder / "manifest.json", fmt::format("says nothing of the part \"{}\"", part->name()));
-        const std::string prefix = "parts." + part->name() + ".";
-        TensorMap& own = ofParts[part->name()];
-        for (auto& [name, tensor] : shards["state.safetensors"])
-            if (name.starts_with(prefix))
-                own.emplace(name.substr(prefix.size()), tensor);
-        for (const auto& [name, tensor] : own)
-            shards["state.safetensors"].erase(prefix + name);
+        auto own = takePart(shards, part->name());
+        if (!own)
+            return own.error();
+        ofParts[part->name()] = *std::move(own);
     }
-    for (const auto& [file, tensors] : shards)
-        if (!tensors.empty())
+    for (const auto& [file, shard] : shards)
+        if (!shard.left.empty())
             return Error{ErrorCode::Format,
                          fmt::format("{} has a tensor {} that this run has no use for: it belongs to another model or optimizer.",
-                                     (folder / file).string(), tensors.begin()->first),
+                                     (folder / file).string(), shard.left.begin()->first),
                          {}};
     for (StatePart* part : state.parts)
         if (auto loaded = part->load(manifest->parts[part->name()], ofParts[part->name()]); !loaded)
             return loaded.error();
-    const at::NoGradGuard guard;
-    for (auto& [to, from] : copies)
-        to.copy_(from);
+    for (const auto& [file, entry, to] : reads)
+        if (auto done = readTensorInto(*file, entry, to); !done)
+            return done.error();
     state.counters = manifest->counters;
     return manifest;
 }
 
-Result<TensorMap> readWeights(const std::filesystem::path& from, const std::string& which)
+Result<Manifest::File> Manifest::fileOf(const std::string& which) const
 {
-    std::error_code ignored;
-    if (!std::filesystem::is_directory(from, ignored))
-        return readTensors(from, which);
-    const auto manifest = readManifest(from);
-    if (!manifest)
-        return manifest.error();
     std::string wanted = which, known;
     if (which == "ema")
-        wanted = manifest->emaDecays.empty() ? "raw" : emaName(manifest->emaDecays.front());
-    for (const auto& [name, file] : manifest->weights) {
+        wanted = emaDecays.empty() ? "raw" : emaName(emaDecays.front());
+    for (const auto& [name, file] : weights) {
         known += (known.empty() ? "" : ", ") + name;
         if (name != wanted)
             continue;
-        for (const auto& listed : manifest->files)
-            if (listed.name == file) {
-                if (auto good = verifyFile(from, listed, true); !good)
-                    return good.error();
-                return readTensors(from / file);
-            }
+        for (const auto& listed : files)
+            if (listed.name == file)
+                return listed;
     }
-    return Error{ErrorCode::Usage, fmt::format("{} has no weights \"{}\". It has: {}.", from.string(), which, known), {}};
+    return Error{ErrorCode::Usage, fmt::format("has no weights \"{}\". It has: {}.", which, known), {}};
+}
+
+Result<TensorMap> readWeights(const std::filesystem::path& from, const std::string& which)
+{
+    const auto source = WeightsSource::open(from, which);
+    if (!source)
+        return source.error();
+    TensorMap tensors;
+    for (const auto& [name, entry] : source->entries()) {
+        auto tensor = source->read(entry);
+        if (!tensor)
+            return tensor.error();
+        tensors.emplace(entry.name, *std::move(tensor));
+    }
+    return tensors;
 }
 
 } // namespace espalier::tensors

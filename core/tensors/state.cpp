@@ -18,11 +18,6 @@ Result<Done> read(const Json& json, const char* key, T& into, const std::string&
     return Done{};
 }
 
-std::string sizesText(const at::Tensor& tensor)
-{
-    return c10::str(tensor.sizes());
-}
-
 } // namespace
 
 Json Counters::toJson() const
@@ -68,6 +63,8 @@ void assertPaired(const TrainState& state)
             check(slot, slot.m, "the first moment");
         if (slot.v.defined())
             check(slot, slot.v, "the second moment");
+        if (slot.largest.defined())
+            check(slot, slot.largest, "the largest second moment");
         if (slot.value.grad().defined())
             check(slot, slot.value.grad(), "the gradient");
     }
@@ -75,14 +72,20 @@ void assertPaired(const TrainState& state)
 
 Result<Done> checkFits(const at::Tensor& to, const at::Tensor& from, const std::string& what, const std::string& file)
 {
-    if (to.sizes() != from.sizes())
+    return checkFits(to, from.sizes(), from.scalar_type(), what, file);
+}
+
+Result<Done> checkFits(const at::Tensor& to, at::IntArrayRef sizes, std::optional<at::ScalarType> type, const std::string& what,
+                       const std::string& file)
+{
+    if (to.sizes() != sizes)
         return Error{ErrorCode::Format,
-                     fmt::format("{} holds {} with shape {}, but {} is expected: it belongs to another model.", file, what, sizesText(from),
-                                 sizesText(to)),
+                     fmt::format("{} holds {} with shape {}, but {} is expected: it belongs to another model.", file, what, c10::str(sizes),
+                                 c10::str(to.sizes())),
                      {}};
-    if (to.scalar_type() != from.scalar_type())
+    if (to.scalar_type() != type)
         return Error{ErrorCode::Format,
-                     fmt::format("{} holds {} as {}, but {} is expected.", file, what, at::toString(from.scalar_type()),
+                     fmt::format("{} holds {} as {}, but {} is expected.", file, what, type ? at::toString(*type) : "another type",
                                  at::toString(to.scalar_type())),
                      {}};
     return Done{};

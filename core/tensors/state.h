@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ struct Slot {
     std::vector<at::Tensor> ema; // one per decay of TrainState::emaDecays
     at::Tensor m, v;             // moments of the optimizer; undefined where it keeps none
     at::Tensor step;             // float []: optimizer steps that this parameter took, on its device
+    at::Tensor largest{};        // largest second moments so far (AMSGrad); undefined elsewhere
 };
 
 /// Anything else that a training has to remember: an adaptive sampler, a loss scaler, the sums of the running report.
@@ -69,6 +71,8 @@ void assertPaired(const TrainState& state);
 
 /// Does `from` have the shape and dtype of `to`? The error names `what` and `file`.
 Result<Done> checkFits(const at::Tensor& to, const at::Tensor& from, const std::string& what, const std::string& file);
+Result<Done> checkFits(const at::Tensor& to, at::IntArrayRef sizes, std::optional<at::ScalarType> type, const std::string& what,
+                       const std::string& file);
 /// Copies `from` into the tensor `to` that somebody already owns, whatever the strides of `from`. The error names `what`.
 Result<Done> copyInto(at::Tensor& to, const at::Tensor& from, const std::string& what, const std::string& file);
 

@@ -32,20 +32,41 @@ constexpr std::pair<DType, at::ScalarType> kTypes[] = {
 
 } // namespace
 
+std::optional<at::ScalarType> scalarTypeOf(DType type)
+{
+    for (const auto& [known, scalar] : kTypes)
+        if (known == type)
+            return scalar;
+    return std::nullopt;
+}
+
 Result<at::Tensor> readTensor(const formats::WeightsFile& file, const formats::WeightsEntry& entry)
 {
-    for (const auto& [type, scalar] : kTypes)
-        if (type == entry.dtype) {
-            at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(scalar));
-            if (entry.bytes > 0)
-                if (auto copied = file.copy(entry, {static_cast<std::byte*>(tensor.mutable_data_ptr()), entry.bytes}); !copied)
-                    return copied.error();
-            return tensor;
-        }
-    return Error{ErrorCode::Format,
-                 fmt::format("{} holds {} as {}, a type that cannot be computed with; convert the file to F32 or BF16.",
-                             file.path().string(), entry.name, formats::nameOf(entry.dtype)),
-                 {}};
+    const auto type = scalarTypeOf(entry.dtype);
+    if (!type)
+        return Error{ErrorCode::Format,
+                     fmt::format("{} holds {} as {}, a type that cannot be computed with; convert the file to F32 or BF16.",
+                                 file.path().string(), entry.name, formats::nameOf(entry.dtype)),
+                     {}};
+    at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(*type));
+    if (entry.bytes > 0)
+        if (auto copied = file.copy(entry, {static_cast<std::byte*>(tensor.mutable_data_ptr()), entry.bytes}); !copied)
+            return copied.error();
+    return tensor;
+}
+
+Result<Done> readTensorInto(const formats::WeightsFile& file, const formats::WeightsEntry& entry, at::Tensor to)
+{
+    const at::NoGradGuard noGrad;
+    to = to.detach();
+    if (to.is_cpu() && to.is_contiguous() && scalarTypeOf(entry.dtype) == to.scalar_type())
+        return entry.bytes == 0 ? Result<Done>(Done{})
+                                : file.copy(entry, {static_cast<std::byte*>(to.mutable_data_ptr()), static_cast<std::size_t>(entry.bytes)});
+    const auto staged = readTensor(file, entry);
+    if (!staged)
+        return staged.error();
+    to.copy_(*staged);
+    return Done{};
 }
 
 Result<TensorMap> readTensors(const std::filesystem::path& file, const std::string& which)

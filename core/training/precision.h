@@ -11,13 +11,13 @@ namespace espalier::training {
 class PrecisionScope {
 public:
     PrecisionScope(config::Precision precision, at::DeviceType device)
-        : m_active(precision == config::Precision::Bf16), m_device(device), m_wasEnabled(at::autocast::is_autocast_enabled(device)),
+        : m_active(precision != config::Precision::Fp32), m_device(device), m_wasEnabled(at::autocast::is_autocast_enabled(device)),
           m_wasType(at::autocast::get_autocast_dtype(device))
     {
         if (!m_active)
             return;
         at::autocast::set_autocast_enabled(m_device, true);
-        at::autocast::set_autocast_dtype(m_device, at::kBFloat16);
+        at::autocast::set_autocast_dtype(m_device, precision == config::Precision::Bf16 ? at::kBFloat16 : at::kHalf);
         at::autocast::increment_nesting();
     }
     ~PrecisionScope()

@@ -9,15 +9,13 @@ namespace espalier::training {
 
 ReportSums::ReportSums(at::Device device) : m_sums(at::zeros({5}, at::TensorOptions(device).dtype(at::kDouble))) {}
 
-void ReportSums::add(const at::Tensor& loss, const at::Tensor& norm, const at::Tensor& good, const at::Tensor& step)
+void ReportSums::add(const at::Tensor& loss, const at::Tensor& norm, const at::Tensor& good, const at::Tensor& bad, const at::Tensor& step)
 {
     const at::NoGradGuard noGrad;
     const auto ok = good > 0.5;
     const auto zero = at::zeros_like(loss);
-    const auto one = good.to(at::kDouble);
-    const auto firstBad = at::where(ok.logical_or(m_sums[4] > 0), m_sums[4], step.to(at::kDouble) + 1);
-    m_sums.narrow(0, 0, 4).add_(
-        at::stack({at::where(ok, loss, zero).to(at::kDouble), at::where(ok, norm, zero).to(at::kDouble), one, 1 - one}));
+    const auto firstBad = at::where((bad < 0.5).logical_or(m_sums[4] > 0), m_sums[4], step.to(at::kDouble) + 1);
+    m_sums.narrow(0, 0, 4).add_(at::stack({at::where(ok, loss, zero), at::where(ok, norm, zero), good, bad}).to(at::kDouble));
     m_sums[4].copy_(firstBad);
 }
 

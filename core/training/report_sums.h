@@ -22,8 +22,9 @@ class ReportSums final : public tensors::StatePart {
 public:
     explicit ReportSums(at::Device device);
 
-    /// Adds a step: `loss`, `norm` and `good` (1 or 0) are float32 scalars on the device. Waits for nothing.
-    void add(const at::Tensor& loss, const at::Tensor& norm, const at::Tensor& good, const at::Tensor& step);
+    /// Adds a step: `loss`, `norm`, `good` and `bad` (1 or 0; both are 0 of a step that was skipped with good reason) are float32 scalars
+    /// on the device. Waits for nothing.
+    void add(const at::Tensor& loss, const at::Tensor& norm, const at::Tensor& good, const at::Tensor& bad, const at::Tensor& step);
     /// Reads and clears the sums. Waits for the device.
     Report take();
     /// Steps skipped since the last take. Waits for the device.

@@ -4,7 +4,6 @@
 #include "core/base/text.h"
 #include "core/config/config.h"
 #include "core/shapes/cost.h"
-#include "core/training/learning_rate.h"
 
 #include <fmt/format.h>
 
@@ -60,7 +59,8 @@ Result<config::RunConfig> configFor(const config::RunConfig& config, const char*
 
 StageLoop::StageLoop(Parts parts, const config::RunConfig& config, int index, const plan::Stage& stage)
     : m_parts(std::move(parts)), m_config(config), m_stage(index), m_length(stage.length),
-      m_decayEnd(plan::stepLimit(stage.length, m_parts.share.globalBatch).value_or(0)),
+      m_horizon{plan::stepLimit(stage.length, m_parts.share.globalBatch).value_or(0), m_parts.datasetSize / m_parts.share.globalBatch,
+                config.recipe.strict},
       m_flopsPerStep(shapes::trainingFlops(stage.shape) * static_cast<double>(m_parts.share.globalBatch)), m_control(m_parts.group),
       m_imagesAtReport(m_parts.state.counters.images)
 {
@@ -101,7 +101,7 @@ Result<runs::EndedHow> StageLoop::run(std::stop_token now)
 Result<Done> StageLoop::trainOneStep(std::stop_token now)
 {
     auto& counters = m_parts.state.counters;
-    m_parts.step.begin(learningRateAt(m_config.training, counters.step, m_decayEnd));
+    m_parts.step.begin(learningRateAt(m_config.training, counters.step, m_horizon));
     for (std::int64_t micro = 0; micro < m_parts.share.accumulation; ++micro) {
         m_parts.step.freeOldestBatch();
         auto batch = m_parts.loader.next(now);
@@ -143,7 +143,9 @@ Result<Done> StageLoop::reportIfDue()
     const double elapsed = seconds - m_secondsAtReport;
     writer.scalar(runs::tags::kLoss, counters.step, report.loss);
     writer.scalar(runs::tags::kGradNorm, counters.step, report.gradientNorm);
-    writer.scalar(runs::tags::kLearningRate, counters.step, learningRateAt(m_config.training, counters.step - 1, m_decayEnd));
+    writer.scalar(runs::tags::kLearningRate, counters.step, learningRateAt(m_config.training, counters.step - 1, m_horizon));
+    if (const auto* scale = m_parts.step.lossScale())
+        writer.scalar(runs::tags::kLossScale, counters.step, scale->scale().item<double>());
     if (elapsed > 0)
         writer.scalar(runs::tags::kImagesPerSecond, counters.step, static_cast<double>(counters.images - m_imagesAtReport) / elapsed,
                       "images/s");

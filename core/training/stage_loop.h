@@ -12,6 +12,7 @@
 #include "core/training/clock.h"
 #include "core/training/control_word.h"
 #include "core/training/examination.h"
+#include "core/training/learning_rate.h"
 #include "core/training/train_step.h"
 
 #include <memory>
@@ -65,7 +66,7 @@ private:
     const config::RunConfig m_config;
     const int m_stage;
     const plan::Length m_length;
-    const std::int64_t m_decayEnd; // steps; 0: only time ends the stage
+    const Horizon m_horizon;
     const double m_flopsPerStep;
     ControlWord m_control;
     std::vector<runs::Wish> m_wishes; // granted when their order comes back; rank 0

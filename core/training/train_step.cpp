@@ -36,6 +36,8 @@ TrainStep::TrainStep(Parts parts, const config::RunConfig& config)
     m_learningRate = at::zeros({}, on.dtype(at::kFloat));
     m_found = at::zeros({}, on.dtype(at::kFloat));
     m_loss = at::zeros({1}, on.dtype(at::kFloat));
+    if (m_training.precision == config::Precision::Fp16)
+        m_lossScale.emplace(m_device);
 }
 
 void TrainStep::begin(double learningRate)
@@ -62,7 +64,10 @@ void TrainStep::accumulate(const data::HostBatch& batch)
     }
     const double share = 1.0 / static_cast<double>(m_share.accumulation);
     m_loss.add_(terms.perSample.mean(), share);
-    (m_share.accumulation > 1 ? terms.loss * share : terms.loss).backward();
+    auto loss = m_share.accumulation > 1 ? terms.loss * share : terms.loss;
+    if (m_lossScale)
+        loss = loss * m_lossScale->scale();
+    loss.backward();
 }
 
 at::Tensor TrainStep::gradientNorm() const
@@ -75,12 +80,18 @@ at::Tensor TrainStep::gradientNorm() const
     return at::stack(at::_foreach_norm(gradients, 2)).norm();
 }
 
-// 1 in m_found makes the fused optimizer skip the step; equal on all ranks, because the loss and the gradients are sums over them.
-at::Tensor TrainStep::guard(const at::Tensor& loss, const at::Tensor& norm)
+std::optional<at::Tensor> TrainStep::gradientScale(const at::Tensor& norm) const
 {
-    const auto good = at::isfinite(loss).logical_and(at::isfinite(norm)).to(at::kFloat);
-    m_found.copy_(1.0 - good);
-    return good;
+    std::optional<at::Tensor> scale;
+    if (m_lossScale)
+        scale = m_lossScale->scale();
+    if (m_training.gradNorm <= 0)
+        return scale;
+    const auto clip = ((norm + 1e-6) / m_training.gradNorm).clamp_min(1.0);
+    if (scale)
+        return *scale * clip;
+    // On the CPU looking is free, and dividing by 1 is a pass over all gradients for nothing.
+    return m_device.is_cpu() && clip.item<float>() == 1.0f ? std::nullopt : std::optional(clip);
 }
 
 void TrainStep::finish()
@@ -88,18 +99,18 @@ void TrainStep::finish()
     m_reducer.finish(m_loss);
     const at::NoGradGuard noGrad;
     const auto loss = m_loss[0] / static_cast<double>(m_world);
-    const auto norm = gradientNorm();
-    const auto good = guard(loss, norm);
-    std::optional<at::Tensor> scale;
-    if (m_training.gradNorm > 0) {
-        scale = ((norm + 1e-6) / m_training.gradNorm).clamp_min(1.0);
-        // On the CPU looking is free, and dividing by 1 is a pass over all gradients for nothing.
-        if (m_device.is_cpu() && scale->item<float>() == 1.0f)
-            scale.reset();
-    }
-    m_optimizer.step(m_state.slots, m_learningRate, scale, m_found);
+    const auto norm = m_lossScale ? gradientNorm() / m_lossScale->scale() : gradientNorm();
+    // 1 in m_found makes the optimizer skip the step; equal on all ranks, because the loss and the gradients are sums over them.
+    const auto finite = at::isfinite(loss);
+    const auto good = finite.logical_and(at::isfinite(norm)).to(at::kFloat);
+    m_found.copy_(1.0 - good);
+    // Gradients that overflow tell the scale to fall, no more.
+    const auto bad = m_lossScale ? m_found * (1.0 - finite.to(at::kFloat) * m_lossScale->canFall()) : m_found;
+    m_optimizer.step(m_state.slots, m_learningRate, gradientScale(norm), m_found);
     updateEma(m_state.slots, m_state.emaDecays, m_training.ema.ramp, m_state.counters.step, good);
-    m_report.add(loss, norm, good, m_stepNumber);
+    m_report.add(loss, norm, good, bad, m_stepNumber);
+    if (m_lossScale)
+        m_lossScale->update(m_found);
     ++m_state.counters.step;
     m_state.counters.images += m_share.globalBatch;
 }

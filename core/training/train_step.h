@@ -7,10 +7,12 @@
 #include "core/parallel/gradient_reducer.h"
 #include "core/tensors/state.h"
 #include "core/training/batch_upload.h"
+#include "core/training/loss_scale.h"
 #include "core/training/optimizer.h"
 #include "core/training/report_sums.h"
 
 #include <memory>
+#include <optional>
 
 namespace espalier::training {
 
@@ -40,10 +42,13 @@ public:
     void finish();
 
     ReportSums& report() { return m_report; }
+    /// With fp16; else null.
+    LossScale* lossScale() { return m_lossScale ? &*m_lossScale : nullptr; }
 
 private:
     at::Tensor gradientNorm() const;
-    at::Tensor guard(const at::Tensor& loss, const at::Tensor& norm);
+    /// What gradients are divided by on their way into the weights; nothing: by 1.
+    std::optional<at::Tensor> gradientScale(const at::Tensor& norm) const;
 
     models::Model& m_model;
     models::Objective& m_objective;
@@ -57,6 +62,7 @@ private:
     BatchUpload m_upload;
     Optimizer m_optimizer;
     ReportSums m_report;
+    std::optional<LossScale> m_lossScale;
     at::Tensor m_stepNumber, m_slots, m_slotBase; // int64 [], [b], [b]
     at::Tensor m_learningRate, m_found;           // float []
     at::Tensor m_loss;                            // float [1]: sum over the micro-batches of this step

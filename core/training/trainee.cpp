@@ -5,6 +5,7 @@
 #include "core/models/initialise.h"
 #include "core/models/registry.h"
 #include "core/training/classification_objective.h"
+#include "core/training/optimizer.h"
 
 #include <ATen/ATen.h>
 
@@ -16,21 +17,6 @@ std::unique_ptr<models::Objective> makeObjective(const config::RunConfig& config
     if (config::drawsImages(config.model))
         return std::make_unique<diffusion::DiffusionObjective>(config.diffusion, config.recipe.strict);
     return std::make_unique<ClassificationObjective>();
-}
-
-tensors::Slot makeSlot(std::string name, const at::Tensor& parameter, const config::TrainingConfig& training)
-{
-    tensors::Slot slot{.name = std::move(name), .value = parameter};
-    const auto value = parameter.detach();
-    for (std::size_t i = 0; i < training.ema.decays.size(); ++i)
-        slot.ema.push_back(value.clone());
-    if (!parameter.requires_grad())
-        return slot; // a fixed table
-    slot.m = at::zeros_like(value);
-    if (training.optimizer != config::OptimizerKind::Sgd)
-        slot.v = at::zeros_like(value);
-    slot.step = at::zeros({}, value.options());
-    return slot;
 }
 
 } // namespace

@@ -40,6 +40,15 @@ std::string devicesInUse(const std::string& asked, at::Device device, int world)
     return world == 1 ? fmt::format("{}", static_cast<int>(device.index())) : fmt::format("cuda:{}", world);
 }
 
+/// What labels mean to the network: how many there are, and which stands for any class.
+Json classFacts(const config::ModelConfig& model)
+{
+    const auto count = config::classesOf(model);
+    const bool any = config::drawsImages(model) && count > 0 &&
+                     (std::holds_alternative<config::UNetConfig>(model) || config::classDropoutOf(model) > 0.0);
+    return {{"count", count}, {"null_row", any ? Json(count) : Json()}};
+}
+
 } // namespace
 
 TrainingSession::~TrainingSession() = default;
@@ -67,6 +76,10 @@ Result<std::unique_ptr<TrainingSession>> TrainingSession::open(Request request, 
     if (!session->m_request.onlySteps) {
         if (auto resumed = session->resume(log); !resumed)
             return resumed.error();
+    }
+    if (auto begun = session->firstWeights(); !begun)
+        return begun.error();
+    if (!session->m_request.onlySteps) {
         if (auto opened = session->openWriter(); !opened)
             return opened.error();
     }
@@ -153,6 +166,8 @@ Result<Done> TrainingSession::buildModel()
     m_step = std::make_unique<TrainStep>(
         TrainStep::Parts{*m_model, *m_objective, m_state, m_request.group, m_share, m_request.device, kBatchesHeld}, config);
     m_state.parts = {m_objective.get(), &m_step->report()};
+    if (auto* scale = m_step->lossScale())
+        m_state.parts.push_back(scale);
     return Done{};
 }
 
@@ -181,6 +196,8 @@ Result<Done> TrainingSession::resume(const Log& log)
     auto manifest = tensors::loadCheckpoint(m_request.folder.checkpointFolder(step), m_state);
     if (!manifest)
         return manifest.error();
+    m_resumed = true;
+    m_originOfRun = manifest->about.value("origin", Json());
     m_clock.restore(manifest->clock);
     if (const auto difference = manifest->madeOn.difference(m_state.madeOn); !difference.empty())
         log(LogLevel::Warning,
@@ -191,6 +208,41 @@ Result<Done> TrainingSession::resume(const Log& log)
     const auto latents = manifest->about.value("latents", Json::object());
     if (m_codec)
         return m_codec->checkEncoder(latents.is_object() ? latents.value("encoder_sha256", "") : "");
+    return Done{};
+}
+
+/// Rank 0 reads what init.from names and gives it to all. A run that was resumed has weights of its own.
+Result<Done> TrainingSession::firstWeights()
+{
+    if (m_resumed || m_request.config.init.from.empty())
+        return Done{};
+    auto& group = *m_request.group;
+    auto failed = at::zeros({1}, at::kLong);
+    std::optional<Error> problem;
+    if (group.rank() == 0) {
+        if (auto origin = loadFirstWeights(m_request.config, m_state); !origin) {
+            problem = origin.error();
+            failed.fill_(1);
+        } else {
+            m_originOfRun = origin->toJson();
+            m_origin = *std::move(origin);
+        }
+    }
+    group.broadcast(failed, 0);
+    if (problem)
+        return *problem;
+    if (failed[0].item<std::int64_t>() != 0)
+        return Error{ErrorCode::Lost, "Rank 0 could not begin with the weights that init.from names."};
+    const at::NoGradGuard noGrad;
+    for (auto& slot : m_state.slots) {
+        if (group.world() > 1) {
+            const auto flat = slot.value.detach().clone(at::MemoryFormat::Contiguous);
+            group.broadcast(flat, 0);
+            slot.value.detach().copy_(flat);
+        }
+        for (auto& average : slot.ema)
+            average.copy_(slot.value);
+    }
     return Done{};
 }
 
@@ -208,9 +260,12 @@ Result<Done> TrainingSession::openWriter()
                {"stage", 0},
                {"data", m_train->fingerprint()},
                {"class_names", m_train->classNames()},
+               {"classes", classFacts(m_request.config.model)},
                {"config", config::write(m_request.config)}};
     if (m_codec)
         about["latents"] = m_codec->about();
+    if (!m_originOfRun.is_null())
+        about["origin"] = m_originOfRun;
     m_checkpoints = std::make_unique<CheckpointKeeper>(*m_writer, m_request.config.checkpoints, about);
     m_previews = std::make_unique<generation::Previews>(m_request.config, m_request.device, m_train->classNames(), *m_writer, m_codec);
     m_examination = makeExamination();
@@ -223,6 +278,9 @@ Result<Done> TrainingSession::openWriter()
                                   .ofSteps = length.steps.value_or(0),
                                   .ofImages = length.images.value_or(0),
                                   .ofSeconds = length.seconds.value_or(0.0)});
+    if (m_origin)
+        m_writer->write(
+            runs::Initialised{m_origin->path, m_origin->weights, m_origin->sha256, m_origin->step, m_origin->model, m_origin->changes});
     for (auto& message : std::exchange(m_earlyWarnings, {}))
         m_writer->write(runs::Warned{.message = std::move(message)});
     if (auto written = writePlan(); !written)

@@ -10,6 +10,7 @@
 #include "core/runs/run_folder.h"
 #include "core/runs/worker_link.h"
 #include "core/tensors/state.h"
+#include "core/training/first_weights.h"
 #include "core/training/stage_loop.h"
 
 #include <memory>
@@ -47,6 +48,7 @@ private:
     Result<Done> shareBatch();
     Result<Done> openCodec();
     Result<Done> resume(const Log& log);
+    Result<Done> firstWeights();
     Result<Done> openWriter();
     Result<Done> prepareLatents();
     Result<runs::EndedHow> leaveEarly();
@@ -71,6 +73,9 @@ private:
     tensors::TrainState m_state;
     Clock m_clock;
     std::unique_ptr<TrainStep> m_step;
+    std::optional<Origin> m_origin; // rank 0, of a run that begins now
+    Json m_originOfRun;             // the same, whenever it began; null without one
+    bool m_resumed = false;
     std::vector<std::string> m_earlyWarnings;  // of the time before there is a writer
     std::unique_ptr<runs::RunWriter> m_writer; // rank 0
     std::unique_ptr<data::Loader> m_loader;    // its threads warn

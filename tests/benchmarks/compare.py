@@ -150,6 +150,28 @@ def runs(a):
     return rows, r
 
 
+def weights(a):
+    """2.7 GB of weights into a model, against reading the file alone; and what that takes beside the model."""
+    program, pairs = str(a.build / "bench_weights"), {"cold": [], "cached": []}
+    with tempfile.TemporaryDirectory(prefix="espalier-bench-", dir=a.build) as folder:
+        file = str(pathlib.Path(folder) / "dit-xl-2.safetensors")
+        made = run([program, "make", file], a.limit)
+        for cache, flags in (("cold", ["--cold"]), ("cached", [])):
+            run([program, "read", file] + flags, a.limit)
+            for _ in range(a.pairs):
+                plain, loaded = run([program, "read", file] + flags, a.limit), run([program, "load", file] + flags, a.limit)
+                pairs[cache].append([loaded["seconds"], plain["seconds"], loaded["seconds"] / plain["seconds"]])
+    rows = []
+    for cache, most in (("cold", 1.2), ("cached", 1.2)):
+        ratio = statistics.median(p[2] for p in pairs[cache])
+        rows.append({"name": f"weights, {made['bytes'] / 1e9:.1f} GB, {cache}: load over read", "times": ratio, "most": most,
+                     "ours_s": statistics.median(p[0] for p in pairs[cache]), "read_s": statistics.median(p[1] for p in pairs[cache]),
+                     "pairs": pairs[cache], "result": "passed" if ratio <= most else "missed"})
+    beside = loaded["memory_beside_model"] / 1e6
+    rows.append({"name": "weights, memory beside the model", "megabytes": beside, "most": 64, "result": "passed" if beside <= 64 else "missed"})
+    return rows
+
+
 def window(a):
     """What a person waits for in the real window, painted offscreen, against fixed times."""
     program, more = str(a.build / "bench_window"), {}
@@ -173,6 +195,10 @@ def show(rows):
     for r in rows:
         if r["result"] == "unmeasured":
             text = f"unmeasured: {r['why']}"
+        elif "times" in r:
+            text = f"{r['ours_s']:.2f} s over {r['read_s']:.2f} s: {r['times']:.2f} times, at most {r['most']}: {r['result']}"
+        elif "megabytes" in r:
+            text = f"{r['megabytes']:.0f} MB, at most {r['most']} MB: {r['result']}"
         elif "ratio" in r:
             text = (f"{r['ours']:10.2f} {r['theirs']:10.2f} {r['unit']}  ratio {r['ratio']:.3f}  target {r['target']:.2f}  {r['result']}  "
                     f"(pairs {' '.join(f'{m[2]:.2f}' for m in r['pairs'])})")
@@ -186,7 +212,7 @@ def main():
     p.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"), help="where the programs are")
     p.add_argument("--peers", default="", help="folder with checkouts named ddpm-torch and DiT")
     p.add_argument("--peer-python", default="", help="Python with torch and torchvision")
-    p.add_argument("--only", action="append", choices=["step", "loader", "augment", "runs", "window"], help="may be given several times; default: all")
+    p.add_argument("--only", action="append", choices=["step", "loader", "augment", "runs", "weights", "window"], help="may be given several times; default: all")
     p.add_argument("--model", action="append", help=f"of the step rows; default: {', '.join(STEPS)}")
     p.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     p.add_argument("--precision", action="append", choices=["fp32", "bf16"])
@@ -208,7 +234,7 @@ def main():
     if a.batch < 0 or min(a.steps, a.workers, a.runs) < 1 or a.images < 128 or a.points < 1000:
         p.error("--steps, --workers and --runs have to be at least 1, --batch 0, --images 128, --points 1000")
     a.build = a.build.resolve()
-    only = a.only or ["step", "loader", "augment", "runs", "window"]
+    only = a.only or ["step", "loader", "augment", "runs", "weights", "window"]
     rows, more = [], {}
 
     def attempt(name, measure):
@@ -244,6 +270,11 @@ def main():
             rows += found
         except Unmeasured as reason:
             rows.append({"name": "library and curves", "result": "unmeasured", "why": str(reason)})
+    if "weights" in only:
+        try:
+            rows += weights(a)
+        except Unmeasured as reason:
+            rows.append({"name": "weights", "result": "unmeasured", "why": str(reason)})
     if "window" in only:
         try:
             found, more["window"] = window(a)

@@ -102,7 +102,7 @@ TEST(Fields, EveryOneSurvivesARoundTripWithAnotherValue)
               (std::set<std::string>{"data.augment.cutmix", "data.augment.erase", "data.augment.label_smoothing", "data.augment.mixup",
                                      "data.crop", "data.crop_ratio", "data.side", "data.source", "diffusion.beta_end",
                                      "diffusion.beta_start", "diffusion.model_var_type", "evaluation.metric", "evaluation.sampler.guidance",
-                                     "evaluation.sampler.label", "evaluation.sampler.timestep_respacing", "samples.sampler.guidance",
+                                     "evaluation.sampler.label", "evaluation.sampler.timestep_respacing", "init.weights", "samples.sampler.guidance",
                                      "samples.sampler.label", "samples.sampler.timestep_respacing", "training.ema.decays"}));
 }
 

@@ -72,6 +72,7 @@ TEST_F(RunFolderPage, NamesEveryFieldOfEveryEvent)
     compare(makeEvent(StateChanged{}));
     compare(makeEvent(Started{}));
     compare(makeEvent(Resumed{}));
+    compare(makeEvent(Initialised{}));
     compare(makeEvent(StageStarted{}));
     compare(makeEvent(CheckpointWritten{}));
     compare(makeEvent(CheckpointRemoved{}));
@@ -101,8 +102,8 @@ TEST_F(RunFolderPage, NamesEveryFieldOfTheSmallFiles)
 TEST_F(RunFolderPage, NamesEveryTagStateAndCode)
 {
     const auto page = textOf(std::filesystem::path(ESPALIER_SOURCE_DIR) / "docs" / "run-folder.md");
-    for (const auto tag : {tags::kLoss, tags::kLearningRate, tags::kGradNorm, tags::kImagesPerSecond, tags::kTrainingSeconds, tags::kImages,
-                           tags::kFlops, tags::kFd, tags::kFid})
+    for (const auto tag : {tags::kLoss, tags::kLearningRate, tags::kGradNorm, tags::kLossScale, tags::kImagesPerSecond,
+                           tags::kTrainingSeconds, tags::kImages, tags::kFlops, tags::kFd, tags::kFid})
         EXPECT_NE(page.find("| `" + std::string(tag) + "` |"), std::string::npos) << tag;
     for (int i = 0; i <= static_cast<int>(RunState::Lost); ++i)
         EXPECT_NE(page.find("`" + std::string(stateText(static_cast<RunState>(i))) + "`"), std::string::npos) << i;

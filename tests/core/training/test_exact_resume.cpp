@@ -138,6 +138,45 @@ TEST_F(ExactResume, ADitGoesOnExactlyAndIsDrawnFrom)
     EXPECT_FALSE(at::equal(start.at("final_layer.linear.weight"), end.at("final_layer.linear.weight")));
 }
 
+TEST_F(ExactResume, EveryOptimizerGoesOnExactly)
+{
+    auto lamb = tinyDit(4), amsgrad = tinyDit(4), dampened = tinyDit(4);
+    lamb.training.optimizer = config::OptimizerKind::Lamb;
+    lamb.training.weightDecayOn = config::DecayOn::Matrices;
+    amsgrad.training.amsgrad = true;
+    dampened.training.optimizer = config::OptimizerKind::Sgd;
+    dampened.training.dampening = 0.5;
+    int index = 0;
+    for (auto& config : {lamb, amsgrad, dampened}) {
+        SCOPED_TRACE(++index);
+        auto whole = config, first = config;
+        whole.training.weightDecay = first.training.weightDecay = 0.05;
+        first.training.steps = 2;
+        const auto straight = makeRun("straight" + std::to_string(index), whole), broken = makeRun("broken" + std::to_string(index), whole);
+        const auto ended = train(straight, whole);
+        ASSERT_TRUE(ended) << ended.error().message << ended.error().detail;
+        ASSERT_TRUE(train(broken, first));
+        ASSERT_TRUE(train(broken, whole));
+        expectEqualShards(straight, broken, 4);
+    }
+}
+
+TEST_F(ExactResume, AScaledLossGoesOnExactly)
+{
+    auto config = tinyDit(6), first = config;
+    config.training.precision = first.training.precision = config::Precision::Fp16;
+    first.training.steps = 3;
+    const auto straight = makeRun("straight", config), broken = makeRun("broken", config);
+    const auto ended = train(straight, config);
+    ASSERT_TRUE(ended) << ended.error().message << ended.error().detail;
+    ASSERT_TRUE(train(broken, first));
+    ASSERT_TRUE(train(broken, config));
+    expectEqualShards(straight, broken, 6);
+    const auto manifest = manifestOf(straight, 6);
+    EXPECT_TRUE(manifest.parts.contains("loss_scale"));
+    EXPECT_EQ(manifest.counters.badSteps, 0);
+}
+
 class Ranks : public TinyRun {
 protected:
     // Adam turns gradients that are zero in theory into noise, so plain gradient descent is compared. Dropout stays on: draws are the same.

@@ -120,7 +120,7 @@ void checkRun(const std::string& name, const Json& run, const std::string& tag, 
             }
             objective.next = {{at::cat(x0), at::cat(t), at::cat(noise)}};
         }
-        const double rate = learningRateAt(config.training, state.counters.step, 0);
+        const double rate = learningRateAt(config.training, state.counters.step, {});
         EXPECT_NEAR(rate, wanted.at("lr").get<double>(), 1e-7 * wanted.at("lr").get<double>());
         EXPECT_NEAR(emaDecayAt(decay, true, state.counters.step), wanted.at("ema_decay").get<double>(),
                     1e-7 * wanted.at("ema_decay").get<double>());

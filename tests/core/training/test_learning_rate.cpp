@@ -20,15 +20,61 @@ TEST(LearningRateGolden, WarmsUpAsPublished)
         config::TrainingConfig training;
         ASSERT_EQ(std::sscanf(name.c_str(), "lr=%lf warmup=%ld", &training.learningRate, &training.warmupSteps), 2) << name;
         for (std::size_t step = 0; step < rates.size(); ++step, ++compared)
-            EXPECT_NEAR(learningRateAt(training, static_cast<std::int64_t>(step), 0), rates[step].get<double>(),
+            EXPECT_NEAR(learningRateAt(training, static_cast<std::int64_t>(step), {}), rates[step].get<double>(),
                         1e-12 * training.learningRate)
                 << name;
     }
     const auto& published = cases["warmup_5000"];
     config::TrainingConfig defaults; // 2e-4, 5000 steps
     for (std::size_t i = 0; i < published["step"].size(); ++i, ++compared)
-        EXPECT_NEAR(learningRateAt(defaults, published["step"][i], 0), published["lr"][i].get<double>(), 1e-12 * 2e-4);
+        EXPECT_NEAR(learningRateAt(defaults, published["step"][i], {}), published["lr"][i].get<double>(), 1e-12 * 2e-4);
     EXPECT_GT(compared, 0);
+}
+
+// model-assembling.md 4.4: the schedule, and what Deep-Incubation makes of it by calling it one epoch late.
+TEST(LearningRateGolden, FollowsTheCosineByEpochsAsPublished)
+{
+    const auto file = tests::goldenFolder() / "optim" / "schedules.json";
+    ESPALIER_NEED_GOLDEN(file);
+    const auto cases = Json::parse(std::ifstream(file));
+    int compared = 0;
+    for (const auto& [name, published] : cases["cosine_per_epoch"].items()) {
+        SCOPED_TRACE(name);
+        config::TrainingConfig training;
+        training.learningRateSchedule = config::LearningRateSchedule::CosineEpochs;
+        std::int64_t epochs = 0;
+        ASSERT_EQ(std::sscanf(name.c_str(), "epochs=%ld warmup=%ld lr=%lf min=%lf warmup_lr=%lf", &epochs, &training.warmupEpochs,
+                              &training.learningRate, &training.minLearningRate, &training.warmupLearningRate),
+                  5);
+        // The batch scales the peak alone.
+        training.batchSize = 128;
+        training.learningRateBatch = 512;
+        training.learningRate *= 4.0;
+        const std::int64_t perEpoch = 7;
+        const Horizon horizon{epochs * perEpoch, perEpoch, false}, late{epochs * perEpoch, perEpoch, true};
+        EXPECT_DOUBLE_EQ(learningRateAt(training, 0, horizon), published["lr_right_after_construction"].get<double>());
+        for (std::size_t i = 0; i < published["t"].size(); ++i, ++compared) {
+            const auto epoch = published["t"][i].get<std::int64_t>();
+            const auto wanted = published["f(t)"][i].get<double>();
+            for (const auto step : {epoch * perEpoch, epoch * perEpoch + perEpoch - 1})
+                EXPECT_NEAR(learningRateAt(training, step, horizon), wanted, 1e-12 * wanted) << "epoch " << epoch;
+        }
+        for (const auto& row : published["lr_used_in_epoch_by_Deep-Incubation"]) {
+            const auto wanted = row[1].get<double>();
+            EXPECT_NEAR(learningRateAt(training, row[0].get<std::int64_t>() * perEpoch + 3, late), wanted, 1e-12 * wanted) << row[0];
+        }
+    }
+    EXPECT_GT(compared, 0);
+}
+
+TEST(LearningRate, TheCosineByEpochsStaysAtItsPeakWithoutAnEnd)
+{
+    config::TrainingConfig training;
+    training.learningRateSchedule = config::LearningRateSchedule::CosineEpochs;
+    training.learningRate = 0.5;
+    training.warmupEpochs = 2;
+    EXPECT_DOUBLE_EQ(learningRateAt(training, 0, {0, 10}), training.warmupLearningRate);
+    EXPECT_DOUBLE_EQ(learningRateAt(training, 1000, {0, 10}), 0.5);
 }
 
 TEST(LearningRate, IsPureAndEndsAtItsFinalShare)
@@ -39,10 +85,10 @@ TEST(LearningRate, IsPureAndEndsAtItsFinalShare)
     training.finalLearningRate = 0.1;
     for (const auto schedule : {config::LearningRateSchedule::Cosine, config::LearningRateSchedule::Linear}) {
         training.learningRateSchedule = schedule;
-        EXPECT_DOUBLE_EQ(learningRateAt(training, 9, 110), 1.0);
-        EXPECT_NEAR(learningRateAt(training, 60, 110), 0.55, 1e-12);
-        EXPECT_NEAR(learningRateAt(training, 110, 110), 0.1, 1e-12);
-        EXPECT_NEAR(learningRateAt(training, 500, 110), 0.1, 1e-12);
+        EXPECT_DOUBLE_EQ(learningRateAt(training, 9, {110}), 1.0);
+        EXPECT_NEAR(learningRateAt(training, 60, {110}), 0.55, 1e-12);
+        EXPECT_NEAR(learningRateAt(training, 110, {110}), 0.1, 1e-12);
+        EXPECT_NEAR(learningRateAt(training, 500, {110}), 0.1, 1e-12);
     }
 }
 
@@ -53,7 +99,7 @@ TEST(LearningRate, ScalesWithTheBatchItWasMeantFor)
     training.warmupSteps = 0;
     training.batchSize = 512;
     training.learningRateBatch = 256;
-    EXPECT_DOUBLE_EQ(learningRateAt(training, 0, 0), 2e-3);
+    EXPECT_DOUBLE_EQ(learningRateAt(training, 0, {}), 2e-3);
 }
 
 } // namespace espalier::training

@@ -30,18 +30,16 @@ std::vector<float> rowsOf(const std::filesystem::path& file, const std::string& 
     return values;
 }
 
-tensors::Slot slotOf(const std::string& name, const at::Tensor& value, bool second)
+tensors::Slot slotOf(const std::string& name, const at::Tensor& value, const config::TrainingConfig& training)
 {
-    return {name,         value.clone().set_requires_grad(true), {}, at::zeros_like(value), second ? at::zeros_like(value) : at::Tensor(),
-            at::zeros({})};
+    return makeSlot(name, value.clone().set_requires_grad(true), training);
 }
 
-/// The settings of a published case; false: it uses what we do not offer (AMSGrad, Nesterov, dampening).
-bool settingsOf(const Json& published, config::TrainingConfig& training)
+/// The settings of a published case.
+config::TrainingConfig settingsOf(const Json& published)
 {
-    for (const auto* option : {"amsgrad", "nesterov", "dampening"})
-        if (published.contains(option))
-            return false;
+    config::TrainingConfig training;
+    training.ema.decays = {};
     const std::string kind = published["class"];
     training.optimizer = kind == "Adam"    ? config::OptimizerKind::Adam
                          : kind == "AdamW" ? config::OptimizerKind::AdamW
@@ -49,9 +47,31 @@ bool settingsOf(const Json& published, config::TrainingConfig& training)
     training.beta1 = published.contains("betas") ? published["betas"][0].get<double>() : 0.9;
     training.beta2 = published.contains("betas") ? published["betas"][1].get<double>() : 0.999;
     training.epsilon = published.value("eps", 1e-8);
+    training.amsgrad = published.value("amsgrad", false);
     training.weightDecay = published.value("weight_decay", kind == "AdamW" ? 0.01 : 0.0);
     training.momentum = published.value("momentum", 0.0);
-    return true;
+    training.dampening = published.value("dampening", 0.0);
+    training.nesterov = published.value("nesterov", false);
+    return training;
+}
+
+/// All kinds of optimizers, each with everything that it can remember.
+std::vector<config::TrainingConfig> allKinds()
+{
+    std::vector<config::TrainingConfig> kinds(6);
+    kinds[0].optimizer = config::OptimizerKind::Adam;
+    kinds[0].amsgrad = true;
+    kinds[1].optimizer = config::OptimizerKind::AdamW;
+    kinds[2].optimizer = kinds[3].optimizer = kinds[4].optimizer = config::OptimizerKind::Sgd;
+    kinds[3].nesterov = true;
+    kinds[4].dampening = 0.3;
+    kinds[5].optimizer = config::OptimizerKind::Lamb;
+    for (auto& kind : kinds) {
+        kind.ema.decays = {0.5};
+        kind.weightDecay = 0.1;
+        kind.weightDecayOn = config::DecayOn::Matrices;
+    }
+    return kinds;
 }
 
 } // namespace
@@ -72,16 +92,12 @@ TEST(OptimizerGolden, StepsAsPublished)
     const std::int64_t width = wShape.at(0) * wShape.at(1) + biasShape.at(0);
     int compared = 0;
     for (const auto& [name, published] : document["cases"].items()) {
-        config::TrainingConfig training;
-        if (!settingsOf(published, training))
-            continue;
+        const auto training = settingsOf(published);
         const auto rows = rowsOf(folder / "optimisers.safetensors", name + ".float32");
         ASSERT_FALSE(rows.empty()) << name;
         ASSERT_EQ(rows.size() % static_cast<std::size_t>(width), 0u) << name;
-        std::vector<tensors::Slot> slots{
-            slotOf("w", tensorOf(tests::goldenParameter("w", wShape), wShape), training.optimizer != config::OptimizerKind::Sgd),
-            slotOf("bias", tensorOf(tests::goldenParameter("bias", biasShape), biasShape),
-                   training.optimizer != config::OptimizerKind::Sgd)};
+        std::vector<tensors::Slot> slots{slotOf("w", tensorOf(tests::goldenParameter("w", wShape), wShape), training),
+                                         slotOf("bias", tensorOf(tests::goldenParameter("bias", biasShape), biasShape), training)};
         Optimizer optimizer(training);
         const auto rate = at::scalar_tensor(published["lr"].get<double>(), at::kFloat), found = at::zeros({});
         const auto steps = static_cast<std::int64_t>(rows.size()) / width;
@@ -104,7 +120,7 @@ TEST(OptimizerGolden, StepsAsPublished)
                         EXPECT_EQ(slot.step.item<float>(), wanted.get<float>()) << name;
                         continue;
                     }
-                    const auto& moment = key == "exp_avg_sq" ? slot.v : slot.m;
+                    const auto& moment = key == "exp_avg_sq" ? slot.v : key == "max_exp_avg_sq" ? slot.largest : slot.m;
                     ASSERT_EQ(moment.numel(), static_cast<std::int64_t>(wanted.size())) << name << " " << key;
                     for (std::int64_t k = 0; k < moment.numel(); ++k, ++compared)
                         EXPECT_NEAR(moment.flatten()[k].item<float>(), wanted[static_cast<std::size_t>(k)].get<double>(), 1e-6)
@@ -186,20 +202,105 @@ TEST(Ema, MeetsTheOraclesOfItsRamp)
     EXPECT_DOUBLE_EQ(emaDecayAt(0.9999, false, 0), 0.9999);
 }
 
+// timm's LAMB, with a bias that does not decay and so keeps the plain rate.
+TEST(OptimizerGolden, LambStepsAsTimm)
+{
+    const auto file = tests::goldenFolder() / "optim" / "lamb.json";
+    ESPALIER_NEED_GOLDEN(file);
+    const auto document = Json::parse(std::ifstream(file));
+    const auto wShape = document["shapes"]["w"].get<std::vector<std::int64_t>>(),
+               biasShape = document["shapes"]["bias"].get<std::vector<std::int64_t>>();
+    const std::string gradients = "input:" + document["tag"].get<std::string>() + "optim.grad.";
+    int compared = 0;
+    for (const auto& [name, published] : document["cases"].items()) {
+        config::TrainingConfig training;
+        training.optimizer = config::OptimizerKind::Lamb;
+        training.beta1 = published["betas"][0];
+        training.beta2 = published["betas"][1];
+        training.epsilon = published["eps"];
+        training.weightDecay = published["weight_decay"];
+        training.weightDecayOn = config::DecayOn::Matrices;
+        training.ema.decays = {};
+        std::vector<tensors::Slot> slots{slotOf("w", tensorOf(tests::goldenParameter("w", wShape), wShape), training),
+                                         slotOf("bias", tensorOf(tests::goldenParameter("bias", biasShape), biasShape), training)};
+        Optimizer optimizer(training);
+        const auto rate = at::scalar_tensor(published["lr"].get<double>(), at::kFloat), found = at::zeros({});
+        const double most = published["max_grad_norm"];
+        const auto& rows = published["float32"];
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            std::vector<at::Tensor> all;
+            for (auto& slot : slots) {
+                const auto input = gradients + slot.name + "." + std::to_string(i);
+                slot.value.mutable_grad() =
+                    tensorOf(tests::goldenInput(input, slot.value.sizes().vec()), slot.value.sizes()) * (i == 3 ? 0.01 : 1.0);
+                all.push_back(slot.value.grad().flatten());
+            }
+            const auto scale = ((at::cat(all).norm() + 1e-6) / most).clamp_min(1.0);
+            optimizer.step(slots, rate, most > 0 ? std::optional(scale) : std::nullopt, found);
+            const auto now = at::cat({slots[0].value.detach().flatten(), slots[1].value.detach().flatten()});
+            for (std::int64_t k = 0; k < now.numel(); ++k, ++compared)
+                EXPECT_NEAR(now[k].item<float>(), rows[i][static_cast<std::size_t>(k)].get<double>(), 2e-6)
+                    << name << " step " << i << " element " << k;
+        }
+        EXPECT_EQ(slots[0].step.item<float>(), static_cast<float>(rows.size()));
+    }
+    EXPECT_GT(compared, 0);
+}
+
 TEST(Optimizer, SkipsAStepThatIsNotFinite)
 {
-    config::TrainingConfig training;
-    auto start = at::arange(6, at::kFloat);
-    std::vector<tensors::Slot> slots{slotOf("p", start, true)};
-    slots[0].ema = {start.clone()};
-    slots[0].value.mutable_grad() = at::full({6}, std::numeric_limits<float>::quiet_NaN());
-    Optimizer optimizer(training);
-    optimizer.step(slots, at::scalar_tensor(0.1f), std::nullopt, at::ones({}));
-    updateEma(slots, {0.5}, false, 0, at::zeros({}));
-    EXPECT_TRUE(at::equal(slots[0].value.detach(), start));
-    EXPECT_TRUE(at::equal(slots[0].ema[0], start));
-    EXPECT_EQ(slots[0].m.abs().sum().item<float>(), 0.0f);
-    EXPECT_EQ(slots[0].step.item<float>(), 0.0f);
+    for (const auto& training : allKinds()) {
+        SCOPED_TRACE(static_cast<int>(training.optimizer));
+        std::vector<tensors::Slot> slots{slotOf("p.weight", at::arange(6, at::kFloat).view({2, 3}), training),
+                                         slotOf("p.bias", at::arange(3, at::kFloat), training)};
+        Optimizer optimizer(training);
+        const auto give = [&](float value) {
+            for (auto& slot : slots)
+                slot.value.mutable_grad() = at::full_like(slot.value, value, at::TensorOptions().requires_grad(false));
+        };
+        const auto all = [&] {
+            std::vector<at::Tensor> kept;
+            for (const auto& slot : slots)
+                for (const auto& tensor : {slot.value.detach(), slot.ema[0], slot.m, slot.v, slot.step, slot.largest})
+                    if (tensor.defined())
+                        kept.push_back(tensor.clone().flatten());
+            return at::cat(kept);
+        };
+        for (const bool after : {false, true}) { // before the first good step, and after one
+            if (after) {
+                const auto before = all();
+                give(0.5f);
+                optimizer.step(slots, at::scalar_tensor(0.1f), at::scalar_tensor(2.0f), at::zeros({}));
+                EXPECT_FALSE(at::equal(all(), before));
+            }
+            const auto before = all();
+            const float nan = std::numeric_limits<float>::quiet_NaN();
+            give(nan);
+            optimizer.step(slots, at::scalar_tensor(0.1f), at::scalar_tensor(nan), at::ones({}));
+            updateEma(slots, {0.5}, false, 0, at::zeros({}));
+            EXPECT_TRUE(at::equal(all(), before));
+        }
+    }
+}
+
+TEST(Optimizer, DecayLeavesAloneWhatTimmLeavesAlone)
+{
+    using enum config::DecayOn;
+    EXPECT_TRUE(decays(Matrices, "blocks.0.attn.qkv.weight", 2));
+    EXPECT_TRUE(decays(Matrices, "patch_embed.proj.weight", 4));
+    EXPECT_FALSE(decays(Matrices, "blocks.0.norm1.weight", 1));
+    EXPECT_FALSE(decays(Matrices, "odd.bias", 2));
+    EXPECT_FALSE(decays(Matrices, "cls_token", 3));
+    EXPECT_FALSE(decays(Matrices, "pos_embed", 3));
+    EXPECT_TRUE(decays(All, "pos_embed", 3));
+    // With a gradient of zero, a step shrinks what decays, and that alone.
+    auto training = allKinds()[1];
+    std::vector<tensors::Slot> slots{slotOf("w.weight", at::ones({2, 2}), training), slotOf("w.bias", at::ones({2}), training)};
+    for (auto& slot : slots)
+        slot.value.mutable_grad() = at::zeros_like(slot.value.detach());
+    Optimizer(training).step(slots, at::scalar_tensor(0.5f), std::nullopt, at::zeros({}));
+    EXPECT_TRUE(at::allclose(slots[0].value.detach(), at::full({2, 2}, 0.95f)));
+    EXPECT_TRUE(at::equal(slots[1].value.detach(), at::ones({2})));
 }
 
 TEST(Optimizer, DividesGradientsByTheClippingScale)
@@ -207,7 +308,7 @@ TEST(Optimizer, DividesGradientsByTheClippingScale)
     config::TrainingConfig training;
     training.optimizer = config::OptimizerKind::Sgd;
     training.momentum = 0.0;
-    std::vector<tensors::Slot> slots{slotOf("p", at::zeros({4}), false)};
+    std::vector<tensors::Slot> slots{slotOf("p", at::zeros({4}), training)};
     slots[0].value.mutable_grad() = at::full({4}, 8.0f);
     Optimizer(training).step(slots, at::scalar_tensor(1.0f), at::scalar_tensor(4.0f), at::zeros({}));
     EXPECT_TRUE(at::allclose(slots[0].value.detach(), at::full({4}, -2.0f)));

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/training/first_weights.h"
+
+#include "core/config/config.h"
+#include "core/runs/retention.h"
+#include "core/runs/run_folder.h"
+#include "core/shapes/recognise.h"
+#include "core/tensors/weights_source.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <optional>
+#include <set>
+
+namespace espalier::training {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::size_t kMostNamed = 5;
+
+bool isClassTable(const std::string& name)
+{
+    return name == "y_embedder.embedding_table.weight" || name == "label_embed.weight";
+}
+
+bool isHead(const std::string& name)
+{
+    return name == "head.weight" || name == "head.bias";
+}
+
+/// The side of a square of that many tokens; 0 when they are no square.
+std::int64_t gridOf(std::int64_t tokens)
+{
+    const auto grid = static_cast<std::int64_t>(std::llround(std::sqrt(static_cast<double>(std::max<std::int64_t>(tokens, 0)))));
+    return grid * grid == tokens ? grid : 0;
+}
+
+std::string shapeText(at::IntArrayRef shape)
+{
+    return c10::str(shape);
+}
+
+/// Weights and what could be told of the network that they belong to.
+struct Source {
+    tensors::WeightsSource weights;
+    std::string model;
+    std::optional<config::ModelConfig> network;
+    std::int64_t step = -1;
+
+    /// Whether its table of classes ends in a row for any class: published tables do.
+    bool hasAnyRow() const
+    {
+        return !network || std::holds_alternative<config::UNetConfig>(*network) || config::classesOf(*network) == 0 ||
+               config::classDropoutOf(*network) > 0.0;
+    }
+};
+
+/// The configuration that weights carry: of their manifest, or of a file that was exported here.
+std::optional<config::RunConfig> configIn(const tensors::WeightsSource& weights)
+{
+    const auto asRun = [](const Json& json) -> std::optional<config::RunConfig> {
+        auto read = config::read(json);
+        return read ? std::optional(*read) : std::nullopt;
+    };
+    if (weights.manifest())
+        return weights.manifest()->about.contains("config") ? asRun(weights.manifest()->about["config"]) : std::nullopt;
+    const auto found = weights.metadata().find("espalier.config");
+    if (found == weights.metadata().end())
+        return std::nullopt;
+    const auto json = config::parseText(found->second, "espalier.config");
+    return json ? asRun(*json) : std::nullopt;
+}
+
+Result<Source> openSource(const config::InitConfig& init)
+{
+    fs::path path = init.from;
+    std::error_code ignored;
+    if (!fs::exists(path, ignored))
+        return Error{ErrorCode::Usage, fmt::format("init.from: there is no run, checkpoint or file {}.", init.from), "init.from"};
+    if (runs::isRunFolder(path)) {
+        const auto stored = runs::storedCheckpoints(runs::RunFolder(path));
+        if (stored.empty())
+            return Error{ErrorCode::Usage, fmt::format("init.from: the run {} has no checkpoint yet.", init.from), "init.from"};
+        path = runs::RunFolder(path).checkpointFolder(stored.back().step);
+    }
+    auto opened = tensors::WeightsSource::open(path, init.weights);
+    if (!opened)
+        return Error{opened.error().code, "init.from: " + opened.error().message, opened.error().detail};
+    Source source{*std::move(opened), {}, {}, -1};
+    if (source.weights.manifest())
+        source.step = source.weights.manifest()->counters.step;
+    if (const auto own = configIn(source.weights)) {
+        source.network = own->model;
+        source.model = shapes::describe(shapes::shapeOf(*own));
+        return source;
+    }
+    std::vector<shapes::NamedShape> names;
+    for (const auto& [name, entry] : source.weights.entries())
+        names.push_back({name, entry.shape});
+    if (const auto known = shapes::recognise(names)) {
+        source.network = known->shape.model;
+        source.model = shapes::describe(known->shape);
+        source.weights.leaveOut(known->twins);
+    }
+    return source;
+}
+
+/// Decides for each parameter where its values come from, before any is touched.
+class Fitting {
+public:
+    Fitting(const config::RunConfig& config, Source source) : m_config(config), m_source(std::move(source)) {}
+
+    Result<Origin> into(tensors::TrainState& state)
+    {
+        for (const auto& slot : state.slots)
+            if (auto decided = decide(slot); !decided)
+                return decided.error();
+        for (const auto& [name, entry] : m_source.weights.entries())
+            if (!m_named.contains(name))
+                leave(name, "belongs to no part of this model");
+        if (auto fits = refuse(); !fits)
+            return fits.error();
+        const at::NoGradGuard noGrad;
+        for (const auto& [entry, to] : m_whole)
+            if (auto done = m_source.weights.readInto(*entry, to); !done)
+                return Error{done.error().code, "init.from: " + done.error().message, done.error().detail};
+        for (auto& [to, value] : m_made)
+            to.detach().copy_(value);
+        return origin();
+    }
+
+private:
+    Result<Done> decide(const tensors::Slot& slot)
+    {
+        const auto& name = slot.name;
+        m_named.insert(name);
+        const bool ofClasses = isClassTable(name) || isHead(name);
+        if (ofClasses && config::labelsOf(m_config.model) == config::Labels::Fresh) {
+            m_changes.push_back(fmt::format("{} begins anew, because model.labels is fresh", name));
+            return Done{};
+        }
+        const auto* entry = m_source.weights.find(name);
+        if (!entry)
+            return leave(name, "is missing");
+        const auto type = tensors::scalarTypeOf(entry->dtype);
+        if (!type || !at::isFloatingType(*type))
+            return leave(name, fmt::format("holds {}, but floating-point numbers are needed", formats::nameOf(entry->dtype)));
+        if (isClassTable(name))
+            return decideClasses(slot, *entry);
+        if (at::IntArrayRef(entry->shape) == slot.value.sizes()) {
+            m_whole.emplace_back(entry, slot.value);
+            return Done{};
+        }
+        if (name == "pos_embed" && fitsWidth(*entry, slot))
+            return decidePositions(slot, *entry);
+        return leave(name, fmt::format("has shape {}, but {} is needed", shapeText(entry->shape), shapeText(slot.value.sizes())));
+    }
+
+    static bool fitsWidth(const formats::WeightsEntry& entry, const tensors::Slot& slot)
+    {
+        const auto prefix = slot.value.requires_grad() ? 1 : 0; // the class token of a ViT
+        return entry.shape.size() == 3 && entry.shape[0] == 1 && entry.shape[2] == slot.value.size(2) &&
+               gridOf(entry.shape[1] - prefix) > 0 && gridOf(slot.value.size(1) - prefix) > 0;
+    }
+
+    Result<Done> decidePositions(const tensors::Slot& slot, const formats::WeightsEntry& entry)
+    {
+        if (!slot.value.requires_grad()) { // sines and cosines, at the raw places of any grid
+            const auto there = gridOf(entry.shape[1]), here = gridOf(slot.value.size(1));
+            m_changes.push_back(fmt::format("pos_embed is computed for {}x{} tokens ({}x{} there)", here, here, there, there));
+            return Done{};
+        }
+        const auto there = gridOf(entry.shape[1] - 1), here = gridOf(slot.value.size(1) - 1);
+        const auto table = m_source.weights.read(entry);
+        if (!table)
+            return Error{table.error().code, "init.from: " + table.error().message, table.error().detail};
+        m_made.emplace_back(slot.value, resizedPositions(*table, here));
+        m_changes.push_back(fmt::format("pos_embed was interpolated from {}x{} to {}x{} tokens", there, there, here, here));
+        return Done{};
+    }
+
+    /// Rows of the first classes, and behind them that of any class, where both tables have one.
+    Result<Done> decideClasses(const tensors::Slot& slot, const formats::WeightsEntry& entry)
+    {
+        const auto classes = config::classesOf(m_config.model), rows = slot.value.size(0);
+        if (entry.shape.size() != 2 || entry.shape[1] != slot.value.size(1))
+            return leave(slot.name, fmt::format("has shape {}, but {} is needed", shapeText(entry.shape), shapeText(slot.value.sizes())));
+        const bool anyThere = m_source.hasAnyRow(), anyHere = rows == classes + 1;
+        const auto classesThere = entry.shape[0] - (anyThere ? 1 : 0);
+        if (entry.shape[0] == rows && classesThere == classes) {
+            m_whole.emplace_back(&entry, slot.value);
+            return Done{};
+        }
+        if (classesThere < classes || (anyHere && !anyThere && classes == 0)) {
+            m_suggestLabels = true;
+            return leave(slot.name, fmt::format("knows {} classes, and {} are wanted", classesThere, classes));
+        }
+        const auto table = m_source.weights.read(entry);
+        if (!table)
+            return Error{table.error().code, "init.from: " + table.error().message, table.error().detail};
+        auto made = slot.value.detach().to(at::kCPU, table->scalar_type()).clone();
+        made.narrow(0, 0, classes).copy_(table->narrow(0, 0, classes));
+        if (anyHere && anyThere)
+            made[classes].copy_((*table)[classesThere]);
+        m_made.emplace_back(slot.value, made);
+        m_changes.push_back(fmt::format("{} keeps the rows of {} of {} classes{}", slot.name, classes, classesThere,
+                                        !anyHere   ? ""
+                                        : anyThere ? " and that of any class"
+                                                   : "; the row of any class begins anew"));
+        return Done{};
+    }
+
+    Done leave(const std::string& name, const std::string& why)
+    {
+        if (isHead(name) || isClassTable(name))
+            m_suggestLabels = true;
+        if (isClassTable(name) && !m_named.contains(name) && config::labelsOf(m_config.model) == config::Labels::Fresh)
+            m_changes.push_back(fmt::format("{} is left out, because model.labels is fresh", name));
+        else
+            m_misfits.push_back(name + " " + why);
+        return Done{};
+    }
+
+    Result<Done> refuse()
+    {
+        const auto first = [&] {
+            const auto n = std::min(m_misfits.size(), kMostNamed);
+            const std::vector<std::string> named(m_misfits.begin(), m_misfits.begin() + static_cast<std::ptrdiff_t>(n));
+            return fmt::format("{}{}", fmt::join(named, "; "),
+                               n < m_misfits.size() ? fmt::format("; and {} more", m_misfits.size() - n) : "");
+        };
+        const auto wanted = shapes::describe(shapes::shapeOf(m_config));
+        const auto what = m_source.model.empty() ? m_source.weights.path().string()
+                                                 : fmt::format("{} ({})", m_source.weights.path().string(), m_source.model);
+        if (m_whole.empty())
+            return Error{ErrorCode::Usage, fmt::format("init.from: {} holds no weights for the {} of this run: {}.", what, wanted, first()),
+                         "init.from"};
+        if (m_misfits.empty() || m_config.init.misfits == config::Misfits::Skip) {
+            for (auto& misfit : m_misfits)
+                m_changes.push_back("skipped: " + misfit);
+            return Done{};
+        }
+        std::string all;
+        for (const auto& misfit : m_misfits)
+            all += misfit + "\n";
+        return Error{ErrorCode::Usage,
+                     fmt::format("init.from: {} does not fit the {} of this run: {}. {}", what, wanted, first(),
+                                 m_suggestLabels ? "Set model.labels to fresh for classes of its own; init.misfits=skip begins anew "
+                                                   "wherever something does not fit."
+                                                 : "Change the model, or set init.misfits to skip to begin anew there."),
+                     all};
+    }
+
+    Result<Origin> origin()
+    {
+        auto hash = m_source.weights.sha256();
+        if (!hash)
+            return hash.error();
+        return Origin{m_source.weights.path().string(), m_config.init.weights, *hash, m_source.step, m_source.model, std::move(m_changes)};
+    }
+
+    const config::RunConfig& m_config;
+    Source m_source;
+    std::set<std::string> m_named;
+    std::vector<std::pair<const formats::WeightsEntry*, at::Tensor>> m_whole;
+    std::vector<std::pair<at::Tensor, at::Tensor>> m_made; // to, value
+    std::vector<std::string> m_misfits, m_changes;
+    bool m_suggestLabels = false;
+};
+
+} // namespace
+
+Json Origin::toJson() const
+{
+    return {{"path", path}, {"weights", weights}, {"sha256", sha256}, {"step", step}, {"model", model}, {"changes", changes}};
+}
+
+Result<Origin> loadFirstWeights(const config::RunConfig& config, tensors::TrainState& state)
+{
+    auto source = openSource(config.init);
+    if (!source)
+        return source.error();
+    return Fitting(config, *std::move(source)).into(state);
+}
+
+at::Tensor resizedPositions(const at::Tensor& table, std::int64_t grid)
+{
+    const auto there = gridOf(table.size(1) - 1), width = table.size(2);
+    const auto positions = table.to(at::kFloat);
+    const auto picture = positions.narrow(1, 1, there * there).reshape({1, there, there, width}).permute({0, 3, 1, 2});
+    const auto resized = at::upsample_bicubic2d(picture, {grid, grid}, /*align_corners=*/false);
+    return at::cat({positions.narrow(1, 0, 1), resized.permute({0, 2, 3, 1}).reshape({1, grid * grid, width})}, 1);
+}
+
+} // namespace espalier::training

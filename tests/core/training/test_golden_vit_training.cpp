@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/models/vit.h"
+#include "core/training/train_step.h"
+#include "tests/core/tensors/tensor_support.h"
+
+#include <torch/torch.h>
+
+#include <cstdio>
+#include <set>
+
+namespace espalier::training {
+namespace {
+
+using namespace espalier::tests;
+
+/// Soft targets on images that the golden file names, in place of the trainer's.
+class GivenImages final : public models::Objective {
+public:
+    models::LossTerms operator()(models::Model& model, const tensors::Batch&, const tensors::Path& path,
+                                 const tensors::Draws& draws) override
+    {
+        const auto logits = model.forward({image, {}, {}}, path, draws);
+        auto each = -(target * at::log_softmax(logits, -1)).sum(-1);
+        return {each.mean(), each.detach()};
+    }
+    std::string name() const override { return "given"; }
+    void save(Json&, tensors::TensorMap&) const override {}
+    Result<Done> load(const Json&, const tensors::TensorMap&) override { return Done{}; }
+
+    at::Tensor image, target;
+};
+
+/// "labels [3, 7, 7, 1], lam 0.7, smoothing 0.1, reversed partner"
+struct Target {
+    std::string prefix; // of inputs and parameters: "" or "held."
+    std::vector<std::int64_t> labels;
+    double lambda = 0.0, smoothing = 0.0;
+
+    explicit Target(const std::string& text)
+    {
+        prefix = text.substr(0, text.find("input:"));
+        const auto open = text.find("labels [") + 7, close = text.find(']', open);
+        labels = Json::parse(text.substr(open, close - open + 1)).get<std::vector<std::int64_t>>();
+        EXPECT_EQ(std::sscanf(text.c_str() + text.find("lam "), "lam %lf, smoothing %lf", &lambda, &smoothing), 2) << text;
+    }
+    at::Tensor rows(std::int64_t classes) const
+    {
+        const double off = smoothing / static_cast<double>(classes);
+        const auto own = at::full({static_cast<std::int64_t>(labels.size()), classes}, off, at::kFloat)
+                             .scatter(1, at::tensor(labels).unsqueeze(1), 1.0 - smoothing + off);
+        return own * lambda + own.flip(0) * (1.0 - lambda);
+    }
+};
+
+/// A qkv bias without the part of the keys, whose gradient is rounding noise.
+at::Tensor compared(const std::string& name, const at::Tensor& value)
+{
+    if (!name.ends_with("qkv.bias"))
+        return value;
+    const auto third = value.size(0) / 3;
+    return at::cat({value.narrow(0, 0, third), value.narrow(0, 2 * third, third)});
+}
+
+void expectThese(const at::Tensor& tensor, const Json& wanted, double rtol, const std::string& what)
+{
+    const at::Tensor d = tensor.detach().contiguous().to(at::kDouble).flatten();
+    ASSERT_EQ(tensor.sizes().vec(), wanted.at("shape").get<std::vector<std::int64_t>>()) << what;
+    const auto near = [&](double got, double want, const char* which) {
+        EXPECT_LE(std::abs(got - want), rtol * (0.01 + std::abs(want))) << what << " " << which << ": " << got << " against " << want;
+    };
+    near(d.sum().item<double>(), wanted.at("sum"), "sum");
+    near(d.abs().sum().item<double>(), wanted.at("abs_sum"), "sum of absolutes");
+    near(d.norm().item<double>(), wanted.at("l2"), "l2");
+    for (std::size_t i = 0; i < wanted.at("first4").size(); ++i)
+        near(d[static_cast<std::int64_t>(i)].item<double>(), wanted.at("first4")[i], "element");
+}
+
+} // namespace
+
+// Five AdamW steps with Deep-Incubation's groups, and timm's averages beside them.
+TEST(GoldenVitTraining, StepsAreThePublishedOnes)
+{
+    const auto file = goldenFolder() / "vit" / "optim.json";
+    ESPALIER_NEED_GOLDEN(file);
+    at::set_num_threads(1);
+    const Json document = readJson(file);
+    const Json& s = document.at("settings");
+    const Target target(document.at("inputs").get<std::string>());
+    const double rtol = document.at("tolerance").at("rtol");
+    std::int64_t depth = 0;
+    for (const auto& part : s.at("divided_depths"))
+        depth += part.get<std::int64_t>();
+    const std::int64_t side = s.at("img_size"), batch = static_cast<std::int64_t>(target.labels.size());
+    for (const auto& [name, wanted] : document.at("cases").items()) { // "plain", "clipped_to_1.0"
+        SCOPED_TRACE(name);
+        config::RunConfig config;
+        config.training.optimizer = config::OptimizerKind::AdamW;
+        config.training.beta1 = document.at("adam").at("betas")[0];
+        config.training.beta2 = document.at("adam").at("betas")[1];
+        config.training.epsilon = document.at("adam").at("eps");
+        config.training.weightDecay = s.at("weight_decay");
+        config.training.weightDecayOn = config::DecayOn::Matrices;
+        config.training.gradNorm = name == "plain" ? 0.0 : std::stod(name.substr(name.rfind('_') + 1));
+        config.training.batchSize = batch;
+        config.training.ema.ramp = false;
+        config.training.ema.decays = document.at("ema").at("decays").get<std::vector<double>>();
+        const config::VitConfig network{.patchSize = s.at("patch_size"),
+                                        .hiddenSize = s.at("embed_dim"),
+                                        .depth = depth,
+                                        .numHeads = s.at("num_heads"),
+                                        .numClasses = s.at("num_classes"),
+                                        .qkvBias = s.at("qkv_bias"),
+                                        .normEpsilon = s.at("norm_eps")};
+        models::Vit model(network, {3, side, side}, {});
+        model.train();
+        tensors::TrainState state;
+        state.emaDecays = config.training.ema.decays;
+        for (auto& item : model.named_parameters()) {
+            const at::NoGradGuard guard;
+            const auto shape = item.value().sizes().vec();
+            item.value().copy_(tensorOf(goldenParameter(target.prefix + item.key(), shape), shape));
+            state.slots.push_back(makeSlot(item.key(), item.value(), config.training));
+        }
+        std::set<std::string> decayed, published;
+        for (const auto& slot : state.slots)
+            if (decays(config.training.weightDecayOn, slot.name, slot.value.dim()))
+                decayed.insert(slot.name);
+        for (const auto& group : document.at("groups"))
+            if (group.at("weight_decay").get<double>() > 0.0)
+                for (const auto& each : group.at("names"))
+                    published.insert(each.get<std::string>());
+        EXPECT_EQ(decayed, published);
+
+        GivenImages objective;
+        objective.target = target.rows(network.numClasses);
+        TrainStep step({model, objective, state, parallel::ProcessGroup::alone(), {batch, batch, 1, 0, 1}, at::kCPU}, config);
+        std::vector<std::uint8_t> bytes(static_cast<std::size_t>(batch * side * side * 3));
+        std::vector<std::int32_t> labels(static_cast<std::size_t>(batch));
+        const data::HostBatch blank{.images = bytes, .labels = labels, .erased = {}, .mixes = {}};
+        for (std::int64_t k = 0; k < s.at("steps").get<std::int64_t>(); ++k) {
+            objective.image = inputTensor(target.prefix + "input:x.step" + std::to_string(k), {batch, 3, side, side});
+            step.begin(s.at("lr"));
+            step.accumulate(blank);
+            step.finish();
+            const auto report = step.report().take();
+            const double loss = wanted.at("losses")[static_cast<std::size_t>(k)];
+            const double norm = wanted.at("gradient_norms_before_clipping")[static_cast<std::size_t>(k)];
+            EXPECT_NEAR(report.loss, loss, rtol * (0.01 + loss)) << "step " << k;
+            EXPECT_NEAR(report.gradientNorm, norm, rtol * (0.01 + norm)) << "step " << k;
+        }
+        for (const auto& slot : state.slots) {
+            expectThese(compared(slot.name, slot.value), wanted.at("parameters").at(slot.name), rtol, slot.name);
+            for (std::size_t i = 0; i < state.emaDecays.size(); ++i) {
+                const auto& averages = wanted.at("ema").at(Json(state.emaDecays[i]).dump());
+                if (averages.contains(slot.name))
+                    expectThese(compared(slot.name, slot.ema[i]), averages.at(slot.name), rtol, slot.name + " averaged");
+            }
+        }
+    }
+}
+
+} // namespace espalier::training
