@@ -31,7 +31,7 @@ Result<Json> rehearseJob(const Json& request, JobContext& context);
 Result<Json> sampleJob(const Json& request, JobContext& context);
 /// {"checkpoint" | "images", "reference", "weights", "num", "sampler", "seed", "out", "device"}: numbers for weights or images.
 Result<Json> evaluateJob(const Json& request, JobContext& context);
-/// {"checkpoint", "weights", "out"}: weights alone as safetensors under their published names.
+/// {"checkpoint", "weights", "to", "out", "config"}: weights alone, for the code that `to` names.
 Result<Json> exportJob(const Json& request, JobContext& context);
 /// {"model", "batch", "steps", "warmup", "device", "precision"}: the time of a training step.
 Result<Json> benchJob(const Json& request, JobContext& context);
@@ -45,14 +45,14 @@ void setThreads(std::int64_t threads, int localWorkers);
 
 /// Weights to draw with and the configuration that they were made with.
 struct Checkpoint {
-    std::filesystem::path folder; // of a run's checkpoint, or a lone safetensors or PyTorch file
+    std::filesystem::path folder; // of a run's checkpoint; or a lone safetensors or PyTorch file, or a diffusers folder
     config::RunConfig config;
     std::int64_t step = -1;              // -1: unknown
     std::string identity;                // SHA-256 of what the weights lie in
     std::vector<std::string> classNames; // of its training set, where the checkpoint says so
 };
-/// "checkpoint" of a request: a run folder (its newest checkpoint), a checkpoint folder, or a lone file with "config" beside it in
-/// the request.
+/// "checkpoint" of a request: a run folder (its newest checkpoint), a checkpoint folder, or a lone file or diffusers folder with "config"
+/// beside it in the request.
 Result<Checkpoint> findCheckpoint(const Json& request);
 
 /// Fields of requests, with a sentence that names the field when its type is wrong.

@@ -214,7 +214,7 @@ Result<Manifest> loadCheckpoint(const std::filesystem::path& folder, TrainState&
 Result<TensorMap> readWeights(const std::filesystem::path& from, const std::string& which)
 {
     std::error_code ignored;
-    if (!std::filesystem::is_directory(from, ignored))
+    if (!std::filesystem::is_directory(from, ignored) || formats::isDiffusersFolder(from))
         return readTensors(from, which);
     const auto manifest = readManifest(from);
     if (!manifest)
