@@ -84,7 +84,8 @@ Json SamplerFlags::overlay() const
 
 void DrawFlags::addTo(CLI::App& command, const Words& words)
 {
-    command.add_option("--checkpoint", checkpoint, "A run (its newest checkpoint), a checkpoint folder, or a safetensors or PyTorch file");
+    command.add_option("--checkpoint", checkpoint,
+                       "A run (its newest checkpoint), a checkpoint folder, a safetensors or PyTorch file, or a diffusers folder");
     command.add_option("--weights", weights, "ema, ema:DECAY such as ema:0.9999, or raw")->capture_default_str();
     command.add_option("--num", num, words.num)->check(CLI::Range(words.leastNum, words.mostNum));
     sampler.addTo(command);

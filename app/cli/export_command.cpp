@@ -6,6 +6,7 @@
 #include "core/base/files.h"
 #include "core/base/text.h"
 #include "core/runs/follower.h"
+#include "core/shapes/layouts.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -27,7 +28,7 @@ int exportWeights(const ExportOptions& options, const Weights& weights, Console&
 {
     if (auto fine = checkWeightsName(options.weights); !fine)
         return console.fail(fine.error());
-    const auto config = configFor(weights, options.configFile);
+    const auto config = ownConfigOf(weights, options.configFile);
     if (!config)
         return console.fail(config.error());
     Json request{
@@ -44,10 +45,11 @@ int exportWeights(const ExportOptions& options, const Weights& weights, Console&
     const auto result = runJob({"export", request, "cpu", {}, {}}, signals, console);
     if (!result)
         return console.fail(result.error());
-    console.result(*result, fmt::format("Wrote {} ({}, {} parameters, {} of step {:.0f})", textIn(*result, "file"),
+    const auto step = numberIn(*result, "step", -1.0);
+    console.result(*result, fmt::format("Wrote {} ({}, {} parameters, {}{})", textIn(*result, "file"),
                                         bytesText(static_cast<std::uint64_t>(numberIn(*result, "bytes"))),
                                         groupedNumber(static_cast<std::int64_t>(numberIn(*result, "parameters"))), options.weights,
-                                        numberIn(*result, "step")));
+                                        step < 0 ? std::string() : fmt::format(" of step {:.0f}", step)));
     return 0;
 }
 
@@ -115,21 +117,25 @@ int exportIt(const ExportOptions& options, Console& console)
 void addExport(CLI::App& app, Program& program)
 {
     auto options = std::make_shared<ExportOptions>();
-    auto* command = addCommand(app, program, "export", "Write weights as one safetensors or .pt file, or a run's grids or scalars",
+    auto* command = addCommand(app, program, "export", "Write weights for other programs, or a run's grids or scalars",
                                [options, &program] { return exportIt(*options, program.console); });
-    command->add_option("run", options->run, "A run (its newest checkpoint), a checkpoint folder, or a safetensors or PyTorch file");
+    command->add_option("run", options->run,
+                        "A run (its newest checkpoint), a checkpoint folder, a safetensors or PyTorch file, or a diffusers folder");
     command->add_option("--checkpoint", options->checkpoint, "The same as RUN");
     command->add_option("--what", options->what, "weights, grids or scalars")
         ->check(CLI::IsMember({"weights", "grids", "scalars"}))
         ->capture_default_str();
     command->add_option("--weights", options->weights, "ema, ema:DECAY such as ema:0.9999, or raw")->capture_default_str();
-    command->add_option("--to", options->to, "safetensors or pt, a PyTorch state dict (default: by the name of the file)")
-        ->check(CLI::IsMember({"safetensors", "pt"}));
+    command
+        ->add_option("--to", options->to,
+                     "For whom: safetensors; pt, a PyTorch state dict; dit, timm, ddpm-torch, the same checked against what that code can "
+                     "load; diffusers, a folder (default: by the name of the file)")
+        ->check(CLI::IsMember(shapes::layoutNames()));
     command->add_option("--tag", options->tags, "With scalars: only these tags");
     command->add_option("--config", options->configFile, "The configuration of a file that does not carry its own");
     command
         ->add_option("--out", options->out,
-                     "The file to write (.pt and .pth for PyTorch, any other name for safetensors); with grids a folder")
+                     "The file to write (.pt, .pth and .bin for PyTorch, any other name for safetensors); with grids and diffusers a folder")
         ->required();
 }
 

@@ -3,6 +3,7 @@
 
 #include "app/cli/config_choice.h"
 #include "app/cli/devices.h"
+#include "app/cli/foreign_weights.h"
 #include "core/config/config.h"
 #include "core/formats/weights_file.h"
 
@@ -28,8 +29,13 @@ Result<Weights> findWeights(const std::string& typed)
                                  typed),
                      {}};
     if (fs::is_directory(path, error)) {
-        if (!fs::exists(path / "manifest.json", error))
-            return Error{ErrorCode::Usage, fmt::format("{} holds neither a run nor a finished checkpoint (no manifest.json).", typed), {}};
+        if (!fs::exists(path / "manifest.json", error) && !formats::isDiffusersFolder(path))
+            return Error{ErrorCode::Usage,
+                         fmt::format("{} holds neither a run nor a finished checkpoint (no manifest.json), nor weights of diffusers.", typed),
+                         {}};
+        if (formats::isDiffusersFolder(path))
+            if (const auto file = formats::WeightsFile::open(path); !file)
+                return file.error();
     } else if (const auto file = formats::WeightsFile::open(path); !file) {
         return file.error();
     }
@@ -45,6 +51,19 @@ Result<Done> checkWeightsName(const std::string& which)
 }
 
 Result<Json> configFor(const Weights& weights, const std::string& configFile)
+{
+    auto own = ownConfigOf(weights, configFile);
+    std::error_code error;
+    const bool checkpoint = fs::exists(weights.path / "manifest.json", error);
+    if (!own || !own->is_null() || weights.run || checkpoint)
+        return own;
+    const auto file = formats::WeightsFile::open(weights.path);
+    if (!file)
+        return file.error();
+    return settingsToDraw(*file, weights.path, weights.typed);
+}
+
+Result<Json> ownConfigOf(const Weights& weights, const std::string& configFile)
 {
     if (!configFile.empty()) {
         if (weights.run)
@@ -64,12 +83,7 @@ Result<Json> configFor(const Weights& weights, const std::string& configFile)
         return file.error();
     const auto about = file->metadata().find("espalier.config");
     if (about == file->metadata().end())
-        return Error{
-            ErrorCode::Usage,
-            fmt::format("{} does not say how its network was built. Give its configuration with --config; espalier-cli inspect says "
-                        "which model it is.",
-                        weights.typed),
-            {}};
+        return Json();
     auto overlay = config::parseText(about->second, weights.typed);
     if (!overlay)
         return overlay.error();

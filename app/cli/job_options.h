@@ -16,17 +16,19 @@ namespace espalier::cli {
 /// What sample, evaluate and export work on, as typed after --checkpoint.
 struct Weights {
     std::optional<runs::RunFolder> run; // a run: its newest checkpoint
-    std::filesystem::path path;         // else a checkpoint folder, a safetensors or a PyTorch file, absolute
+    std::filesystem::path path;         // else a checkpoint folder, a safetensors or a PyTorch file, a diffusers folder; absolute
     std::string typed;
 };
-/// A run's folder or name, a checkpoint folder, or a file. Opens nothing but the header of a lone file, so that a damaged one is
+/// A run's folder or name, a checkpoint folder, a diffusers folder, or a file. Opens nothing but the header of a lone file, so that a damaged one is
 /// told before a worker starts.
 Result<Weights> findWeights(const std::string& typed);
 /// "raw", "ema" or "ema:0.9999", else a sentence.
 Result<Done> checkWeightsName(const std::string& which);
-/// The configuration of weights that do not lie in a run or checkpoint: from --config, or from the metadata of a file that we exported.
-/// Null when the worker has to say what it finds.
+/// The configuration of weights that do not lie in a run or checkpoint: from --config, from the metadata of a file that we exported, or
+/// as published for a model that is recognised. Null when the worker has to say what it finds.
 Result<Json> configFor(const Weights& weights, const std::string& configFile);
+/// The same without what is known of published models: null where nobody says it.
+Result<Json> ownConfigOf(const Weights& weights, const std::string& configFile);
 
 /// "cpu", "cuda", "cuda:1", "1", "auto" as a job's "device": "cpu", "0", "1" or "auto". Says which device is not there.
 Result<std::string> jobDevice(const std::string& typed);

@@ -4,6 +4,7 @@
 #include "core/base/files.h"
 #include "core/config/config.h"
 #include "core/config/devices.h"
+#include "core/formats/weights_file.h"
 #include "core/machine/cpu.h"
 #include "core/runs/retention.h"
 #include "core/tensors/checkpoint.h"
@@ -58,7 +59,8 @@ Result<Checkpoint> findCheckpoint(const Json& request)
         return Error{ErrorCode::Io, fmt::format("There is no checkpoint at {}.", path.string())};
     Checkpoint checkpoint{.folder = path};
     Json config = request.value("config", Json());
-    if (fs::is_directory(path)) {
+    const bool foreign = formats::isDiffusersFolder(path);
+    if (fs::is_directory(path) && !foreign) {
         const auto manifest = tensors::readManifest(path);
         if (!manifest)
             return manifest.error();
@@ -78,7 +80,10 @@ Result<Checkpoint> findCheckpoint(const Json& request)
         return Error{ErrorCode::Usage,
                      fmt::format("{} does not say how its network was built. Give its configuration with --config.", path.string())};
     if (checkpoint.identity.empty()) {
-        auto hash = sha256OfFile(path);
+        const auto weights = foreign ? formats::WeightsFile::open(path) : Result<formats::WeightsFile>(Error{});
+        if (foreign && !weights)
+            return weights.error();
+        auto hash = sha256OfFile(foreign ? weights->path() : path);
         if (!hash)
             return hash.error();
         checkpoint.identity = *hash;

@@ -37,7 +37,7 @@ Result<Json> sampleJob(const Json& request, JobContext& context);
 Result<Json> evaluateJob(const Json& request, JobContext& context);
 /// What evaluateJob does for the metric "bpd": the variational bound of test images.
 Result<Json> boundJob(const Json& request, JobContext& context);
-/// {"checkpoint", "weights", "out"}: weights alone as safetensors under their published names.
+/// {"checkpoint", "weights", "to", "out", "config"}: weights alone, for the code that `to` names.
 Result<Json> exportJob(const Json& request, JobContext& context);
 /// {"config": whole configuration, "devices"}: encodes the training images, or what is missing of them.
 Result<Json> cacheLatentsJob(const Json& request, JobContext& context);
@@ -53,7 +53,7 @@ void setThreads(std::int64_t threads, int localWorkers);
 
 /// Weights to draw with and the configuration that they were made with.
 struct Checkpoint {
-    std::filesystem::path folder; // of a run's checkpoint, or a lone safetensors or PyTorch file
+    std::filesystem::path folder; // of a run's checkpoint; or a lone safetensors or PyTorch file, or a diffusers folder
     config::RunConfig config;
     std::int64_t step = -1;              // -1: unknown
     std::string identity;                // SHA-256 of what the weights lie in
@@ -61,8 +61,8 @@ struct Checkpoint {
     std::string encoderSha256;           // of the autoencoder whose latents they draw; "": pixels, or unknown
 };
 /// "latents" of a request ({"vae": …, "tile_side": …}) is laid over the settings.
-/// "checkpoint" of a request: a run folder (its newest checkpoint), a checkpoint folder, or a lone file with "config" beside it in
-/// the request.
+/// "checkpoint" of a request: a run folder (its newest checkpoint), a checkpoint folder, or a lone file or diffusers folder with "config"
+/// beside it in the request.
 Result<Checkpoint> findCheckpoint(const Json& request);
 
 /// What shows the latents that a checkpoint draws; null where it draws pixels.

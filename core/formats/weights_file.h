@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,25 +19,45 @@
 
 namespace espalier::formats {
 
+struct ArrangedTensor;
+struct FileTensor;
+
 struct WeightsEntry {
     std::string name; // as the model calls it, without the group that it stands in
     DType dtype = DType::F32;
     std::vector<std::int64_t> shape;
     std::uint64_t bytes = 0;
-    std::size_t place = 0; // in the file
+    std::size_t place = 0; // grows with where it lies in the file
 };
 
-/// Weights of anyone in one file, safetensors or PyTorch, told apart by content. Of a PyTorch checkpoint only one group is taken: with
-/// "raw" what is under model or state_dict, with anything else the average under ema (ema.shadow of the DDPM baseline, model_ema, …),
-/// or the raw ones where there is none. A bare state dict and a safetensors file have only one kind.
+/// Weights of anyone, safetensors or PyTorch, told apart by content, under the names that the networks here have. Of a PyTorch checkpoint
+/// only one group is taken: with "raw" what is under model or state_dict, with anything else the average under ema (ema.shadow of the DDPM
+/// baseline, model_ema, …), or the raw ones where there is none. A bare state dict and a safetensors file have only one kind.
+///
+/// Other layouts are taken apart on the way: diffusers' DiT (queries, keys and values become one, the copies of the embeddings in each block
+/// one), Deep-Incubation's modules (each tensor once, or from model_stages alone), AutoProg-Zero's table of stages (added to that of the
+/// classes). What a file holds more than once must be equal wherever it stands.
 class WeightsFile {
 public:
-    static Result<WeightsFile> open(const std::filesystem::path& file, std::string_view which = "ema");
+    /// A file, or a diffusers folder: config.json beside diffusion_pytorch_model.safetensors or .bin; `transformer` inside a pipeline.
+    static Result<WeightsFile> open(const std::filesystem::path& path, std::string_view which = "ema");
+    WeightsFile(WeightsFile&&) noexcept;
+    WeightsFile& operator=(WeightsFile&&) noexcept;
+    ~WeightsFile();
 
+    /// The file that the weights lie in.
     const std::filesystem::path& path() const;
     const std::vector<WeightsEntry>& entries() const { return m_entries; }
     /// Where the entries stand in the file: "", "model.", "ema.shadow." …
     const std::string& group() const { return m_group; }
+    /// Which weights the file holds: "raw", "ema" or both; a file of one kind says "raw", unless it says itself that they are averages.
+    std::vector<std::string> kinds() const;
+    /// "diffusers", "deep-incubation", "autoprog-zero"; "" for tensors that lie there under the published names.
+    const std::string& layout() const { return m_layout; }
+    /// Stages of AutoProg-Zero's table; 0 without one.
+    std::int64_t stages() const { return m_stages; }
+    /// What config.json beside diffusers' weights says; null for other files.
+    const Json& folderConfig() const { return m_config; }
     /// Of a safetensors file; the text values at the top of a PyTorch file.
     const std::map<std::string, std::string>& metadata() const { return m_metadata; }
     /// Copies a tensor's bytes (little endian, C order). One thread at a time, unless `manyThreads`.
@@ -47,13 +68,24 @@ public:
 private:
     explicit WeightsFile(SafetensorsReader reader);
     WeightsFile(TorchReader reader, std::string_view which);
+    static Result<WeightsFile> openFile(const std::filesystem::path& file, std::string_view which);
+    Result<Done> arrange();
+    std::vector<FileTensor> tensorsOfGroup() const;
+    Result<Done> copyPlace(std::size_t place, std::span<std::byte> into) const;
+    Result<Done> checkTwins(const ArrangedTensor& tensor, std::span<const std::byte> bytes) const;
+
     std::variant<SafetensorsReader, TorchReader> m_reader;
     std::vector<WeightsEntry> m_entries;
-    std::string m_group;
+    std::vector<ArrangedTensor> m_arranged; // as many as entries, at their places
+    std::string m_group, m_layout;
+    std::int64_t m_stages = 0;
+    Json m_config;
     std::map<std::string, std::string> m_metadata;
 };
 
 /// Whether a file begins as a PyTorch file does, or has one's extension (.pt, .pth, .bin, .ckpt).
 bool isTorchFile(const std::filesystem::path& file);
+/// Whether a folder is one that diffusers wrote: WeightsFile::open() takes it.
+bool isDiffusersFolder(const std::filesystem::path& folder);
 
 } // namespace espalier::formats

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/generation/weights.h"
 
+#include "core/formats/weights_file.h"
 #include "core/models/registry.h"
+#include "core/shapes/recognise.h"
 #include "core/tensors/weights_source.h"
 
 #include <ATen/ATen.h>
@@ -41,8 +43,24 @@ Result<std::shared_ptr<models::Model>> DrawingModel::from(const tensors::TrainSt
     return m_model;
 }
 
+Result<Done> DrawingModel::checkForeign(const std::filesystem::path& from, const std::string& which) const
+{
+    std::error_code ignored;
+    if (std::filesystem::exists(from / "manifest.json", ignored))
+        return Done{};
+    const auto file = formats::WeightsFile::open(from, which);
+    if (!file)
+        return file.error();
+    std::vector<shapes::NamedShape> tensors;
+    for (const auto& entry : file->entries())
+        tensors.push_back({entry.name, entry.shape});
+    return shapes::checkBelongs(shapes::shapeOf(m_config), tensors, from.string());
+}
+
 Result<std::shared_ptr<models::Model>> DrawingModel::from(const std::filesystem::path& checkpoint, const std::string& which)
 {
+    if (auto fits = checkForeign(checkpoint, which); !fits)
+        return fits.error();
     if (auto made = make(); !made)
         return made.error();
     const auto weights = tensors::WeightsSource::open(checkpoint, which);

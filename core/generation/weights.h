@@ -18,11 +18,13 @@ public:
 
     /// Copies weights out of a training: "raw", "ema" (the first average) or "ema:0.9999".
     Result<std::shared_ptr<models::Model>> from(const tensors::TrainState& state, const std::string& which);
-    /// Reads weights from a checkpoint folder, a safetensors or a PyTorch file.
+    /// Reads weights from a checkpoint folder, a safetensors or a PyTorch file, or a diffusers folder.
     Result<std::shared_ptr<models::Model>> from(const std::filesystem::path& checkpoint, const std::string& which);
 
 private:
     Result<Done> make();
+    /// Weights of anyone: says which model they belong to when it is another one.
+    Result<Done> checkForeign(const std::filesystem::path& from, const std::string& which) const;
     const config::RunConfig m_config;
     at::Device m_device;
     std::shared_ptr<models::Model> m_model; // made when first needed

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/models/dit.h"
 
+#include "core/base/position_table.h"
 #include "core/models/recompute.h"
 #include "core/models/transformer.h"
 
@@ -124,21 +125,8 @@ at::Tensor Dit::forward(const tensors::Batch& batch, const tensors::Path&, const
 
 at::Tensor positionTable(std::int64_t width, std::int64_t grid)
 {
-    const std::int64_t quarter = width / 4;
-    at::Tensor table = at::empty({1, grid * grid, width}, at::kFloat);
-    float* out = table.mutable_data_ptr<float>();
-    for (std::int64_t token = 0; token < grid * grid; ++token) {
-        for (const std::int64_t position : {token % grid, token / grid}) {
-            for (std::int64_t i = 0; i < quarter; ++i) {
-                const double angle =
-                    static_cast<double>(position) / std::pow(10000.0, static_cast<double>(i) / static_cast<double>(quarter));
-                out[i] = static_cast<float>(std::sin(angle));
-                out[quarter + i] = static_cast<float>(std::cos(angle));
-            }
-            out += 2 * quarter;
-        }
-    }
-    return table;
+    const auto table = espalier::positionTable(width, grid);
+    return at::tensor(table).view({1, grid * grid, width});
 }
 
 at::Tensor timestepFeatures(const at::Tensor& t, std::int64_t width)

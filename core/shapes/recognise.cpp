@@ -2,52 +2,17 @@
 #include "core/shapes/recognise.h"
 
 #include "core/shapes/guess.h"
+#include "core/shapes/identify.h"
 #include "core/shapes/parameters.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 
 namespace espalier::shapes {
 
 namespace {
-
-/// Deep-Incubation saves each tensor of a ViT twice, as "stages.1.blocks.0.…" too; every such name must have its twin. Block j of a stage
-/// is block j behind those of the stages before.
-Result<std::vector<std::string>> takeTwins(Shapes& shapes)
-{
-    constexpr std::string_view kStages = "stages.", kBlocks = "blocks.";
-    constexpr std::int64_t kMaxStages = 64, kMaxBlocks = 256;
-    std::map<std::string, std::string, std::less<>> twins;
-    for (std::int64_t stage = 0, before = 0; stage < kMaxStages; ++stage) {
-        const auto prefix = fmt::format("{}{}.", kStages, stage);
-        const auto blocks = countFrom(shapes, prefix + "blocks.", ".norm1.weight", kMaxBlocks);
-        for (auto item = shapes.lower_bound(prefix); item != shapes.end() && item->first.starts_with(prefix); ++item) {
-            auto inside = item->first.substr(prefix.size());
-            std::int64_t block = 0;
-            if (inside.starts_with(kBlocks)) {
-                const auto [end, problem] = std::from_chars(inside.data() + kBlocks.size(), inside.data() + inside.size(), block);
-                if (problem == std::errc() && block >= 0 && block < blocks)
-                    inside = fmt::format("{}{}{}", kBlocks, before + block, end);
-            }
-            twins.emplace(item->first, std::move(inside));
-        }
-        before += blocks;
-    }
-    std::vector<std::string> taken;
-    for (const auto& [name, twin] : twins) {
-        const auto found = shapes.find(twin);
-        if (found == shapes.end() || found->second != shapes.find(name)->second)
-            return unknown(fmt::format("{} should be {} once more, which is not there or has another shape.", name.substr(0, 200),
-                                       twin.substr(0, 200)));
-        taken.push_back(name);
-    }
-    for (const auto& name : taken)
-        shapes.erase(name);
-    return taken;
-}
 
 Result<Guess> guess(const Shapes& shapes)
 {
@@ -86,40 +51,87 @@ Result<Guess> possible(Guess guess)
     return guess;
 }
 
+namespace {
+
+constexpr std::string_view kParallel = "module.";
+constexpr std::size_t kMostNamed = 5;
+
+struct Gathered {
+    Shapes shapes; // without the prefix
+    bool parallel = false;
+};
+
+Result<Gathered> gather(std::span<const NamedShape> tensors)
+{
+    Gathered gathered;
+    gathered.parallel = std::all_of(tensors.begin(), tensors.end(), [](const auto& t) { return t.name.starts_with(kParallel); });
+    for (const auto& tensor : tensors) {
+        if (!gathered.shapes.emplace(gathered.parallel ? tensor.name.substr(kParallel.size()) : tensor.name, tensor.shape).second)
+            return unknown(fmt::format("The tensor {} is there twice.", tensor.name));
+    }
+    return gathered;
+}
+
+/// What keeps tensors from being those of a model, a phrase for each.
+std::vector<std::string> misfitsOf(const ModelShape& shape, Shapes left)
+{
+    std::vector<std::string> misfits;
+    for (const auto& parameter : parameterTable(shape)) {
+        const auto found = left.find(parameter.name);
+        if (found == left.end()) {
+            misfits.push_back(fmt::format("{} is missing", parameter.name));
+            continue;
+        }
+        if (found->second != parameter.shape)
+            misfits.push_back(fmt::format("{} has shape [{}] and should have [{}]", parameter.name, fmt::join(found->second, ", "),
+                                          fmt::join(parameter.shape, ", ")));
+        left.erase(found);
+    }
+    for (const auto& [name, sizes] : left)
+        misfits.push_back(fmt::format("it also holds {}, which such a model does not have", name.substr(0, 200)));
+    return misfits;
+}
+
+/// "A is missing; it also holds B, which …; and 3 more tensors do not fit".
+std::string listed(const std::vector<std::string>& misfits)
+{
+    const auto named = std::min(misfits.size(), kMostNamed);
+    auto text = fmt::format("{}", fmt::join(misfits.begin(), misfits.begin() + static_cast<std::ptrdiff_t>(named), "; "));
+    if (const auto more = misfits.size() - named; more > 0)
+        text += fmt::format("; and {} more {} not fit", more, more == 1 ? "tensor does" : "tensors do");
+    return text;
+}
+
+} // namespace
+
 Result<Recognised> recognise(std::span<const NamedShape> tensors)
 {
     if (tensors.empty())
         return unknown("There are no tensors to recognise a model by.");
-    static constexpr std::string_view kParallel = "module.";
-    const bool parallel = std::all_of(tensors.begin(), tensors.end(), [](const auto& t) { return t.name.starts_with(kParallel); });
-    Shapes shapes;
-    for (const auto& tensor : tensors) {
-        if (!shapes.emplace(parallel ? tensor.name.substr(kParallel.size()) : tensor.name, tensor.shape).second)
-            return unknown(fmt::format("The tensor {} is there twice.", tensor.name));
-    }
-    auto twins = takeTwins(shapes);
-    if (!twins)
-        return std::move(twins).error();
-    auto guessed = guess(shapes);
+    auto gathered = gather(tensors);
+    if (!gathered)
+        return std::move(gathered).error();
+    auto guessed = guess(gathered->shapes);
     if (!guessed)
         return std::move(guessed).error();
-    const auto* shape = &guessed->shape;
-    auto left = shapes;
-    for (const auto& parameter : parameterTable(*shape)) {
-        const auto found = left.find(parameter.name);
-        if (found == left.end())
-            return unknown(fmt::format("This is nearly a {}, but {} is missing.", describe(*shape), parameter.name));
-        if (found->second != parameter.shape) {
-            return unknown(fmt::format("This is nearly a {}, but {} has shape [{}] and should have [{}].", describe(*shape), parameter.name,
-                                       fmt::join(found->second, ", "), fmt::join(parameter.shape, ", ")));
-        }
-        left.erase(found);
-    }
-    if (!left.empty())
-        return unknown(fmt::format("This is nearly a {}, but it also holds {}, which such a model does not have.", describe(*shape),
-                                   left.begin()->first.substr(0, 200)));
-    return Recognised{std::move(guessed->shape), parallel ? std::string(kParallel) : std::string(), std::move(guessed->assumed),
-                      std::move(*twins)};
+    if (const auto misfits = misfitsOf(guessed->shape, std::move(gathered->shapes)); !misfits.empty())
+        return unknown(fmt::format("This is nearly a {}, but {}.", describe(guessed->shape), listed(misfits)));
+    return Recognised{std::move(guessed->shape), gathered->parallel ? std::string(kParallel) : std::string(),
+                      std::move(guessed->assumed)};
+}
+
+Result<Done> checkBelongs(const ModelShape& expected, std::span<const NamedShape> tensors, const std::string& file)
+{
+    auto gathered = gather(tensors);
+    if (!gathered)
+        return Error{ErrorCode::Format, fmt::format("{}: {}", file, gathered.error().message), {}};
+    const auto misfits = misfitsOf(expected, std::move(gathered->shapes));
+    if (misfits.empty())
+        return Done{};
+    const auto identity = identify(tensors);
+    if (identity && identity->name != describe(expected))
+        return unknown(fmt::format("{} holds a {}, but a {} is expected.", file, identity->name, describe(expected)));
+    return unknown(fmt::format("{} does not fit the {} that is expected: {}.", file, describe(expected), listed(misfits)));
 }
 
 } // namespace espalier::shapes

@@ -35,7 +35,7 @@ WeightsSource::WeightsSource(std::filesystem::path path, formats::WeightsFile fi
 Result<WeightsSource> WeightsSource::open(const std::filesystem::path& from, const std::string& which)
 {
     std::error_code ignored;
-    if (!std::filesystem::is_directory(from, ignored)) {
+    if (!std::filesystem::is_directory(from, ignored) || formats::isDiffusersFolder(from)) {
         auto file = formats::WeightsFile::open(from, which);
         if (!file)
             return file.error();

@@ -66,32 +66,8 @@ TEST(Recognise, FindsTransformersWithWhatWeightsSay)
             EXPECT_EQ(found->shape, shape) << describe(shape);
             EXPECT_EQ(found->prefix, prefix);
             EXPECT_EQ(found->assumed.front(), "model.num_heads");
-            EXPECT_TRUE(found->twins.empty());
         }
     }
-}
-
-TEST(Recognise, TakesTheSecondNamesOfDeepIncubation)
-{
-    const ModelShape shape{3, 0, 32, config::VitConfig{.depth = 3}};
-    auto tensors = tensorsOf(shape);
-    const auto once = tensors.size();
-    for (std::size_t i = 0; i < once; ++i) { // three blocks as modules of one and two
-        auto name = tensors[i].name;
-        const bool first =
-            !name.starts_with("norm") && !name.starts_with("head") && !name.starts_with("blocks.1") && !name.starts_with("blocks.2");
-        if (name.starts_with("blocks.") && !first)
-            name[7] = static_cast<char>(name[7] - 1);
-        tensors.push_back({(first ? "stages.0." : "stages.1.") + name, tensors[i].shape});
-    }
-    const auto found = recognise(tensors);
-    ASSERT_TRUE(found) << found.error().message;
-    EXPECT_EQ(found->shape, shape);
-    EXPECT_EQ(found->twins.size(), once);
-    tensors.back().shape = {7};
-    EXPECT_NE(recognise(tensors).error().message.find("should be head.bias once more"), std::string::npos);
-    tensors.back().name = "stages.1.blocks.99999999999999999999.x";
-    EXPECT_FALSE(recognise(tensors));
 }
 
 TEST(Recognise, TransformersThatCannotBeAreExplained)

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/cli/foreign_weights.h"
+
+#include "core/config/config.h"
+#include "core/shapes/layouts.h"
+#include "core/shapes/published_settings.h"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+namespace espalier::cli {
+namespace fs = std::filesystem;
+
+Result<shapes::Identified> identified(const formats::WeightsFile& weights)
+{
+    std::vector<shapes::NamedShape> tensors;
+    for (const auto& entry : weights.entries())
+        tensors.push_back({entry.name, entry.shape});
+    auto identity = shapes::identify(tensors);
+    if (!identity)
+        return identity;
+    if (auto* network = std::get_if<shapes::Recognised>(&identity->model)) {
+        network->shape = shapes::withDiffusersConfig(std::move(network->shape), weights.folderConfig());
+        identity->name = shapes::describe(network->shape);
+    }
+    return identity;
+}
+
+Result<Json> settingsOf(const formats::WeightsFile& weights, const fs::path& path, const std::string& typed)
+{
+    const auto identity = identified(weights);
+    if (!identity)
+        return Error{ErrorCode::Usage,
+                     fmt::format("{} does not say how its network was built, and no model of ours is recognised in it: {}", typed,
+                                 identity.error().message),
+                     {}};
+    const auto* network = std::get_if<shapes::Recognised>(&identity->model);
+    if (!network)
+        return Error{ErrorCode::Usage, fmt::format("{} holds the {}, which draws no images by itself.", typed, identity->name), {}};
+    auto overlay = shapes::publishedSettings(network->shape, typed);
+    if (!overlay)
+        return overlay;
+    std::error_code ignored;
+    const auto vae = path / "vae"; // of a whole pipeline
+    if (const auto* field = config::findField("latents.vae"); field && fs::is_directory(vae, ignored))
+        config::setValue(*overlay, *field, vae.string());
+    return overlay;
+}
+
+Result<Json> settingsToDraw(const formats::WeightsFile& weights, const fs::path& path, const std::string& typed)
+{
+    auto overlay = settingsOf(weights, path, typed);
+    if (!overlay)
+        return overlay;
+    (*overlay)["data"]["path"] = path.parent_path().string(); // nobody reads it: no data are needed
+    const auto config = config::read(*overlay);
+    if (!config)
+        return Error{ErrorCode::Usage, fmt::format("{}: {}", typed, config.error().message), config.error().detail};
+    return config::write(*config);
+}
+
+} // namespace espalier::cli

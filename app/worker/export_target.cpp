@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/worker/export_target.h"
+
+#include "core/base/files.h"
+#include "core/base/overloaded.h"
+#include "core/formats/diffusers_dit.h"
+#include "core/formats/torch_file.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <filesystem>
+
+namespace espalier::worker {
+namespace fs = std::filesystem;
+
+namespace {
+
+using shapes::Layout;
+
+constexpr const char* kDiffusersFile = "diffusion_pytorch_model.safetensors";
+
+/// Whether a file of that name is to be a PyTorch file; safetensors otherwise.
+bool namedAsTorch(const fs::path& file)
+{
+    const auto extension = file.extension();
+    return extension == ".pt" || extension == ".pth" || extension == ".bin";
+}
+
+Result<Done> checkTarget(const Exported& model, Layout layout)
+{
+    return std::visit(
+        Overloaded{[&](const shapes::ModelShape& shape) { return shapes::checkLayout(shape, layout); },
+                   [&](const shapes::AutoencoderShape& shape) -> Result<Done> {
+                       if (layout == Layout::Dit || layout == Layout::Timm || layout == Layout::DdpmTorch)
+                           return Error{ErrorCode::Usage,
+                                        fmt::format("An {} cannot be written as {}: that code has no autoencoder.",
+                                                    shapes::describe(shape), shapes::nameOf(layout)),
+                                        {}};
+                       return Done{};
+                   }},
+        model.model);
+}
+
+Result<formats::WrittenFile> writeFile(const Exported& model, Layout layout, std::vector<formats::SafetensorsItem> items,
+                                       const std::string& which, const fs::path& out)
+{
+    // As a bare state dict, whose names the published code loads with strict=True: it has no place for a configuration.
+    if (layout != Layout::Safetensors && (layout == Layout::Torch || out.extension() != ".safetensors"))
+        return formats::writeTorch(out, formats::torchStateDict(std::move(items)));
+    std::map<std::string, std::string> about{{"format", "pt"}, {"espalier.weights", which}};
+    if (std::holds_alternative<shapes::ModelShape>(model.model) && model.config.is_object())
+        about["espalier.config"] = model.config.dump();
+    return formats::writeSafetensors(out, std::move(items), about);
+}
+
+Result<formats::WrittenFile> writeFolder(const Exported& model, std::vector<formats::SafetensorsItem> items, const fs::path& folder)
+{
+    std::error_code error;
+    fs::create_directories(folder, error);
+    if (error)
+        return ioError("make", folder, error.value());
+    Json config;
+    if (const auto* shape = std::get_if<shapes::ModelShape>(&model.model)) {
+        config = shapes::diffusersConfig(*shape);
+        items = formats::toDiffusersDit(std::move(items), std::get<config::DitConfig>(shape->model).depth);
+    } else {
+        config = shapes::diffusersConfig(std::get<shapes::AutoencoderShape>(model.model), model.config);
+        for (auto& item : items)
+            item.name = shapes::presentAutoencoderName(std::move(item.name));
+    }
+    auto written = formats::writeSafetensors(folder / kDiffusersFile, std::move(items), {{"format", "pt"}});
+    if (!written)
+        return written;
+    if (auto done = writeFileAtomically(folder / "config.json", config.dump(2) + "\n"); !done)
+        return done.error();
+    return written;
+}
+
+} // namespace
+
+Result<Layout> layoutFor(const std::string& to, const std::string& out)
+{
+    if (to.empty())
+        return namedAsTorch(out) ? Layout::Torch : Layout::Safetensors;
+    const auto layout = shapes::layoutOf(to);
+    if (!layout)
+        return Error{ErrorCode::Usage, fmt::format("--to {}: that layout is unknown. Known: {}.", to, fmt::join(shapes::layoutNames(), ", ")),
+                     {}};
+    return *layout;
+}
+
+Result<Json> writeExport(const Exported& model, Layout layout, std::vector<formats::SafetensorsItem> items, const std::string& which,
+                         const std::string& out)
+{
+    if (auto fits = checkTarget(model, layout); !fits)
+        return fits.error();
+    const auto tensors = items.size();
+    const bool folder = layout == Layout::Diffusers;
+    auto written = folder ? writeFolder(model, std::move(items), out) : writeFile(model, layout, std::move(items), which, out);
+    if (!written)
+        return written.error();
+    if (written->sha256.empty()) {
+        auto sum = sha256OfFile(out);
+        if (!sum)
+            return sum.error();
+        written->sha256 = *std::move(sum);
+    }
+    return Json{{"file", out},
+                {"layout", shapes::nameOf(layout)},
+                {"bytes", written->bytes},
+                {"sha256", written->sha256},
+                {"tensors", tensors}};
+}
+
+} // namespace espalier::worker

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/base/json.h"
+#include "core/base/result.h"
+#include "core/formats/safetensors.h"
+#include "core/shapes/autoencoder_names.h"
+#include "core/shapes/layouts.h"
+
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace espalier::worker {
+
+/// A model that is written, with the configuration that goes with it: a run's settings, or what stood beside diffusers' weights; null
+/// without one.
+struct Exported {
+    std::variant<shapes::ModelShape, shapes::AutoencoderShape> model;
+    Json config;
+};
+
+/// What `to` names; "" goes by the name of the file.
+Result<shapes::Layout> layoutFor(const std::string& to, const std::string& out);
+
+/// Writes weights for the code that a layout is of: a file, or a folder for diffusers. The result names it, with size and hash of the
+/// file of weights. `which` is what a header says of them.
+Result<Json> writeExport(const Exported& model, shapes::Layout layout, std::vector<formats::SafetensorsItem> items, const std::string& which,
+                         const std::string& out);
+
+} // namespace espalier::worker
