@@ -20,7 +20,8 @@
 namespace espalier::widgets {
 
 ExportDialog::ExportDialog(const QString& runName, const std::vector<std::int64_t>& steps, std::int64_t step,
-                           const std::vector<double>& decays, const QString& folder, QWidget* parent)
+                           const std::vector<double>& decays, const std::vector<std::string>& layouts, const QString& folder,
+                           QWidget* parent)
     : QDialog(parent), m_runName(runName), m_folder(folder)
 {
     setObjectName(QStringLiteral("exportDialog"));
@@ -64,10 +65,7 @@ ExportDialog::ExportDialog(const QString& runName, const std::vector<std::int64_
     for (const double decay : decays)
         m_weights->addItem(tr("Averaged (EMA %1)").arg(decay), QStringLiteral("ema:%1").arg(decay));
     m_weights->addItem(tr("Raw, as trained"), QStringLiteral("raw"));
-    m_format->addItem(tr("safetensors"), QStringLiteral("safetensors"));
-    m_format->setItemData(0, tr("One tensor a parameter, float32; settings in the header"), Qt::ToolTipRole);
-    m_format->addItem(tr("PyTorch"), QStringLiteral("pt"));
-    m_format->setItemData(1, tr("A bare state dict that torch.load(weights_only=True) reads"), Qt::ToolTipRole);
+    addFormats(layouts);
     auto* browse = headerButton(QStringLiteral("chooseExportFile"), QStringLiteral("…"), QString(), this);
     browse->setAccessibleName(tr("Choose the file"));
     auto* fileRow = new QHBoxLayout;
@@ -103,14 +101,41 @@ ExportDialog::ExportDialog(const QString& runName, const std::vector<std::int64_
     refresh();
 }
 
+void ExportDialog::addFormats(const std::vector<std::string>& layouts)
+{
+    const struct {
+        const char* layout;
+        QString title, tip;
+    } known[] = {{"safetensors", tr("safetensors"), tr("One tensor a parameter, float32; settings in the header")},
+                 {"pt", tr("PyTorch"), tr("A bare state dict that torch.load(weights_only=True) reads")},
+                 {"dit", tr("DiT (facebookresearch)"), tr("A state dict that the published DiT code and its descendants load")},
+                 {"timm", tr("timm"), tr("A state dict that timm's VisionTransformer loads")},
+                 {"ddpm-torch", tr("ddpm-torch"), tr("A state dict that the DDPM baseline loads")},
+                 {"diffusers", tr("diffusers (a folder)"), tr("config.json and weights for from_pretrained")}};
+    for (const auto& each : known) {
+        if (std::find(layouts.begin(), layouts.end(), each.layout) == layouts.end())
+            continue;
+        m_format->addItem(each.title, QString::fromLatin1(each.layout));
+        m_format->setItemData(m_format->count() - 1, each.tip, Qt::ToolTipRole);
+    }
+}
+
+bool ExportDialog::isFolder() const
+{
+    return m_format->currentData().toString() == QLatin1String("diffusers");
+}
+
 void ExportDialog::refresh()
 {
     if (!m_typed && m_step->count() > 0) {
         const QString weights = m_weights->currentData().toString();
-        m_file->setText(QStringLiteral("%1/%2-step-%3-%4.%5")
+        const QString layout = m_format->currentData().toString();
+        const QString ending = isFolder()                                ? QStringLiteral("-diffusers")
+                               : layout == QLatin1String("safetensors") ? QStringLiteral(".safetensors")
+                                                                        : QStringLiteral(".pt");
+        m_file->setText(QStringLiteral("%1/%2-step-%3-%4%5")
                             .arg(m_folder, m_runName, m_step->currentData().toString(),
-                                 weights.startsWith(QLatin1String("ema")) ? QStringLiteral("ema") : QStringLiteral("raw"),
-                                 m_format->currentData().toString()));
+                                 weights.startsWith(QLatin1String("ema")) ? QStringLiteral("ema") : QStringLiteral("raw"), ending));
     }
     const QString why = whyNot();
     m_why->setText(why);
@@ -119,7 +144,9 @@ void ExportDialog::refresh()
 
 void ExportDialog::choose()
 {
-    const QString file = QFileDialog::getSaveFileName(this, windowTitle(), m_file->text(), tr("Weights (*.safetensors *.pt *.pth)"));
+    const QString file = isFolder() ? QFileDialog::getExistingDirectory(this, windowTitle(), m_folder)
+                                    : QFileDialog::getSaveFileName(this, windowTitle(), m_file->text(),
+                                                                   tr("Weights (*.safetensors *.pt *.pth)"));
     if (file.isEmpty())
         return;
     m_typed = true;
@@ -133,7 +160,7 @@ QString ExportDialog::whyNot() const
         return tr("There is no checkpoint to export yet.");
     if (m_file->text().trimmed().isEmpty())
         return tr("Say which file to write.");
-    if (m_file->text().endsWith(QLatin1Char('/')))
+    if (!isFolder() && m_file->text().endsWith(QLatin1Char('/')))
         return tr("That is a folder; add the name of a file.");
     return {};
 }

@@ -5,6 +5,7 @@
 
 #include <QDialog>
 
+#include <string>
 #include <vector>
 
 class QComboBox;
@@ -20,8 +21,9 @@ class ExportDialog : public QDialog {
 
 public:
     /// `steps` are the checkpoints there are, `step` the one chosen (-1: the newest), `decays` the averages the run keeps.
+    /// `layouts`: what its model can be written for, as --to names it.
     ExportDialog(const QString& runName, const std::vector<std::int64_t>& steps, std::int64_t step, const std::vector<double>& decays,
-                 const QString& folder, QWidget* parent = nullptr);
+                 const std::vector<std::string>& layouts, const QString& folder, QWidget* parent = nullptr);
     ExportRequest request() const;
     QString whyNot() const;
 
@@ -31,6 +33,8 @@ public Q_SLOTS:
 private:
     void refresh();
     void choose();
+    void addFormats(const std::vector<std::string>& layouts);
+    bool isFolder() const;
 
     const QString m_runName, m_folder;
     bool m_typed = false;

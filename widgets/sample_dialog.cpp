@@ -80,6 +80,15 @@ SampleDialog::SampleDialog(const Json& config, std::int64_t step, QWidget* paren
     refresh();
 }
 
+SampleDialog::SampleDialog(const Json& config, const QString& source, QWidget* parent)
+    : DrawingDialog("samples", tr("Sample from %1").arg(source), tr("Draws images with the weights of this file."), config,
+                    {"samples.count", "samples.weights"}, tr("Sample"), parent),
+      m_step(-1)
+{
+    setObjectName(QStringLiteral("sampleDialog"));
+    refresh();
+}
+
 SampleRequest SampleDialog::request() const
 {
     return {m_step, integer("samples.count"), integer("samples.seed"), text("samples.weights"), sampler()};

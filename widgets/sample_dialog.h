@@ -32,6 +32,8 @@ class SampleDialog : public DrawingDialog {
 public:
     /// `config` is the run's; `step` the checkpoint's, or -1 for a live run as it is now.
     SampleDialog(const Json& config, std::int64_t step, QWidget* parent = nullptr);
+    /// From the weights of a file, which is called `source`.
+    SampleDialog(const Json& config, const QString& source, QWidget* parent = nullptr);
     SampleRequest request() const;
 
 private:

@@ -64,6 +64,18 @@ struct CheckpointChecked {
 struct Launched {
     std::filesystem::path folder;
 };
+/// What a checkpoint of somebody else is.
+struct ForeignInspected {
+    std::filesystem::path path;
+    Json said;       // of espalier-cli inspect; null when there was none
+    QString problem; // why
+};
+/// Settings out of a file that goes with such a checkpoint.
+struct ForeignSettings {
+    std::filesystem::path file;
+    Json settings; // null when there are none
+    QString problem;
+};
 /// A sentence for the person; trouble stays in sight until it is put away, everything else is a line in the status bar.
 struct Said {
     QString text;
@@ -72,6 +84,6 @@ struct Said {
     QString log = {}; // a file that says more
 };
 using EngineEvent = std::variant<LibraryChanged, RunChanged, PlotAnswered, GridArrived, MachineChanged, LogArrived, ConfigRead, PaceFound,
-                                 CheckpointChecked, Launched, Said>;
+                                 CheckpointChecked, ForeignInspected, ForeignSettings, Launched, Said>;
 
 } // namespace espalier::gui

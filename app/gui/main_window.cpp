@@ -2,6 +2,7 @@
 #include "app/gui/main_window.h"
 
 #include "app/gui/first_page.h"
+#include "app/gui/foreign_checkpoints.h"
 #include "app/gui/run_actions.h"
 #include "app/gui/run_controller.h"
 #include "app/gui/run_page.h"
@@ -26,6 +27,8 @@
 #include <QCloseEvent>
 #include <QDesktopServices>
 #include <QDockWidget>
+#include <QDragEnterEvent>
+#include <QDropEvent>
 #include <QFileDialog>
 #include <QMenu>
 #include <QMessageBox>
@@ -44,10 +47,11 @@ MainWindow::MainWindow(RunController* controller, std::filesystem::path library,
     : QMainWindow(parent), m_controller(controller), m_libraryFolder(std::move(library)), m_model(new LibraryModel(this)),
       m_panel(new LibraryPanel(m_model, this)), m_dock(new QDockWidget(QStringLiteral("Library"), this)), m_tools(new ToolBar(this)),
       m_notice(new Notice(this)), m_stack(new QStackedWidget(this)), m_page(new RunPage(this)), m_actions(new RunActions(controller, this)),
-      m_status(new StatusStrip(this))
+      m_foreign(new ForeignCheckpoints(controller, this)),       m_status(new StatusStrip(this))
 {
     setObjectName(QStringLiteral("mainWindow"));
     setWindowTitle(QStringLiteral("Espalier"));
+    setAcceptDrops(true);
     buildLayout();
     connectParts();
     connectController();
@@ -138,6 +142,11 @@ void MainWindow::connectParts()
 
     connect(m_tools, &ToolBar::newRequested, this, &MainWindow::newRun);
     connect(m_tools, &ToolBar::actionRequested, this, &MainWindow::act);
+    connect(m_tools, &ToolBar::openRequested, m_foreign, &ForeignCheckpoints::choose);
+    connect(m_foreign, &ForeignCheckpoints::message, m_status, &StatusStrip::showMessage);
+    connect(m_foreign, &ForeignCheckpoints::trouble, this, &MainWindow::tell);
+    connect(m_foreign, &ForeignCheckpoints::runFound, this, [this](const QString& folder) { openRun(folder.toStdString()); });
+    connect(m_foreign, &ForeignCheckpoints::newRunRequested, this, &MainWindow::duplicate);
     connect(m_tools, &ToolBar::searchRequested, this, &MainWindow::search);
     connect(m_tools->exportMenu(), &QMenu::aboutToShow, this, &MainWindow::fillExportMenu);
 
@@ -373,6 +382,7 @@ void MainWindow::search()
             {QStringLiteral("New run: ") + qstr(preset.title), QStringLiteral("Action"), {}, [this, id = qstr(preset.id)] { newRun(id); }});
     entries.push_back(
         {QStringLiteral("Open a folder of runs…"), QStringLiteral("Action"), QStringLiteral("Ctrl+O"), [this] { chooseLibrary(); }});
+    entries.push_back({QStringLiteral("Open a checkpoint…"), QStringLiteral("Action"), {}, [this] { m_foreign->choose(); }});
     for (int i = 0; i < 6; ++i) {
         const auto page = static_cast<RunPage::Page>(i);
         entries.push_back({RunPage::pageTitle(page), QStringLiteral("Page"), QString::number(i + 1),
@@ -414,6 +424,21 @@ void MainWindow::escape()
         leaveForm();
     else
         m_notice->dismiss();
+}
+
+void MainWindow::dragEnterEvent(QDragEnterEvent* event)
+{
+    if (!ForeignCheckpoints::pathIn(event->mimeData()).isEmpty())
+        event->acceptProposedAction();
+}
+
+void MainWindow::dropEvent(QDropEvent* event)
+{
+    const QString path = ForeignCheckpoints::pathIn(event->mimeData());
+    if (path.isEmpty())
+        return;
+    event->acceptProposedAction();
+    m_foreign->open(path);
 }
 
 void MainWindow::closeEvent(QCloseEvent* event)

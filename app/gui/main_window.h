@@ -20,6 +20,7 @@ class StatusStrip;
 
 namespace espalier::gui {
 
+class ForeignCheckpoints;
 class RunActions;
 class RunController;
 class RunPage;
@@ -46,6 +47,8 @@ Q_SIGNALS:
 
 protected:
     void closeEvent(QCloseEvent* event) override;
+    void dragEnterEvent(QDragEnterEvent* event) override;
+    void dropEvent(QDropEvent* event) override;
 
 private:
     void buildLayout();
@@ -79,6 +82,7 @@ private:
     widgets::EmptyNote* m_none;
     RunPage* m_page;
     RunActions* m_actions;
+    ForeignCheckpoints* m_foreign;
     widgets::StatusStrip* m_status;
     widgets::HelpSheet* m_help = nullptr;
     std::filesystem::path m_chosen;

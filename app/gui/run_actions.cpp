@@ -4,6 +4,7 @@
 #include "app/gui/run_controller.h"
 #include "core/config/config.h"
 #include "core/runs/run_folder.h"
+#include "core/shapes/layouts.h"
 #include "widgets/export_dialog.h"
 #include "widgets/format.h"
 #include "widgets/sample_dialog.h"
@@ -103,9 +104,14 @@ void RunActions::askExport(const RunView& run, std::int64_t step)
     for (const auto& checkpoint : *run.checkpoints)
         steps.push_back(checkpoint.step);
     std::vector<double> decays;
-    if (const auto config = config::read(run.config.is_object() ? run.config : Json::object()))
+    std::vector<std::string> layouts{"safetensors", "pt"};
+    if (const auto config = config::read(run.config.is_object() ? run.config : Json::object())) {
         decays = config->training.ema.decays;
-    auto* dialog = new ExportDialog(qstr(run.name), steps, step, decays, QDir::homePath(), m_window);
+        layouts.clear();
+        for (const auto layout : shapes::layoutsFor(shapes::shapeOf(*config)))
+            layouts.emplace_back(shapes::nameOf(layout));
+    }
+    auto* dialog = new ExportDialog(qstr(run.name), steps, step, decays, layouts, QDir::homePath(), m_window);
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     connect(dialog, &QDialog::accepted, this, [this, dialog, run] {
         const auto request = dialog->request();

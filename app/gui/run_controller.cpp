@@ -3,7 +3,10 @@
 
 #include "app/gui/checkpoints.h"
 #include "app/gui/launcher.h"
+#include "core/base/files.h"
 #include "core/base/overloaded.h"
+#include "core/base/parse_json.h"
+#include "core/config/config.h"
 
 #include <QCoreApplication>
 #include <QFileInfo>
@@ -58,6 +61,8 @@ void RunController::drain()
                        [this](const MachineChanged& e) { Q_EMIT machineChanged(e); }, [this](const LogArrived& e) { Q_EMIT logArrived(e); },
                        [this](const ConfigRead& e) { Q_EMIT configRead(e); }, [this](const PaceFound& e) { Q_EMIT paceFound(e.pace); },
                        [this](const CheckpointChecked& e) { Q_EMIT checkpointChecked(e); },
+                       [this](const ForeignInspected& e) { Q_EMIT foreignInspected(e); },
+                       [this](const ForeignSettings& e) { Q_EMIT foreignSettings(e); },
                        [this](const Launched& e) { Q_EMIT launched(widgets::qstr(e.folder.string())); },
                        [this](const Said& e) { Q_EMIT said(e); }},
             event);
@@ -171,6 +176,33 @@ void RunController::runTool(const QStringList& arguments, const QString& done, c
         const auto line = why.substr(why.rfind('\n') == std::string::npos ? 0 : why.rfind('\n') + 1);
         publish(Said{failed + QLatin1Char(' ') + sentenceOf(line, finished->exitCode), true,
                      why.size() > line.size() ? widgets::qstr(why) : QString()});
+    });
+}
+
+void RunController::inspect(const std::filesystem::path& path)
+{
+    m_jobs.post([this, path](std::stop_token stop) {
+        const auto finished = runAndWait({m_cli.string(), "inspect", path.string(), "--json"}, stop);
+        if (stop.stop_requested())
+            return;
+        if (!finished)
+            return publish(ForeignInspected{path, {}, widgets::qstr(finished.error().message)});
+        auto said = parseJson(finished->output);
+        if (finished->exitCode == 0 && said.is_object())
+            return publish(ForeignInspected{path, std::move(said), {}});
+        std::string_view why = finished->errors;
+        while (why.ends_with('\n'))
+            why.remove_suffix(1);
+        publish(ForeignInspected{path, {}, sentenceOf(why.substr(why.rfind('\n') + 1), finished->exitCode)});
+    });
+}
+
+void RunController::readSettings(const std::filesystem::path& file)
+{
+    m_jobs.post([this, file](std::stop_token) {
+        const auto text = readFile(file, 1u << 20);
+        const auto overlay = text ? config::overlayFromText(*text, file.string()) : Result<Json>(text.error());
+        publish(ForeignSettings{file, overlay ? *overlay : Json(), overlay ? QString() : widgets::qstr(overlay.error().message)});
     });
 }
 

@@ -42,6 +42,10 @@ public:
     void verifyCheckpoint(const std::filesystem::path& folder, std::int64_t step);
     /// Runs `espalier-cli <arguments>` to its end on the thread for long work and says `done`, or `failed` and why.
     void runTool(const QStringList& arguments, const QString& done, const QString& failed);
+    /// Has espalier-cli say what a file or folder is; answered by foreignInspected().
+    void inspect(const std::filesystem::path& path);
+    /// Reads a configuration on the thread for long work; answered by foreignSettings().
+    void readSettings(const std::filesystem::path& file);
 
 Q_SIGNALS:
     void libraryChanged(const espalier::gui::LibraryChanged& change);
@@ -53,6 +57,8 @@ Q_SIGNALS:
     void configRead(const espalier::gui::ConfigRead& read);
     void paceFound(const std::optional<espalier::widgets::Pace>& pace);
     void checkpointChecked(const espalier::gui::CheckpointChecked& check);
+    void foreignInspected(const espalier::gui::ForeignInspected& found);
+    void foreignSettings(const espalier::gui::ForeignSettings& found);
     void launched(const QString& folder);
     void said(const espalier::gui::Said& said);
 

@@ -96,6 +96,9 @@ void ToolBar::fillNewMenu()
     }
     menu->addSeparator();
     menu->addAction(QStringLiteral("Empty form"), QKeySequence(Qt::CTRL | Qt::Key_N), this, [this] { Q_EMIT newRequested({}); });
+    auto* open = menu->addAction(QStringLiteral("From a checkpoint…"), this, [this] { Q_EMIT openRequested(); });
+    open->setObjectName(QStringLiteral("openCheckpoint"));
+    open->setToolTip(QStringLiteral("Sample from a checkpoint of any of the published codes, or fine-tune it; it can also be dropped here"));
 }
 
 void ToolBar::setRun(std::optional<runs::RunState> state, bool hasCheckpoint, bool draws)

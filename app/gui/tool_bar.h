@@ -28,6 +28,7 @@ public:
     QMenu* exportMenu() const { return m_export; }
 
 Q_SIGNALS:
+    void openRequested(); // a checkpoint of somebody else
     void newRequested(const QString& presetId); // "" for an empty form
     void importRequested();
     void actionRequested(espalier::runs::Action action);

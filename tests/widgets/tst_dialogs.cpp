@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/export_dialog.h"
+#include "widgets/foreign_dialog.h"
 #include "widgets/sample_dialog.h"
 #include "widgets/setting_row.h"
 #include "widgets/theme.h"
@@ -26,6 +27,9 @@ private Q_SLOTS:
     void evaluateAsksForTheNetworkOfFid();
     void requestsBecomeWishesAndArguments();
     void exportNamesItsFile();
+    void exportOffersWhatFitsTheModel();
+    void foreignCheckpointsAreExplained();
+    void foreignUNetsAskForTheirConfiguration();
     void exportWithoutCheckpointsSaysSo();
 
 private:
@@ -161,7 +165,7 @@ void TestDialogs::requestsBecomeWishesAndArguments()
 
 void TestDialogs::exportNamesItsFile()
 {
-    ExportDialog dialog(QStringLiteral("garden-1"), {1000, 2000, 3000}, 2000, {0.9999, 0.999}, QStringLiteral("/tmp"));
+    ExportDialog dialog(QStringLiteral("garden-1"), {1000, 2000, 3000}, 2000, {0.9999, 0.999}, {"safetensors", "pt"}, QStringLiteral("/tmp"));
     dialog.show();
     QCOMPARE(dialog.request().step, 2000);
     QCOMPARE(dialog.request().weights, QStringLiteral("ema:0.9999"));
@@ -186,9 +190,81 @@ void TestDialogs::exportNamesItsFile()
     QVERIFY(!accept(dialog)->isEnabled());
 }
 
+void TestDialogs::exportOffersWhatFitsTheModel()
+{
+    ExportDialog dialog(QStringLiteral("garden-1"), {2000}, 2000, {}, {"safetensors", "pt", "dit", "diffusers"}, QStringLiteral("/tmp"));
+    dialog.show();
+    auto* format = dialog.findChild<QComboBox*>(QStringLiteral("exportFormat"));
+    QCOMPARE(format->count(), 4);
+    QCOMPARE(format->findData(QStringLiteral("timm")), -1);
+    format->setCurrentIndex(format->findData(QStringLiteral("dit")));
+    QCOMPARE(dialog.request().file, QStringLiteral("/tmp/garden-1-step-2000-raw.pt"));
+    format->setCurrentIndex(format->findData(QStringLiteral("diffusers")));
+    QCOMPARE(dialog.request().file, QStringLiteral("/tmp/garden-1-step-2000-raw-diffusers"));
+    QCOMPARE(dialog.request().format, QStringLiteral("diffusers"));
+    auto* file = dialog.findChild<QLineEdit*>(QStringLiteral("exportFile"));
+    file->selectAll();
+    QTest::keyClicks(file, QStringLiteral("/tmp/folder/"));
+    QVERIFY(accept(dialog)->isEnabled()); // a folder is meant
+    format->setCurrentIndex(0);
+    QVERIFY(!accept(dialog)->isEnabled());
+}
+
+namespace {
+
+Json saidOf(const char* kind, const char* name)
+{
+    return {{"kind", "pytorch"},
+            {"layout", ""},
+            {"weights", {"ema", "raw"}},
+            {"model", {{"kind", kind}, {"name", name}, {"classes", 10}, {"channels", 3}, {"parameters", 1234567},
+                       {"shape", {{"model", {{"kind", kind}}}}}}}};
+}
+
+} // namespace
+
+void TestDialogs::foreignCheckpointsAreExplained()
+{
+    auto said = saidOf("dit", "DiT-S/2 at 32²");
+    said["settings"] = {{"model", {{"kind", "dit"}}}};
+    ForeignDialog dialog(QStringLiteral("/tmp/0400000.pt"), said, QStringLiteral("/tmp/samples"));
+    dialog.show();
+    QCOMPARE(dialog.findChild<QLabel*>(QStringLiteral("foreignModel"))->text(), QStringLiteral("DiT-S/2 at 32²"));
+    QVERIFY(dialog.findChild<QLabel*>(QStringLiteral("foreignWeights"))->text().contains(QStringLiteral("EMA")));
+    auto* sample = dialog.findChild<QPushButton*>(QStringLiteral("foreignSample"));
+    QVERIFY(sample->isEnabled());
+    QSignalSpy asked(&dialog, &ForeignDialog::sampleRequested);
+    sample->click();
+    QCOMPARE(asked.count(), 1);
+    auto* folder = dialog.findChild<QLineEdit*>(QStringLiteral("foreignImages"));
+    folder->clear();
+    QVERIFY(!sample->isEnabled() && !sample->toolTip().isEmpty());
+    QCOMPARE(dialog.settingsToTune()["init"]["from"], "/tmp/0400000.pt");
+    QCOMPARE(dialog.settingsToTune()["model"]["kind"], "dit");
+}
+
+void TestDialogs::foreignUNetsAskForTheirConfiguration()
+{
+    auto said = saidOf("unet", "U-Net 128·1,2,2,2");
+    said["settings"] = nullptr;
+    said["settings_problem"] = "cifar10_2040.pt holds a U-Net, and such files do not say how noise was added.";
+    ForeignDialog dialog(QStringLiteral("/tmp/cifar10_2040.pt"), said, QStringLiteral("/tmp/samples"));
+    dialog.show();
+    auto* sample = dialog.findChild<QPushButton*>(QStringLiteral("foreignSample"));
+    QVERIFY(!sample->isEnabled());
+    QVERIFY(sample->toolTip().contains(QStringLiteral("noise")));
+    QVERIFY(dialog.findChild<QPushButton*>(QStringLiteral("foreignSettings"))->isVisible());
+    dialog.setSettings(Json{{"diffusion", {{"timesteps", 1000}}}}, QStringLiteral("/tmp/cifar10.json"), {});
+    QVERIFY(sample->isEnabled());
+    QCOMPARE(dialog.settingsFile(), QStringLiteral("/tmp/cifar10.json"));
+    dialog.setSettings(Json(), QStringLiteral("/tmp/x.json"), QStringLiteral("/tmp/x.json is no configuration."));
+    QVERIFY(!sample->isEnabled());
+    QVERIFY(sample->toolTip().contains(QStringLiteral("no configuration")));
+}
+
 void TestDialogs::exportWithoutCheckpointsSaysSo()
 {
-    ExportDialog dialog(QStringLiteral("garden-1"), {}, -1, {0.9999}, QStringLiteral("/tmp"));
+    ExportDialog dialog(QStringLiteral("garden-1"), {}, -1, {0.9999}, {"safetensors"}, QStringLiteral("/tmp"));
     dialog.show();
     QVERIFY(!accept(dialog)->isEnabled());
     QVERIFY(!accept(dialog)->toolTip().isEmpty());

@@ -11,8 +11,10 @@
 #include "core/runs/events.h"
 #include "core/runs/lock.h"
 #include "tests/widgets/fake_library.h"
+#include "widgets/foreign_dialog.h"
 #include "widgets/library_model.h"
 #include "widgets/plot_view.h"
+#include "widgets/sample_dialog.h"
 #include "widgets/theme.h"
 
 #include <QAbstractItemView>
@@ -20,9 +22,12 @@
 #include <QAction>
 #include <QApplication>
 #include <QComboBox>
+#include <QDragEnterEvent>
+#include <QDropEvent>
 #include <QElapsedTimer>
 #include <QLabel>
 #include <QLineEdit>
+#include <QMimeData>
 #include <QPushButton>
 #include <QSettings>
 #include <QSignalSpy>
@@ -32,6 +37,7 @@
 #include <QTabWidget>
 #include <QTemporaryDir>
 #include <QTest>
+#include <QUrl>
 
 #include <fstream>
 
@@ -57,6 +63,7 @@ private Q_SLOTS:
     void runsAreComparedWithOthers();
     void jobsTellHowTheyEnded();
     void failedJobsAreShown();
+    void droppedCheckpointsAreExplained();
     void paceComesFromARunLikeThis();
     void axesMapStepsThereAndBack();
 
@@ -335,6 +342,46 @@ void TestMainWindow::failedJobsAreShown()
     QTest::keyClick(&window, Qt::Key_Escape);
     QTest::keyClick(&window, Qt::Key_Escape);
     QVERIFY(!notice->isVisible());
+}
+
+void TestMainWindow::droppedCheckpointsAreExplained()
+{
+    const auto tools = fresh();
+    const auto cli = tools / "espalier-cli", file = tools / "dit.pt";
+    // What inspect says of a checkpoint; the words of every other call are kept.
+    std::ofstream(cli) << "#!/bin/sh\ncase $1 in inspect) echo '{\"kind\": \"pytorch\", \"weights\": [\"ema\"], \"model\": {\"name\": \"DiT-S/2 at 32²\","
+                          " \"kind\": \"dit\", \"channels\": 3}, \"settings\": {\"model\": {\"kind\": \"dit\"}}}';;"
+                          " *) echo \"$@\" > \"$0.words\";; esac\n";
+    std::filesystem::permissions(cli, std::filesystem::perms::owner_all);
+    std::ofstream(file) << "weights";
+    RunController controller(cli);
+    MainWindow window(&controller, fresh());
+    window.show();
+    const auto drop = [&](const QList<QUrl>& urls) {
+        QMimeData dropped;
+        dropped.setUrls(urls);
+        QDragEnterEvent enter(QPoint(200, 200), Qt::CopyAction, &dropped, Qt::LeftButton, Qt::NoModifier);
+        QApplication::sendEvent(&window, &enter);
+        if (!enter.isAccepted())
+            return false;
+        QDropEvent event(QPointF(200, 200), Qt::CopyAction, &dropped, Qt::LeftButton, Qt::NoModifier);
+        QApplication::sendEvent(&window, &event);
+        return event.isAccepted();
+    };
+    const auto url = QUrl::fromLocalFile(widgets::qstr(file.string()));
+    QVERIFY(!drop({url, url}));
+    QVERIFY(!drop({QUrl(QStringLiteral("ftp://somewhere/dit.pt"))}));
+    QVERIFY(drop({url}));
+    QTRY_VERIFY(window.findChild<widgets::ForeignDialog*>() != nullptr);
+    auto* dialog = window.findChild<widgets::ForeignDialog*>();
+    QCOMPARE(dialog->path(), widgets::qstr(file.string()));
+    QCOMPARE(dialog->findChild<QLabel*>(QStringLiteral("foreignModel"))->text(), QStringLiteral("DiT-S/2 at 32²"));
+    dialog->findChild<QPushButton*>(QStringLiteral("foreignSample"))->click();
+    QTRY_VERIFY(window.findChild<widgets::SampleDialog*>() != nullptr);
+    window.findChild<widgets::SampleDialog*>()->accept();
+    const auto words = std::filesystem::path(cli.string() + ".words");
+    QTRY_VERIFY(std::filesystem::exists(words));
+    QTRY_VERIFY(readFile(words).value().find("sample --checkpoint " + file.string() + " --out ") == 0);
 }
 
 void TestMainWindow::paceComesFromARunLikeThis()

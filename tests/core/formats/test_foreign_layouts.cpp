@@ -6,6 +6,8 @@
 #include "core/formats/weights_file.h"
 #include "tests/core/formats/golden_json.h"
 
+#include <fmt/format.h>
+
 #include <map>
 
 using namespace espalier;
