@@ -57,7 +57,8 @@ TEST(Presets, UnknownOnesNameTheNearest)
     EXPECT_EQ(findPreset("garden")->title, "Garden: ten minutes on a CPU");
     EXPECT_EQ(findPreset("gardn").error().message,
               "There is no preset \"gardn\"; the presets are demo, garden, dit-garden, vit-garden, ddpm-cifar10, ddpm-celeba64, "
-              "ddpm-celebahq256, dit-cifar10, dit-folder64, smoke. Did you mean garden?");
+              "ddpm-celebahq256, dit-cifar10, dit-folder64, vit-cifar10, "
+              "deit-ti, deit-s, deit-b, smoke. Did you mean garden?");
     EXPECT_EQ(findPreset("").error().code, ErrorCode::Usage);
 }
 
