@@ -54,26 +54,17 @@ Result<std::shared_ptr<const data::Dataset>> heldOut(const config::DataConfig& d
 
 } // namespace
 
-Result<Json> boundJob(const Json& request, JobContext& context)
+Result<Json> boundJob(const Json& request, const Checkpoint& checkpoint, JobContext& context)
 {
     const auto devices = textOf(request, "device", "auto"), weights = textOf(request, "weights", "ema");
     for (const auto* text : {&devices, &weights})
         if (!*text)
             return text->error();
-    for (const char* field : {"images", "reference"})
-        if (request.contains(field) && request[field] != "")
-            return Error{ErrorCode::Usage,
-                         fmt::format("--{} has no meaning for bpd, which is a number of weights and their own test images. "
-                                     "Leave it away.",
-                                     field)};
     const auto device = deviceFor(*devices, 0);
     if (!device)
         return device.error();
     setThreads(0, 1);
-    const auto checkpoint = findCheckpoint(request);
-    if (!checkpoint)
-        return checkpoint.error();
-    const auto& config = checkpoint->config;
+    const auto& config = checkpoint.config;
     const auto asked = numberOf(request, "num", config.evaluation.images, 2, 1'000'000),
                seed = numberOf(request, "seed", config.evaluation.seed, 0, std::int64_t{9} << 50);
     for (const auto* number : {&asked, &seed})
@@ -88,7 +79,7 @@ Result<Json> boundJob(const Json& request, JobContext& context)
     if (!dataset)
         return dataset.error();
     generation::DrawingModel drawing(config, *device);
-    const auto model = drawing.from(checkpoint->folder, *weights);
+    const auto model = drawing.from(checkpoint.folder, *weights);
     if (!model)
         return model.error();
     (*model)->eval();
@@ -139,15 +130,15 @@ Result<Json> boundJob(const Json& request, JobContext& context)
                       {"of", (*dataset)->description()}};
     const Json extra{{"prior", mean(prior)}, {"first_level", mean(first)}};
     const auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-    const runs::Evaluated event{.step = checkpoint->step,
+    const runs::Evaluated event{.step = checkpoint.step,
                                 .weights = *weights,
                                 .metric = "bpd",
                                 .value = mean(total),
                                 .recipe = recipe,
                                 .extra = extra,
                                 .seconds = seconds};
-    return Json{{"bpd", mean(total)},       {"prior", mean(prior)}, {"first_level", mean(first)}, {"images", images},
-                {"step", checkpoint->step}, {"recipe", recipe},     {"event", event.fields()}};
+    return Json{{"bpd", mean(total)},      {"prior", mean(prior)}, {"first_level", mean(first)}, {"images", images},
+                {"step", checkpoint.step}, {"recipe", recipe},     {"event", event.fields()}};
 }
 
 } // namespace espalier::worker

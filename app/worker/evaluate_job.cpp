@@ -193,14 +193,24 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
         if (!found)
             return found.error();
         checkpoint = *std::move(found);
-        if (!config::drawsImages(checkpoint->config.model))
+        if (!config::drawsImages(checkpoint->config.model)) {
+            if (*metric != "auto" && *metric != "accuracy")
+                return Error{ErrorCode::Usage,
+                             fmt::format("--metrics {} is for networks that draw images, and this one tells them apart. Leave "
+                                         "it away.",
+                                         *metric)};
             return classifyJob(request, *checkpoint, context);
+        }
         if (request.contains("data"))
             return Error{ErrorCode::Usage, "--data is for networks that tell images apart; this one draws them. Compare its images with a "
                                            "folder by --reference."};
     }
-    if (*metric == "bpd")
-        return boundJob(request, context);
+    if (*metric == "bpd") {
+        if (!checkpoint || !referencePath->empty())
+            return Error{ErrorCode::Usage,
+                         "bpd is a number of weights and the test images of their own set: leave --images and --reference away."};
+        return boundJob(request, *checkpoint, context);
+    }
     auto onInception = MetricNames::of(*metric == "auto" ? "fd" : *metric, *features);
     if (!onInception)
         return onInception.error();

@@ -35,8 +35,6 @@ Result<Json> rehearseJob(const Json& request, JobContext& context);
 Result<Json> sampleJob(const Json& request, JobContext& context);
 /// {"checkpoint" | "images", "reference", "data", "weights", "num", "sampler", "seed", "out", "device"}: numbers for weights or images.
 Result<Json> evaluateJob(const Json& request, JobContext& context);
-/// What evaluateJob does for the metric "bpd": the variational bound of test images.
-Result<Json> boundJob(const Json& request, JobContext& context);
 /// {"checkpoint", "weights", "to", "out", "config"}: weights alone, for the code that `to` names.
 Result<Json> exportJob(const Json& request, JobContext& context);
 /// {"config": whole configuration, "devices"}: encodes the training images, or what is missing of them.
@@ -64,6 +62,8 @@ struct Checkpoint {
 /// "checkpoint" of a request: a run folder (its newest checkpoint), a checkpoint folder, or a lone file or diffusers folder with "config"
 /// beside it in the request.
 Result<Checkpoint> findCheckpoint(const Json& request);
+/// What evaluateJob does for the metric "bpd": the variational bound of test images under these weights.
+Result<Json> boundJob(const Json& request, const Checkpoint& checkpoint, JobContext& context);
 
 /// What shows the latents that a checkpoint draws; null where it draws pixels.
 Result<std::shared_ptr<const generation::LatentCodec>> codecFor(const Checkpoint& checkpoint, at::Device device, const Log& log);

@@ -73,7 +73,7 @@ std::string Generator::samplerName() const
     auto name = fmt::format("{}-{}", ddim ? "DDIM" : "DDPM", steps);
     if (!respacing.empty() && (ddim || respacing != std::to_string(steps)))
         name += fmt::format(", respaced {}", respacing);
-    if (!m_config.clipDenoised)
+    if (!m_config.clipDenoised && !m_codec)
         name += ", unclipped";
     if (m_config.guidance != 1.0) {
         name += fmt::format(", CFG {}", m_config.guidance);
@@ -100,7 +100,7 @@ Json Generator::recipe() const
         recipe["timestep_respacing"] = m_config.timestepRespacing;
     else if (ddim)
         recipe["skip"] = m_config.skip == config::SkipSchedule::Linear ? "linear" : "quadratic";
-    recipe["clip_denoised"] = m_config.clipDenoised;
+    recipe["clip_denoised"] = m_config.clipDenoised && !m_codec; // latents never are
     if (m_model->classes() > 0) {
         recipe["guidance"] = m_config.guidance;
         recipe["guidance_channels"] = guidesFirstThree() ? "first-three" : "all";
