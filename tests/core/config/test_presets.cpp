@@ -47,6 +47,10 @@ TEST(Presets, AreWholeAndValid)
             EXPECT_EQ(validate(overlay)[0].path, "data.path") << preset.id;
             overlay["data"]["path"] = "/images";
         }
+        if (overlay.contains("latents")) {
+            EXPECT_EQ(validate(overlay)[0].path, "latents.vae") << preset.id;
+            overlay["latents"]["vae"] = "/vae";
+        }
         for (const auto& problem : validate(overlay))
             ADD_FAILURE() << preset.id << ": " << problem.message;
     }
@@ -57,7 +61,7 @@ TEST(Presets, UnknownOnesNameTheNearest)
     EXPECT_EQ(findPreset("garden")->title, "Garden: ten minutes on a CPU");
     EXPECT_EQ(findPreset("gardn").error().message,
               "There is no preset \"gardn\"; the presets are demo, garden, dit-garden, vit-garden, ddpm-cifar10, ddpm-celeba64, "
-              "ddpm-celebahq256, dit-cifar10, dit-folder64, vit-cifar10, "
+              "ddpm-celebahq256, dit-cifar10, dit-folder64, dit-s2-256, dit-b2-256, dit-xl2-256, dit-xl2-512, vit-cifar10, "
               "deit-ti, deit-s, deit-b, smoke. Did you mean garden?");
     EXPECT_EQ(findPreset("").error().code, ErrorCode::Usage);
 }
