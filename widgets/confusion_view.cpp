@@ -102,8 +102,8 @@ QString ConfusionView::sentenceAt(const QPoint& position) const
     if (!cell)
         return {};
     return tr("%1 of %2 images of \"%3\" were taken for \"%4\".")
-        .arg(number(m_confusion.at(cell->truth, cell->predicted)), number(rowTotal(cell->truth)),
-             qstr(m_confusion.classes[cell->truth]), qstr(m_confusion.classes[cell->predicted]));
+        .arg(number(m_confusion.at(cell->truth, cell->predicted)), number(rowTotal(cell->truth)), qstr(m_confusion.classes[cell->truth]),
+             qstr(m_confusion.classes[cell->predicted]));
 }
 
 void ConfusionView::paintEvent(QPaintEvent*)
@@ -129,7 +129,8 @@ void ConfusionView::paintEvent(QPaintEvent*)
             const auto at = cellRect(truth, predicted);
             const double gap = cell > 6 ? 0.5 : 0.0;
             // The root lets rare mistakes be seen.
-            painter.fillRect(at.adjusted(gap, gap, -gap, -gap), mixed(t.window, truth == predicted ? t.accent : t.failure, std::sqrt(part)));
+            painter.fillRect(at.adjusted(gap, gap, -gap, -gap),
+                             mixed(t.window, truth == predicted ? t.accent : t.failure, std::sqrt(part)));
             if (cell >= kLeastNumberCell && part > 0.005) {
                 painter.setPen(part > 0.35 ? t.onAccent : t.text);
                 painter.drawText(at, Qt::AlignCenter, QString::number(std::lround(100 * part)));

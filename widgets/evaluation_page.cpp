@@ -212,8 +212,9 @@ void EvaluationPage::setEvaluatePossible(const QString& whyNot, const QString& p
 {
     m_whyNot = whyNot;
     m_progress = progress;
-    setEnabledWithReason(m_evaluate, whyNot, m_draws ? tr("Draw images now and measure how far they are from real ones")
-                                               : tr("Show the test images to the network now and count the right answers"));
+    setEnabledWithReason(m_evaluate, whyNot,
+                         m_draws ? tr("Draw images now and measure how far they are from real ones")
+                                 : tr("Show the test images to the network now and count the right answers"));
     m_plotCard->setTitle(!progress.isEmpty() ? progress : m_draws ? tr("Distance over the steps") : tr("Accuracy over the steps"));
     showEmpty();
 }
@@ -227,9 +228,10 @@ void EvaluationPage::setExpectation(const QString& sentence)
 void EvaluationPage::showEmpty()
 {
     QStringList said;
-    said << (m_expectation.isEmpty() ? (m_draws ? tr("Distances between generated and real images appear here, each with the recipe it rests on.")
-                                                : tr("The share of test images that are told right appears here."))
-                                     : m_expectation);
+    said << (m_expectation.isEmpty()
+                 ? (m_draws ? tr("Distances between generated and real images appear here, each with the recipe it rests on.")
+                            : tr("The share of test images that are told right appears here."))
+                 : m_expectation);
     if (!m_progress.isEmpty())
         said << m_progress;
     else if (!m_whyNot.isEmpty())

@@ -215,9 +215,9 @@ std::vector<PlanLine> planSummary(const Json& json, const MachineFacts& machine,
     lines.push_back({tr("Checkpoints"), everyText(run.checkpoints.every, tr("At pause, stop and end"), tr("One"))});
     if (config::drawsImages(run.model))
         lines.push_back(
-        {tr("Samples"),
-         everyText(run.samples.every, tr("None while training"),
-                   QObject::tr("%1 by %2").arg(plural(run.samples.count, "image", "images"), samplerText(run.samples.sampler)))});
+            {tr("Samples"),
+             everyText(run.samples.every, tr("None while training"),
+                       QObject::tr("%1 by %2").arg(plural(run.samples.count, "image", "images"), samplerText(run.samples.sampler)))});
     const bool draws = config::drawsImages(run.model);
     const QString metric = !draws ? tr("Accuracy") : run.evaluation.metric == config::MetricKind::Fid ? tr("FID") : tr("FD");
     lines.push_back({tr("Evaluation"), everyText(run.evaluation.every, tr("On request"),

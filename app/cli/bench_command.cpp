@@ -53,7 +53,8 @@ void addBench(CLI::App& app, Program& program)
     auto options = std::make_shared<BenchOptions>();
     auto* command =
         addCommand(app, program, "bench", "Time a training step", [options, &program] { return bench(*options, program.console); });
-    command->add_option("--model", options->model, "Model to train: unet-cifar10, vit-ti, vit-s or vit-b")->capture_default_str();
+    command->add_option("--model", options->model, "Model to train: unet-cifar10, dit-s2, dit-b2, dit-xl2, vit-ti, vit-s or vit-b")
+        ->capture_default_str();
     command->add_option("--batch", options->batch, "Images in a step")->check(CLI::Range(1, 65536))->capture_default_str();
     command->add_option("--steps", options->steps, "Steps that are timed")->check(CLI::Range(1, 100000))->capture_default_str();
     command->add_option("--warmup", options->warmup, "Steps before them")->check(CLI::Range(0, 1000))->capture_default_str();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "app/worker/bench_models.h"
 #include "app/worker/job.h"
 
-#include "core/config/config.h"
-#include "core/config/presets.h"
+#include "core/config/seen_image.h"
 #include "core/training/train_step.h"
 #include "core/training/trainee.h"
 
@@ -18,36 +18,33 @@
 namespace espalier::worker {
 namespace {
 
-/// A ViT of timm at 224 pixels under the DeiT recipe, without an average of its weights.
-config::RunConfig vitConfig(std::int64_t width, std::int64_t heads)
-{
-    config::RunConfig config;
-    config.data.side = 224;
-    config.data.augment.labelSmoothing = 0.1;
-    config.model =
-        config::VitConfig{.patchSize = 16, .hiddenSize = width, .depth = 12, .numHeads = heads, .numClasses = 1000, .dropPath = 0.1};
-    config.training.optimizer = config::OptimizerKind::AdamW;
-    config.training.weightDecay = 0.05;
-    config.training.gradNorm = 0.0;
-    config.training.ema.decays = {};
-    return config;
-}
+/// A batch of made-up data, as a loader would hand it over.
+struct MadeBatch {
+    std::vector<std::uint8_t> pixels;
+    std::vector<float> latents;
+    std::vector<std::int32_t> labels;
 
-Result<config::RunConfig> benchConfig(const std::string& model)
-{
-    if (model == "vit-ti")
-        return vitConfig(192, 3);
-    if (model == "vit-s")
-        return vitConfig(384, 6);
-    if (model == "vit-b")
-        return vitConfig(768, 12);
-    if (model != "unet-cifar10")
-        return Error{ErrorCode::Usage, fmt::format("\"{}\" is no model of the bench. Known: unet-cifar10, vit-ti, vit-s, vit-b.", model)};
-    const auto preset = config::findPreset("ddpm-cifar10");
-    if (!preset)
-        return preset.error();
-    return config::read(preset->overlay);
-}
+    MadeBatch(const config::RunConfig& config, std::int64_t batch)
+        : labels(static_cast<std::size_t>(batch)) // a network without classes does not look
+    {
+        const auto seen = config::seenImage(config);
+        const auto values = static_cast<std::size_t>(batch * seen.channels * seen.side * seen.side);
+        if (config.latents.enabled)
+            latents.resize(values);
+        else
+            pixels.resize(values);
+        for (std::size_t i = 0; i < values; ++i) {
+            const auto byte = static_cast<std::uint8_t>(i * 2654435761u >> 13);
+            if (config.latents.enabled)
+                latents[i] = static_cast<float>(byte) / 64.0f - 2.0f;
+            else
+                pixels[i] = byte;
+        }
+        for (std::size_t i = 0; i < labels.size(); ++i)
+            labels[i] =
+                static_cast<std::int32_t>(static_cast<std::int64_t>(i) % std::max<std::int64_t>(1, config::classesOf(config.model)));
+    }
+};
 
 void wait(at::Device device)
 {
@@ -85,15 +82,11 @@ Result<Json> benchJob(const Json& request, JobContext& context)
     if (!trainee)
         return trainee.error();
     const data::Share share{*batch, *batch, 1, 0, 1};
-    training::TrainStep step({*trainee->model, *trainee->objective, trainee->state, parallel::ProcessGroup::alone(), share, *device, 1}, *config);
+    training::TrainStep step({*trainee->model, *trainee->objective, trainee->state, parallel::ProcessGroup::alone(), share, *device, 1},
+                             *config);
 
-    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(*batch * config->data.side * config->data.side * 3));
-    for (std::size_t i = 0; i < pixels.size(); ++i)
-        pixels[i] = static_cast<std::uint8_t>(i * 2654435761u >> 13);
-    std::vector<std::int32_t> labels(static_cast<std::size_t>(*batch));
-    for (std::size_t i = 0; i < labels.size(); ++i) // a network without classes does not look
-        labels[i] = static_cast<std::int32_t>(static_cast<std::int64_t>(i) % std::max<std::int64_t>(1, config::classesOf(config->model)));
-    const data::HostBatch host{.images = pixels, .labels = labels, .erased = {}, .mixes = {}};
+    MadeBatch made(*config, *batch);
+    const data::HostBatch host{.images = made.pixels, .latents = made.latents, .labels = made.labels, .erased = {}, .mixes = {}};
     const auto once = [&] {
         step.freeOldestBatch();
         step.begin(2e-4);

@@ -46,14 +46,15 @@ Result<std::vector<std::int64_t>> matchClasses(const std::vector<std::string>& n
 {
     const auto& names = images.classNames();
     if (names.empty())
-        return Error{ErrorCode::Usage, fmt::format("{} has no classes: put the images of each class into a folder of its name.",
-                                                   images.description())};
+        return Error{ErrorCode::Usage,
+                     fmt::format("{} has no classes: put the images of each class into a folder of its name.", images.description())};
     if (network.empty()) {
         if (static_cast<std::int64_t>(names.size()) != classes)
-            return Error{ErrorCode::Usage,
-                         fmt::format("These weights tell {} classes apart and do not say which; there are {} in {}. Give a folder with all of "
-                                     "them.",
-                                     classes, names.size(), images.description())};
+            return Error{
+                ErrorCode::Usage,
+                fmt::format("These weights tell {} classes apart and do not say which; there are {} in {}. Give a folder with all of "
+                            "them.",
+                            classes, names.size(), images.description())};
         return std::vector<std::int64_t>{};
     }
     std::vector<std::int64_t> matched;
@@ -78,8 +79,8 @@ Result<std::vector<std::int64_t>> matchClasses(const std::vector<std::string>& n
 Result<Json> classifyJob(const Json& request, const Checkpoint& checkpoint, JobContext& context)
 {
     auto config = checkpoint.config;
-    const auto folder = textOf(request, "data", ""), weights = textOf(request, "weights", "ema"), devices = textOf(request, "device", "auto"),
-               out = textOf(request, "out", "");
+    const auto folder = textOf(request, "data", ""), weights = textOf(request, "weights", "ema"),
+               devices = textOf(request, "device", "auto"), out = textOf(request, "out", "");
     for (const auto* text : {&folder, &weights, &devices, &out})
         if (!*text)
             return text->error();
@@ -113,15 +114,11 @@ Result<Json> classifyJob(const Json& request, const Checkpoint& checkpoint, JobC
                                                   context.link.stopToken());
     if (!score)
         return score.error();
-    auto event = evaluation::classifierEvent(*score, {*weights, folder->empty() ? "test" : *folder, config.data.cropRatio, config.data.side},
-                                             checkpoint.step, 0);
+    auto event = evaluation::classifierEvent(
+        *score, {*weights, folder->empty() ? "test" : *folder, config.data.cropRatio, config.data.side}, checkpoint.step, 0);
     event.recipe["checkpoint"] = checkpoint.identity;
-    Json result{{"top1", score->top1()},
-                {"top5", score->top5()},
-                {"loss", score->loss},
-                {"images", score->counts.count()},
-                {"unreadable", score->unreadable},
-                {"crop_ratio", config.data.cropRatio}};
+    Json result{{"top1", score->top1()},           {"top5", score->top5()},           {"loss", score->loss},
+                {"images", score->counts.count()}, {"unreadable", score->unreadable}, {"crop_ratio", config.data.cropRatio}};
     if (!out->empty()) {
         const auto file = fs::path(*out) / "confusion.csv";
         std::error_code problem;

@@ -20,11 +20,12 @@ public:
     Result<Outcome> measure(const Call& call, std::stop_token now) override
     {
         if (!m_parts.test)
-            return Error{ErrorCode::Usage,
-                         fmt::format("There are no test images beside {}: accuracy is measured on images that were not trained on. Put them "
-                                     "into a folder \"test\" or \"val\", or set evaluation.every to 0.",
-                                     m_parts.train->description()),
-                         {}};
+            return Error{
+                ErrorCode::Usage,
+                fmt::format("There are no test images beside {}: accuracy is measured on images that were not trained on. Put them "
+                            "into a folder \"test\" or \"val\", or set evaluation.every to 0.",
+                            m_parts.train->description()),
+                {}};
         const std::string weights = call.state.emaDecays.empty() ? "raw" : "ema";
         const auto model = m_model.from(call.state, weights);
         if (!model)

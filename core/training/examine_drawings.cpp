@@ -17,12 +17,14 @@ public:
     Result<Outcome> measure(const Call& call, std::stop_token now) override
     {
         if (!m_parts.train->hasPixels())
-            return Error{ErrorCode::Usage,
-                         "data.source features holds latents and no images to compare with. Evaluate a checkpoint with --reference instead.",
-                         {}};
+            return Error{
+                ErrorCode::Usage,
+                "data.source features holds latents and no images to compare with. Evaluate a checkpoint with --reference instead.",
+                {}};
         const auto& settings = call.settings;
         if (!m_judge) {
-            auto made = generation::SetJudge::make(m_parts.train, m_parts.test, settings.images, m_parts.device, m_inception, m_parts.tick, now);
+            auto made =
+                generation::SetJudge::make(m_parts.train, m_parts.test, settings.images, m_parts.device, m_inception, m_parts.tick, now);
             if (!made)
                 return made.error();
             m_judge.emplace(std::move(*made));
@@ -31,8 +33,7 @@ public:
         if (!generator)
             return generator.error();
         const auto count = std::min(settings.images, m_judge->count());
-        const auto images =
-            generator->draw(0, count, generation::drawingBatch(m_parts.device), [this](double) { m_parts.tick(); }, now);
+        const auto images = generator->draw(0, count, generation::drawingBatch(m_parts.device), [this](double) { m_parts.tick(); }, now);
         if (!images)
             return images.error();
         const auto score = m_judge->judge(*images, call.asked ? m_parts.train->size() : 0, m_parts.tick, now);

@@ -60,7 +60,8 @@ TEST(ClassificationGolden, LossesAndGradientsAreThePublishedOnes)
     for (const auto& [name, target] : targets) {
         Scores model(3 * inputTensor("input:logits", shape));
         ClassificationObjective objective;
-        const auto terms = objective(model, {.x = at::zeros({4, 3, 8, 8}), .t = {}, .labels = at::tensor(labels), .targets = target}, {}, {});
+        const auto terms =
+            objective(model, {.x = at::zeros({4, 3, 8, 8}), .t = {}, .labels = at::tensor(labels), .targets = target}, {}, {});
         terms.loss.backward();
         EXPECT_NEAR(terms.loss.item<double>(), losses.at(name).get<double>(), 2e-6 + 1e-6 * losses.at(name).get<double>()) << name;
         EXPECT_NEAR(terms.perSample.mean().item<double>(), terms.loss.item<double>(), 1e-6) << name;
@@ -118,7 +119,7 @@ TEST(BatchUpload, ErasesInTheScaleOfNormalisedImages)
             data::erase(chw, 8, erased[0], 5, 3, 46);
         EXPECT_TRUE(at::equal(got.x[static_cast<std::int64_t>(i)], at::tensor(chw).view({3, 8, 8}))) << i;
     }
-    expectClose(got.targets, at::tensor({0.2f / 3, 0.2f / 3, 0.8f + 0.2f / 3, 0.8f + 0.2f / 3, 0.2f / 3, 0.2f / 3}).view({2, 3}), 1e-7, 0, 
+    expectClose(got.targets, at::tensor({0.2f / 3, 0.2f / 3, 0.8f + 0.2f / 3, 0.8f + 0.2f / 3, 0.2f / 3, 0.2f / 3}).view({2, 3}), 1e-7, 0,
                 "targets");
     EXPECT_TRUE(at::equal(got.labels, at::tensor({std::int64_t{2}, std::int64_t{0}})));
 }
