@@ -27,7 +27,7 @@ Result<std::vector<std::string>> classNamesOf(const Weights& weights)
     }
     std::vector<std::string> names;
     std::error_code error;
-    if (!std::filesystem::is_directory(folder, error))
+    if (!std::filesystem::exists(folder / "manifest.json", error))
         return names;
     const auto text = readFile(folder / "manifest.json", std::uint64_t{64} << 20);
     if (!text)
@@ -71,6 +71,8 @@ Json SamplerFlags::overlay() const
         json["skip"] = skip;
     if (!respacing.empty())
         json["timestep_respacing"] = respacing == "none" ? "" : respacing;
+    else if (steps)
+        json["timestep_respacing"] = ""; // which would be asked first
     if (clipDenoised)
         json["clip_denoised"] = *clipDenoised;
     if (guidance)

@@ -37,7 +37,7 @@ Result<Json> settingsOf(const formats::WeightsFile& weights, const fs::path& pat
                      {}};
     const auto* network = std::get_if<shapes::Recognised>(&identity->model);
     if (!network)
-        return Error{ErrorCode::Usage, fmt::format("{} holds the {}, which draws no images by itself.", typed, identity->name), {}};
+        return Error{ErrorCode::Usage, fmt::format("{} holds {}, which draws no images by itself.", typed, shapes::withArticle(identity->name)), {}};
     auto overlay = shapes::publishedSettings(network->shape, typed);
     if (!overlay)
         return overlay;

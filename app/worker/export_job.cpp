@@ -73,7 +73,8 @@ Result<Exported> exported(const Source& source, const Named& weights)
     else if (const auto* autoencoder = std::get_if<shapes::AutoencoderShape>(&identity->model))
         model = {*autoencoder, source.folderConfig};
     else
-        return Error{ErrorCode::Usage, fmt::format("{} holds the {}, which is only read here.", source.path.string(), identity->name), {}};
+        return Error{ErrorCode::Usage, fmt::format("{} holds {}, which is only read here.", source.path.string(),
+                                                              shapes::withArticle(identity->name)), {}};
     return model;
 }
 

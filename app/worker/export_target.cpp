@@ -3,12 +3,15 @@
 
 #include "core/base/files.h"
 #include "core/base/overloaded.h"
+#include "core/base/position_table.h"
 #include "core/formats/diffusers_dit.h"
 #include "core/formats/torch_file.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cmath>
+#include <cstring>
 #include <filesystem>
 
 namespace espalier::worker {
@@ -34,7 +37,7 @@ Result<Done> checkTarget(const Exported& model, Layout layout)
                    [&](const shapes::AutoencoderShape& shape) -> Result<Done> {
                        if (layout == Layout::Dit || layout == Layout::Timm || layout == Layout::DdpmTorch)
                            return Error{ErrorCode::Usage,
-                                        fmt::format("An {} cannot be written as {}: that code has no autoencoder.",
+                                        fmt::format("An {} cannot be written as {}: that code has none.",
                                                     shapes::describe(shape), shapes::nameOf(layout)),
                                         {}};
                        return Done{};
@@ -54,6 +57,31 @@ Result<formats::WrittenFile> writeFile(const Exported& model, Layout layout, std
     return formats::writeSafetensors(out, std::move(items), about);
 }
 
+/// diffusers computes the table of positions, so it has to be the usual one.
+Result<Done> checkPositions(const std::vector<formats::SafetensorsItem>& items, const shapes::ModelShape& shape)
+{
+    constexpr float kRounding = 1e-5f; // of sines in another library
+    const auto& dit = std::get<config::DitConfig>(shape.model);
+    for (const auto& item : items) {
+        if (item.name != "pos_embed")
+            continue;
+        const auto bytes = item.bytes();
+        if (!bytes)
+            return bytes.error();
+        const auto usual = positionTable(dit.hiddenSize, shape.side / dit.patchSize);
+        std::vector<float> own(bytes->size() / sizeof(float));
+        std::memcpy(own.data(), bytes->data(), own.size() * sizeof(float));
+        if (!std::equal(own.begin(), own.end(), usual.begin(), usual.end(),
+                        [](float one, float other) { return std::abs(one - other) <= kRounding; }))
+            return Error{ErrorCode::Usage,
+                         fmt::format("This {} cannot be written as diffusers: its table of positions is not the usual one, which is computed "
+                                     "there.",
+                                     shapes::describe(shape)),
+                         {}};
+    }
+    return Done{};
+}
+
 Result<formats::WrittenFile> writeFolder(const Exported& model, std::vector<formats::SafetensorsItem> items, const fs::path& folder)
 {
     std::error_code error;
@@ -62,6 +90,8 @@ Result<formats::WrittenFile> writeFolder(const Exported& model, std::vector<form
         return ioError("make", folder, error.value());
     Json config;
     if (const auto* shape = std::get_if<shapes::ModelShape>(&model.model)) {
+        if (auto usual = checkPositions(items, *shape); !usual)
+            return usual.error();
         config = shapes::diffusersConfig(*shape);
         items = formats::toDiffusersDit(std::move(items), std::get<config::DitConfig>(shape->model).depth);
     } else {

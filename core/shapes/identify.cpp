@@ -41,4 +41,9 @@ Result<Identified> identify(std::span<const NamedShape> tensors)
     return network.error();
 }
 
+std::string withArticle(const std::string& name)
+{
+    return (name.starts_with('A') || name.starts_with('I') ? "an " : "a ") + name;
+}
+
 } // namespace espalier::shapes

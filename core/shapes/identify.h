@@ -22,5 +22,7 @@ struct Identified {
 /// Like recognise(), and the autoencoder of latents and the network of FID besides. Inception goes by its first and last layers and the
 /// number of its tensors: whoever loads it compares them all.
 Result<Identified> identify(std::span<const NamedShape> tensors);
+/// "a DiT-S/2 at 32²", "an AutoencoderKL …".
+std::string withArticle(const std::string& name);
 
 } // namespace espalier::shapes

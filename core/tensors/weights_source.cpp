@@ -69,12 +69,6 @@ const formats::WeightsEntry* WeightsSource::find(const std::string& name) const
     return found == m_entries.end() ? nullptr : &found->second;
 }
 
-void WeightsSource::leaveOut(const std::vector<std::string>& names)
-{
-    for (const auto& name : names)
-        m_entries.erase(name);
-}
-
 Result<at::Tensor> WeightsSource::read(const formats::WeightsEntry& entry) const
 {
     return readTensor(m_file, entry);

@@ -33,8 +33,6 @@ public:
     /// By name; a prefix `module.` (data-parallel training of the published code) is dropped.
     const std::map<std::string, formats::WeightsEntry>& entries() const { return m_entries; }
     const formats::WeightsEntry* find(const std::string& name) const;
-    /// Takes tensors out that are not asked for, such as those that a file has twice.
-    void leaveOut(const std::vector<std::string>& names);
 
     /// A tensor of its own, in the file's type.
     Result<at::Tensor> read(const formats::WeightsEntry& entry) const;

@@ -103,7 +103,6 @@ Result<Source> openSource(const config::InitConfig& init)
     if (const auto known = shapes::recognise(names)) {
         source.network = known->shape.model;
         source.model = shapes::describe(known->shape);
-        source.weights.leaveOut(known->twins);
     }
     return source;
 }
