@@ -54,6 +54,11 @@ Result<Json> settingsToDraw(const formats::WeightsFile& weights, const fs::path&
     if (!overlay)
         return overlay;
     (*overlay)["data"]["path"] = path.parent_path().string(); // nobody reads it: no data are needed
+    (*overlay)["training"]["steps"] = 1;                          // nor trains
+    if (overlay->contains("latents") && !(*overlay)["latents"].contains("vae")) { // left open for --vae, as only ready latents may
+        (*overlay)["data"].update({{"source", "features"}, {"flip", false}});
+        (*overlay)["samples"]["every"] = 0;
+    }
     const auto config = config::read(*overlay);
     if (!config)
         return Error{ErrorCode::Usage, fmt::format("{}: {}", typed, config.error().message), config.error().detail};

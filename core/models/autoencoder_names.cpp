@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/models/autoencoder_names.h"
 
+#include "core/shapes/autoencoder_names.h"
+
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
@@ -13,8 +15,6 @@ namespace espalier::models {
 namespace {
 
 constexpr std::string_view kFirstStage = "first_stage_model.";
-constexpr std::pair<std::string_view, std::string_view> kOldAttention[] = {
-    {".query.", ".to_q."}, {".key.", ".to_k."}, {".value.", ".to_v."}, {".proj_attn.", ".to_out.0."}};
 constexpr std::pair<std::string_view, std::string_view> kOriginalParts[] = {{".nin_shortcut.", ".conv_shortcut."},
                                                                             {".norm_out.", ".conv_norm_out."},
                                                                             {".mid.block_1.", ".mid_block.resnets.0."},
@@ -67,15 +67,6 @@ std::string nameOfOriginal(std::string name, std::int64_t levels)
     return name;
 }
 
-std::string presentName(std::string name)
-{
-    if (name.find(".attentions.") != std::string::npos)
-        for (const auto& [old, now] : kOldAttention)
-            if (replace(name, old, now))
-                break;
-    return name;
-}
-
 /// Of a whole Stable Diffusion only the autoencoder; of its training neither the averages' twins nor the loss.
 tensors::TensorMap autoencoderAlone(const tensors::TensorMap& weights)
 {
@@ -100,7 +91,7 @@ Result<tensors::TensorMap> underPresentNames(const tensors::TensorMap& weights, 
         levels = std::max(levels, levelBehind(name, "decoder.up.") + 1);
     tensors::TensorMap present;
     for (const auto& [name, tensor] : alone) {
-        const auto now = levels > 0 ? nameOfOriginal(name, levels) : presentName(name);
+        const auto now = levels > 0 ? nameOfOriginal(name, levels) : shapes::presentAutoencoderName(name);
         const bool wasConvolution =
             levels > 0 && now.find(".attentions.") != std::string::npos && tensor.dim() == 4 && tensor.size(2) * tensor.size(3) == 1;
         if (!present.emplace(now, wasConvolution ? tensor.flatten(1) : tensor).second)
