@@ -37,7 +37,8 @@ Result<Json> settingsOf(const formats::WeightsFile& weights, const fs::path& pat
                      {}};
     const auto* network = std::get_if<shapes::Recognised>(&identity->model);
     if (!network)
-        return Error{ErrorCode::Usage, fmt::format("{} holds {}, which draws no images by itself.", typed, shapes::withArticle(identity->name)), {}};
+        return Error{
+            ErrorCode::Usage, fmt::format("{} holds {}, which draws no images by itself.", typed, shapes::withArticle(identity->name)), {}};
     auto overlay = shapes::publishedSettings(network->shape, typed);
     if (!overlay)
         return overlay;
@@ -53,8 +54,8 @@ Result<Json> settingsToDraw(const formats::WeightsFile& weights, const fs::path&
     auto overlay = settingsOf(weights, path, typed);
     if (!overlay)
         return overlay;
-    (*overlay)["data"]["path"] = path.parent_path().string(); // nobody reads it: no data are needed
-    (*overlay)["training"]["steps"] = 1;                          // nor trains
+    (*overlay)["data"]["path"] = path.parent_path().string();                     // nobody reads it: no data are needed
+    (*overlay)["training"]["steps"] = 1;                                          // nor trains
     if (overlay->contains("latents") && !(*overlay)["latents"].contains("vae")) { // left open for --vae, as only ready latents may
         (*overlay)["data"].update({{"source", "features"}, {"flip", false}});
         (*overlay)["samples"]["every"] = 0;

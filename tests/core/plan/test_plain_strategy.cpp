@@ -20,7 +20,7 @@ config::RunConfig preset(const char* id)
 
 TEST(PlainStrategy, IsOneStageThatEndsOnce)
 {
-    const PlainStrategy strategy({256, 3});
+    const PlainStrategy strategy(DataFacts{256});
     const auto plan = strategy.begin(preset("smoke"));
     ASSERT_TRUE(plan) << plan.error().message;
     ASSERT_EQ(plan->stages.size(), 1u);
@@ -38,15 +38,15 @@ TEST(PlainStrategy, IsOneStageThatEndsOnce)
 
 TEST(PlainStrategy, BatchesLargerThanTheDataAreRefused)
 {
-    const auto plan = PlainStrategy({5, 3}).begin(preset("smoke"));
+    const auto plan = PlainStrategy(DataFacts{5}).begin(preset("smoke"));
     ASSERT_FALSE(plan);
     EXPECT_EQ(plan.error().message, "training.batch_size 8 is more than the 5 training images; lower it to 5 or less.");
-    EXPECT_FALSE(PlainStrategy({0, 3}).begin(preset("smoke")));
+    EXPECT_FALSE(PlainStrategy(DataFacts{0}).begin(preset("smoke")));
 }
 
 TEST(PlainStrategy, ForecastsThePublishedRun)
 {
-    const auto plan = PlainStrategy({50000, 3}).begin(preset("ddpm-cifar10"));
+    const auto plan = PlainStrategy(DataFacts{50000}).begin(preset("ddpm-cifar10"));
     ASSERT_TRUE(plan) << plan.error().message;
     const auto& stage = plan->stages[0];
     const auto cost = forecast(stage);
