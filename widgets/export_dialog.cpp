@@ -130,7 +130,7 @@ void ExportDialog::refresh()
     if (!m_typed && m_step->count() > 0) {
         const QString weights = m_weights->currentData().toString();
         const QString layout = m_format->currentData().toString();
-        const QString ending = isFolder()                                ? QStringLiteral("-diffusers")
+        const QString ending = isFolder()                               ? QStringLiteral("-diffusers")
                                : layout == QLatin1String("safetensors") ? QStringLiteral(".safetensors")
                                                                         : QStringLiteral(".pt");
         m_file->setText(QStringLiteral("%1/%2-step-%3-%4%5")
@@ -144,9 +144,9 @@ void ExportDialog::refresh()
 
 void ExportDialog::choose()
 {
-    const QString file = isFolder() ? QFileDialog::getExistingDirectory(this, windowTitle(), m_folder)
-                                    : QFileDialog::getSaveFileName(this, windowTitle(), m_file->text(),
-                                                                   tr("Weights (*.safetensors *.pt *.pth)"));
+    const QString file = isFolder()
+                             ? QFileDialog::getExistingDirectory(this, windowTitle(), m_folder)
+                             : QFileDialog::getSaveFileName(this, windowTitle(), m_file->text(), tr("Weights (*.safetensors *.pt *.pth)"));
     if (file.isEmpty())
         return;
     m_typed = true;

@@ -95,11 +95,12 @@ SampleRequest SampleDialog::request() const
 }
 
 EvaluateDialog::EvaluateDialog(const Json& config, std::int64_t step, QWidget* parent)
-    : DrawingDialog("evaluation", step >= 0 ? tr("Evaluate step %1").arg(groupedText(step)) : tr("Evaluate now"),
-                    drawsImages(config)
-                        ? tr("Draws images and measures how far they are from real ones. Numbers compare only when their whole recipe is equal.")
-                        : tr("Shows test images to the network and counts the right answers."),
-                    config, {"evaluation.metric", "evaluation.features", "evaluation.images"}, tr("Evaluate"), parent),
+    : DrawingDialog(
+          "evaluation", step >= 0 ? tr("Evaluate step %1").arg(groupedText(step)) : tr("Evaluate now"),
+          drawsImages(config)
+              ? tr("Draws images and measures how far they are from real ones. Numbers compare only when their whole recipe is equal.")
+              : tr("Shows test images to the network and counts the right answers."),
+          config, {"evaluation.metric", "evaluation.features", "evaluation.images"}, tr("Evaluate"), parent),
       m_step(step)
 {
     setObjectName(QStringLiteral("evaluateDialog"));

@@ -134,8 +134,9 @@ void addExport(CLI::App& app, Program& program)
     command->add_option("--tag", options->tags, "With scalars: only these tags");
     command->add_option("--config", options->configFile, "The configuration of a file that does not carry its own");
     command
-        ->add_option("--out", options->out,
-                     "The file to write (.pt, .pth and .bin for PyTorch, any other name for safetensors); with grids and diffusers a folder")
+        ->add_option(
+            "--out", options->out,
+            "The file to write (.pt, .pth and .bin for PyTorch, any other name for safetensors); with grids and diffusers a folder")
         ->required();
 }
 

@@ -113,7 +113,8 @@ void addInspect(CLI::App& app, Program& program)
 {
     auto path = std::make_shared<std::string>();
     auto* command =
-        addCommand(app, program, "inspect", "Explain a run, a checkpoint, a safetensors, PyTorch or npz file, a diffusers folder, a configuration or a preset",
+        addCommand(app, program, "inspect",
+                   "Explain a run, a checkpoint, a safetensors, PyTorch or npz file, a diffusers folder, a configuration or a preset",
                    [path, &program] {
                        const auto said = inspectAny(*path);
                        if (!said)

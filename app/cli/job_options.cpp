@@ -30,9 +30,10 @@ Result<Weights> findWeights(const std::string& typed)
                      {}};
     if (fs::is_directory(path, error)) {
         if (!fs::exists(path / "manifest.json", error) && !formats::isDiffusersFolder(path))
-            return Error{ErrorCode::Usage,
-                         fmt::format("{} holds neither a run nor a finished checkpoint (no manifest.json), nor weights of diffusers.", typed),
-                         {}};
+            return Error{
+                ErrorCode::Usage,
+                fmt::format("{} holds neither a run nor a finished checkpoint (no manifest.json), nor weights of diffusers.", typed),
+                {}};
         if (formats::isDiffusersFolder(path))
             if (const auto file = formats::WeightsFile::open(path); !file)
                 return file.error();

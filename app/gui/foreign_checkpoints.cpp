@@ -31,9 +31,8 @@ QString ForeignCheckpoints::pathIn(const QMimeData* dropped)
 
 void ForeignCheckpoints::choose()
 {
-    const QString file = QFileDialog::getOpenFileName(
-        m_window, tr("Open a checkpoint"), QDir::homePath(),
-        tr("Checkpoints (*.pt *.pth *.bin *.ckpt *.tar *.safetensors);;All files (*)"));
+    const QString file = QFileDialog::getOpenFileName(m_window, tr("Open a checkpoint"), QDir::homePath(),
+                                                      tr("Checkpoints (*.pt *.pth *.bin *.ckpt *.tar *.safetensors);;All files (*)"));
     if (!file.isEmpty())
         open(file);
 }
@@ -63,7 +62,8 @@ void ForeignCheckpoints::show(const ForeignInspected& found)
     m_dialog = new ForeignDialog(path, found.said, images, m_window);
     m_dialog->setAttribute(Qt::WA_DeleteOnClose);
     connect(m_dialog, &ForeignDialog::sampleRequested, this, &ForeignCheckpoints::askSample);
-    connect(m_dialog, &ForeignDialog::settingsWanted, this, [this](const QString& file) { m_controller->readSettings(file.toStdString()); });
+    connect(m_dialog, &ForeignDialog::settingsWanted, this,
+            [this](const QString& file) { m_controller->readSettings(file.toStdString()); });
     connect(m_dialog, &ForeignDialog::tuneRequested, this, [this] {
         Q_EMIT newRunRequested(m_dialog->settingsToTune(), QFileInfo(m_dialog->path()).completeBaseName());
         m_dialog->close();

@@ -47,7 +47,7 @@ MainWindow::MainWindow(RunController* controller, std::filesystem::path library,
     : QMainWindow(parent), m_controller(controller), m_libraryFolder(std::move(library)), m_model(new LibraryModel(this)),
       m_panel(new LibraryPanel(m_model, this)), m_dock(new QDockWidget(QStringLiteral("Library"), this)), m_tools(new ToolBar(this)),
       m_notice(new Notice(this)), m_stack(new QStackedWidget(this)), m_page(new RunPage(this)), m_actions(new RunActions(controller, this)),
-      m_foreign(new ForeignCheckpoints(controller, this)),       m_status(new StatusStrip(this))
+      m_foreign(new ForeignCheckpoints(controller, this)), m_status(new StatusStrip(this))
 {
     setObjectName(QStringLiteral("mainWindow"));
     setWindowTitle(QStringLiteral("Espalier"));

@@ -73,8 +73,9 @@ Result<Exported> exported(const Source& source, const Named& weights)
     else if (const auto* autoencoder = std::get_if<shapes::AutoencoderShape>(&identity->model))
         model = {*autoencoder, source.folderConfig};
     else
-        return Error{ErrorCode::Usage, fmt::format("{} holds {}, which is only read here.", source.path.string(),
-                                                              shapes::withArticle(identity->name)), {}};
+        return Error{ErrorCode::Usage,
+                     fmt::format("{} holds {}, which is only read here.", source.path.string(), shapes::withArticle(identity->name)),
+                     {}};
     return model;
 }
 

@@ -32,17 +32,16 @@ bool namedAsTorch(const fs::path& file)
 
 Result<Done> checkTarget(const Exported& model, Layout layout)
 {
-    return std::visit(
-        Overloaded{[&](const shapes::ModelShape& shape) { return shapes::checkLayout(shape, layout); },
-                   [&](const shapes::AutoencoderShape& shape) -> Result<Done> {
-                       if (layout == Layout::Dit || layout == Layout::Timm || layout == Layout::DdpmTorch)
-                           return Error{ErrorCode::Usage,
-                                        fmt::format("An {} cannot be written as {}: that code has none.",
-                                                    shapes::describe(shape), shapes::nameOf(layout)),
-                                        {}};
-                       return Done{};
-                   }},
-        model.model);
+    return std::visit(Overloaded{[&](const shapes::ModelShape& shape) { return shapes::checkLayout(shape, layout); },
+                                 [&](const shapes::AutoencoderShape& shape) -> Result<Done> {
+                                     if (layout == Layout::Dit || layout == Layout::Timm || layout == Layout::DdpmTorch)
+                                         return Error{ErrorCode::Usage,
+                                                      fmt::format("An {} cannot be written as {}: that code has none.",
+                                                                  shapes::describe(shape), shapes::nameOf(layout)),
+                                                      {}};
+                                     return Done{};
+                                 }},
+                      model.model);
 }
 
 Result<formats::WrittenFile> writeFile(const Exported& model, Layout layout, std::vector<formats::SafetensorsItem> items,
@@ -73,11 +72,12 @@ Result<Done> checkPositions(const std::vector<formats::SafetensorsItem>& items, 
         std::memcpy(own.data(), bytes->data(), own.size() * sizeof(float));
         if (!std::equal(own.begin(), own.end(), usual.begin(), usual.end(),
                         [](float one, float other) { return std::abs(one - other) <= kRounding; }))
-            return Error{ErrorCode::Usage,
-                         fmt::format("This {} cannot be written as diffusers: its table of positions is not the usual one, which is computed "
-                                     "there.",
-                                     shapes::describe(shape)),
-                         {}};
+            return Error{
+                ErrorCode::Usage,
+                fmt::format("This {} cannot be written as diffusers: its table of positions is not the usual one, which is computed "
+                            "there.",
+                            shapes::describe(shape)),
+                {}};
     }
     return Done{};
 }
@@ -115,8 +115,8 @@ Result<Layout> layoutFor(const std::string& to, const std::string& out)
         return namedAsTorch(out) ? Layout::Torch : Layout::Safetensors;
     const auto layout = shapes::layoutOf(to);
     if (!layout)
-        return Error{ErrorCode::Usage, fmt::format("--to {}: that layout is unknown. Known: {}.", to, fmt::join(shapes::layoutNames(), ", ")),
-                     {}};
+        return Error{
+            ErrorCode::Usage, fmt::format("--to {}: that layout is unknown. Known: {}.", to, fmt::join(shapes::layoutNames(), ", ")), {}};
     return *layout;
 }
 
@@ -136,11 +136,8 @@ Result<Json> writeExport(const Exported& model, Layout layout, std::vector<forma
             return sum.error();
         written->sha256 = *std::move(sum);
     }
-    return Json{{"file", out},
-                {"layout", shapes::nameOf(layout)},
-                {"bytes", written->bytes},
-                {"sha256", written->sha256},
-                {"tensors", tensors}};
+    return Json{
+        {"file", out}, {"layout", shapes::nameOf(layout)}, {"bytes", written->bytes}, {"sha256", written->sha256}, {"tensors", tensors}};
 }
 
 } // namespace espalier::worker

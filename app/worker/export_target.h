@@ -25,7 +25,7 @@ Result<shapes::Layout> layoutFor(const std::string& to, const std::string& out);
 
 /// Writes weights for the code that a layout is of: a file, or a folder for diffusers. The result names it, with size and hash of the
 /// file of weights. `which` is what a header says of them.
-Result<Json> writeExport(const Exported& model, shapes::Layout layout, std::vector<formats::SafetensorsItem> items, const std::string& which,
-                         const std::string& out);
+Result<Json> writeExport(const Exported& model, shapes::Layout layout, std::vector<formats::SafetensorsItem> items,
+                         const std::string& which, const std::string& out);
 
 } // namespace espalier::worker

@@ -106,11 +106,12 @@ Result<Arrangement> withStagesAdded(const std::vector<FileTensor>& tensors, cons
     const bool pair = classes != tensors.end() && classes->shape.size() == 2 && stages.shape.size() == 2 &&
                       classes->shape[1] == stages.shape[1] && stages.shape[1] >= 1 && classes->shape[0] >= 2 && stages.shape[0] >= 2;
     if (!pair || classes->dtype != DType::F32 || stages.dtype != DType::F32)
-        return Error{ErrorCode::Format,
-                     fmt::format("{} holds a table of stages ({}), but it does not go with {}: both must be float32, as wide as each other, "
-                                 "and end in a row for none.",
-                                 file.string(), kStageTable, kClassTable),
-                     {}};
+        return Error{
+            ErrorCode::Format,
+            fmt::format("{} holds a table of stages ({}), but it does not go with {}: both must be float32, as wide as each other, "
+                        "and end in a row for none.",
+                        file.string(), kStageTable, kClassTable),
+            {}};
     Arrangement result{{}, "autoprog-zero", stages.shape[0] - 1};
     for (const auto& tensor : tensors) {
         if (&tensor == &stages)

@@ -18,10 +18,8 @@ struct Renamed {
 };
 constexpr Renamed kAlone[] = {
     {"pos_embed.proj", "x_embedder.proj"}, {"proj_out_1", "final_layer.adaLN_modulation.1"}, {"proj_out_2", "final_layer.linear"}};
-constexpr Renamed kInBlock[] = {{"norm1.linear", "adaLN_modulation.1"},
-                                {"attn1.to_out.0", "attn.proj"},
-                                {"ff.net.0.proj", "mlp.fc1"},
-                                {"ff.net.2", "mlp.fc2"}};
+constexpr Renamed kInBlock[] = {
+    {"norm1.linear", "adaLN_modulation.1"}, {"attn1.to_out.0", "attn.proj"}, {"ff.net.0.proj", "mlp.fc1"}, {"ff.net.2", "mlp.fc2"}};
 /// What every block has once more.
 constexpr Renamed kInEveryBlock[] = {{"norm1.emb.timestep_embedder.linear_1", "t_embedder.mlp.0"},
                                      {"norm1.emb.timestep_embedder.linear_2", "t_embedder.mlp.2"},
@@ -93,8 +91,8 @@ Result<std::optional<ArrangedTensor>> joined(Taking& taking, std::int64_t block,
             all = whole(*tensor, ourBlock(block, kJoined, end));
             continue;
         }
-        if (tensor->dtype != all->dtype || !std::equal(tensor->shape.begin() + 1, tensor->shape.end(), all->shape.begin() + 1,
-                                                       all->shape.end()))
+        if (tensor->dtype != all->dtype ||
+            !std::equal(tensor->shape.begin() + 1, tensor->shape.end(), all->shape.begin() + 1, all->shape.end()))
             return misfit(file, fmt::format("{} has another type or width than the queries.", name));
         all->shape[0] += tensor->shape[0];
         all->bytes += tensor->bytes;
@@ -139,7 +137,8 @@ SafetensorsItem rowsOf(const SafetensorsItem& item, std::string name, std::int64
     const auto rows = static_cast<std::size_t>(std::max<std::int64_t>(item.shape[0], 1));
     auto shape = item.shape;
     shape[0] = count;
-    return {std::move(name), item.dtype, std::move(shape), [bytes = item.bytes, rows, first, count]() -> Result<std::span<const std::byte>> {
+    return {std::move(name), item.dtype, std::move(shape),
+            [bytes = item.bytes, rows, first, count]() -> Result<std::span<const std::byte>> {
                 auto all = bytes();
                 if (!all)
                     return all;
@@ -242,8 +241,7 @@ std::vector<SafetensorsItem> toDiffusersDit(std::vector<SafetensorsItem> items, 
             if (const auto* item = find(ourBlock(block, kJoined, end))) {
                 const auto rows = item->shape[0] / static_cast<std::int64_t>(std::size(kParts));
                 for (std::size_t part = 0; part < std::size(kParts); ++part)
-                    result.push_back(
-                        rowsOf(*item, theirBlock(block, kParts[part], end), static_cast<std::int64_t>(part) * rows, rows));
+                    result.push_back(rowsOf(*item, theirBlock(block, kParts[part], end), static_cast<std::int64_t>(part) * rows, rows));
             }
         }
     }

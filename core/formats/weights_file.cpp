@@ -158,8 +158,8 @@ std::vector<FileTensor> WeightsFile::tensorsOfGroup() const
             continue;
         const auto [view, fresh] =
             views.emplace(std::tuple(tensor.storage, tensor.offset, tensor.strides), static_cast<std::int64_t>(views.size()));
-        tensors.push_back({(modules ? "stages." : "") + tensor.name.substr(m_group.size()), tensor.dtype, tensor.shape, tensor.bytes, i,
-                           view->second});
+        tensors.push_back(
+            {(modules ? "stages." : "") + tensor.name.substr(m_group.size()), tensor.dtype, tensor.shape, tensor.bytes, i, view->second});
     }
     return tensors;
 }
@@ -167,8 +167,8 @@ std::vector<FileTensor> WeightsFile::tensorsOfGroup() const
 Result<Done> WeightsFile::arrange()
 {
     const auto tensors = tensorsOfGroup();
-    if (looksLikeDiffusersDit(tensors) || std::find(std::begin(kFolderFiles), std::end(kFolderFiles), path().filename()) !=
-                                              std::end(kFolderFiles)) {
+    if (looksLikeDiffusersDit(tensors) ||
+        std::find(std::begin(kFolderFiles), std::end(kFolderFiles), path().filename()) != std::end(kFolderFiles)) {
         auto config = folderConfigOf(path());
         if (!config)
             return config.error();

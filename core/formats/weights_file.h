@@ -34,9 +34,9 @@ struct WeightsEntry {
 /// only one group is taken: with "raw" what is under model or state_dict, with anything else the average under ema (ema.shadow of the DDPM
 /// baseline, model_ema, …), or the raw ones where there is none. A bare state dict and a safetensors file have only one kind.
 ///
-/// Other layouts are taken apart on the way: diffusers' DiT (queries, keys and values become one, the copies of the embeddings in each block
-/// one), Deep-Incubation's modules (each tensor once, or from model_stages alone), AutoProg-Zero's table of stages (added to that of the
-/// classes). What a file holds more than once must be equal wherever it stands.
+/// Other layouts are taken apart on the way: diffusers' DiT (queries, keys and values become one, the copies of the embeddings in each
+/// block one), Deep-Incubation's modules (each tensor once, or from model_stages alone), AutoProg-Zero's table of stages (added to that of
+/// the classes). What a file holds more than once must be equal wherever it stands.
 class WeightsFile {
 public:
     /// A file, or a diffusers folder: config.json beside diffusion_pytorch_model.safetensors or .bin; `transformer` inside a pipeline.

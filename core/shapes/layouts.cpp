@@ -10,9 +10,9 @@
 namespace espalier::shapes {
 namespace {
 
-constexpr std::pair<Layout, std::string_view> kNames[] = {{Layout::Safetensors, "safetensors"}, {Layout::Torch, "pt"},
-                                                          {Layout::Dit, "dit"},                 {Layout::Timm, "timm"},
-                                                          {Layout::DdpmTorch, "ddpm-torch"},    {Layout::Diffusers, "diffusers"}};
+constexpr std::pair<Layout, std::string_view> kNames[] = {
+    {Layout::Safetensors, "safetensors"}, {Layout::Torch, "pt"},           {Layout::Dit, "dit"}, {Layout::Timm, "timm"},
+    {Layout::DdpmTorch, "ddpm-torch"},    {Layout::Diffusers, "diffusers"}};
 
 Error refusal(const ModelShape& shape, Layout layout, std::string_view why)
 {
@@ -62,9 +62,8 @@ Result<Done> checkLayout(const ModelShape& shape, Layout layout)
     case Layout::Torch:
         return Done{};
     case Layout::Dit:
-        return std::holds_alternative<config::DitConfig>(shape.model)
-                   ? Result<Done>(Done{})
-                   : refusal(shape, layout, "that code has the DiT alone");
+        return std::holds_alternative<config::DitConfig>(shape.model) ? Result<Done>(Done{})
+                                                                      : refusal(shape, layout, "that code has the DiT alone");
     case Layout::Timm:
         return std::holds_alternative<config::VitConfig>(shape.model)
                    ? Result<Done>(Done{})

@@ -116,8 +116,7 @@ Result<Recognised> recognise(std::span<const NamedShape> tensors)
         return std::move(guessed).error();
     if (const auto misfits = misfitsOf(guessed->shape, std::move(gathered->shapes)); !misfits.empty())
         return unknown(fmt::format("This is nearly a {}, but {}.", describe(guessed->shape), listed(misfits)));
-    return Recognised{std::move(guessed->shape), gathered->parallel ? std::string(kParallel) : std::string(),
-                      std::move(guessed->assumed)};
+    return Recognised{std::move(guessed->shape), gathered->parallel ? std::string(kParallel) : std::string(), std::move(guessed->assumed)};
 }
 
 Result<Done> checkBelongs(const ModelShape& expected, std::span<const NamedShape> tensors, const std::string& file)

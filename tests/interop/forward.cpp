@@ -41,11 +41,9 @@ Result<tensors::NamedTensors> ofNetwork(const shapes::ModelShape& shape, const t
 Result<tensors::NamedTensors> ofAutoencoder(const shapes::AutoencoderShape& shape, const tensors::TensorMap& weights,
                                             const tensors::TensorMap& in)
 {
-    models::AutoencoderKL network({.imageChannels = shape.imageChannels,
-                                   .latentChannels = shape.latentChannels,
-                                   .channels = shape.channels,
-                                   .blocks = shape.blocks},
-                                  {at::kCPU, at::kFloat, false});
+    models::AutoencoderKL network(
+        {.imageChannels = shape.imageChannels, .latentChannels = shape.latentChannels, .channels = shape.channels, .blocks = shape.blocks},
+        {at::kCPU, at::kFloat, false});
     if (auto loaded = models::loadWeights(network, weights, "weights"); !loaded)
         return loaded.error();
     const auto mean = network.encode(in.at("x")).mean;

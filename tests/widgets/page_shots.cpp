@@ -171,9 +171,9 @@ std::unique_ptr<QWidget> evaluateDialog()
 
 std::unique_ptr<QWidget> exportDialog()
 {
-    return asWidget(std::make_unique<ExportDialog>(QStringLiteral("garden-1"), std::vector<std::int64_t>{1000, 2000}, 2000,
-                                                   std::vector<double>{0.9999}, std::vector<std::string>{"safetensors", "pt", "dit", "diffusers"},
-                                                   QStringLiteral("~/exports")));
+    return asWidget(
+        std::make_unique<ExportDialog>(QStringLiteral("garden-1"), std::vector<std::int64_t>{1000, 2000}, 2000, std::vector<double>{0.9999},
+                                       std::vector<std::string>{"safetensors", "pt", "dit", "diffusers"}, QStringLiteral("~/exports")));
 }
 
 const std::vector<Page>& pages()

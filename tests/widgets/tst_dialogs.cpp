@@ -165,7 +165,8 @@ void TestDialogs::requestsBecomeWishesAndArguments()
 
 void TestDialogs::exportNamesItsFile()
 {
-    ExportDialog dialog(QStringLiteral("garden-1"), {1000, 2000, 3000}, 2000, {0.9999, 0.999}, {"safetensors", "pt"}, QStringLiteral("/tmp"));
+    ExportDialog dialog(QStringLiteral("garden-1"), {1000, 2000, 3000}, 2000, {0.9999, 0.999}, {"safetensors", "pt"},
+                        QStringLiteral("/tmp"));
     dialog.show();
     QCOMPARE(dialog.request().step, 2000);
     QCOMPARE(dialog.request().weights, QStringLiteral("ema:0.9999"));
@@ -217,8 +218,13 @@ Json saidOf(const char* kind, const char* name)
     return {{"kind", "pytorch"},
             {"layout", ""},
             {"weights", {"ema", "raw"}},
-            {"model", {{"kind", kind}, {"name", name}, {"classes", 10}, {"channels", 3}, {"parameters", 1234567},
-                       {"shape", {{"model", {{"kind", kind}}}}}}}};
+            {"model",
+             {{"kind", kind},
+              {"name", name},
+              {"classes", 10},
+              {"channels", 3},
+              {"parameters", 1234567},
+              {"shape", {{"model", {{"kind", kind}}}}}}}};
 }
 
 } // namespace

@@ -349,9 +349,10 @@ void TestMainWindow::droppedCheckpointsAreExplained()
     const auto tools = fresh();
     const auto cli = tools / "espalier-cli", file = tools / "dit.pt";
     // What inspect says of a checkpoint; the words of every other call are kept.
-    std::ofstream(cli) << "#!/bin/sh\ncase $1 in inspect) echo '{\"kind\": \"pytorch\", \"weights\": [\"ema\"], \"model\": {\"name\": \"DiT-S/2 at 32²\","
-                          " \"kind\": \"dit\", \"channels\": 3}, \"settings\": {\"model\": {\"kind\": \"dit\"}}}';;"
-                          " *) echo \"$@\" > \"$0.words\";; esac\n";
+    std::ofstream(cli)
+        << "#!/bin/sh\ncase $1 in inspect) echo '{\"kind\": \"pytorch\", \"weights\": [\"ema\"], \"model\": {\"name\": \"DiT-S/2 at 32²\","
+           " \"kind\": \"dit\", \"channels\": 3}, \"settings\": {\"model\": {\"kind\": \"dit\"}}}';;"
+           " *) echo \"$@\" > \"$0.words\";; esac\n";
     std::filesystem::permissions(cli, std::filesystem::perms::owner_all);
     std::ofstream(file) << "weights";
     RunController controller(cli);

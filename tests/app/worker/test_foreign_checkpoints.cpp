@@ -24,8 +24,8 @@ protected:
             m_values.push_back(parameter.init == shapes::Init::Fixed
                                    ? positionTable(parameter.shape[2], static_cast<std::int64_t>(std::sqrt(parameter.shape[1])))
                                    : tests::goldenParameter(salt + parameter.name, parameter.shape));
-            items.push_back(formats::safetensorsItem(parameter.name, formats::DType::F32, parameter.shape,
-                                                     std::as_bytes(std::span(m_values.back()))));
+            items.push_back(
+                formats::safetensorsItem(parameter.name, formats::DType::F32, parameter.shape, std::as_bytes(std::span(m_values.back()))));
         }
         return items;
     }
@@ -109,12 +109,14 @@ TEST_F(ForeignCheckpoints, AUNetOfTheBaselineIsDrawnFromWithItsConfiguration)
         parallel.push_back({"module." + item.name, item});
     const auto theirs = m_folder / "tiny_100.pt", json = m_folder / "published.json";
     ASSERT_TRUE(formats::writeTorch(
-        theirs, {{"model", parallel},
-                 {"ema", std::vector<TorchNode>{{"decay", Json(0.9999)}, {"shadow", formats::torchStateDict(items)}, {"num_updates", Json(1)}}},
-                 {"epoch", Json(1)}}));
+        theirs,
+        {{"model", parallel},
+         {"ema", std::vector<TorchNode>{{"decay", Json(0.9999)}, {"shadow", formats::torchStateDict(items)}, {"num_updates", Json(1)}}},
+         {"epoch", Json(1)}}));
     const auto asked = draw(theirs, m_folder / "drawn");
     EXPECT_EQ(asked.status, 2);
-    EXPECT_NE(asked.err.find("tiny_100.pt holds a U-Net 32·1,2, and such files do not say how noise was added"), std::string::npos) << asked.err;
+    EXPECT_NE(asked.err.find("tiny_100.pt holds a U-Net 32·1,2, and such files do not say how noise was added"), std::string::npos)
+        << asked.err;
     EXPECT_NE(asked.err.find("--config"), std::string::npos) << asked.err;
     ASSERT_TRUE(writeFileAtomically(
         json, R"({"dataset": "cifar10", "model": {"in_channels": 3, "hid_channels": 32, "ch_multipliers": [1, 2], "num_res_blocks": 1,
@@ -125,7 +127,8 @@ TEST_F(ForeignCheckpoints, AUNetOfTheBaselineIsDrawnFromWithItsConfiguration)
         ASSERT_EQ(drawn.status, 0) << drawn.err;
     }
     EXPECT_EQ(pixels(m_folder / "ema"), pixels(m_folder / "raw"));
-    ASSERT_EQ(call({"export", theirs.string(), "--to", "ddpm-torch", "--weights", "raw", "--out", (m_folder / "again.pt").string()}).status, 0);
+    ASSERT_EQ(call({"export", theirs.string(), "--to", "ddpm-torch", "--weights", "raw", "--out", (m_folder / "again.pt").string()}).status,
+              0);
     const auto again = formats::WeightsFile::open(m_folder / "again.pt");
     ASSERT_TRUE(again);
     EXPECT_EQ(again->entries().size(), items.size());

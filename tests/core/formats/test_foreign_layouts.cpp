@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <deque>
 #include <map>
 
 using namespace espalier;
@@ -26,15 +27,17 @@ public:
         std::size_t count = 1;
         for (const auto size : shape)
             count *= static_cast<std::size_t>(size);
-        auto& values = m_values[name];
+        auto& values = m_all.emplace_back();
+        m_newest[name] = &values;
         for (std::size_t i = 0; i < count; ++i)
             values.push_back(static_cast<float>(m_next++) / 8);
         return safetensorsItem(name, DType::F32, std::move(shape), std::as_bytes(std::span(values)));
     }
-    std::vector<float>& values(const std::string& name) { return m_values.at(name); }
+    std::vector<float>& values(const std::string& name) { return *m_newest.at(name); }
 
 private:
-    std::map<std::string, std::vector<float>> m_values;
+    std::deque<std::vector<float>> m_all;
+    std::map<std::string, std::vector<float>*> m_newest;
     int m_next = 1;
 };
 

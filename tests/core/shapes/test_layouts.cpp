@@ -66,7 +66,8 @@ TEST(Layouts, DiffusersIsToldWhatItsConstructorAsks)
     auto guessed = kDit;
     std::get<config::DitConfig>(guessed.model).numHeads = 1;
     EXPECT_EQ(withDiffusersConfig(guessed, config), kDit);
-    for (const auto& silly : {Json(), Json{{"num_attention_heads", 5}}, Json{{"num_attention_heads", -6}}, Json{{"num_attention_heads", "6"}}})
+    for (const auto& silly :
+         {Json(), Json{{"num_attention_heads", 5}}, Json{{"num_attention_heads", -6}}, Json{{"num_attention_heads", "6"}}})
         EXPECT_EQ(withDiffusersConfig(guessed, silly), guessed);
 }
 
