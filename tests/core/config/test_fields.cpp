@@ -98,12 +98,27 @@ TEST(Fields, EveryOneSurvivesARoundTripWithAnotherValue)
         ASSERT_TRUE(config);
         EXPECT_EQ(valueOf(write(*config), field), value) << field.path;
     }
-    EXPECT_EQ(skipped,
-              (std::set<std::string>{"data.augment.cutmix", "data.augment.erase", "data.augment.label_smoothing", "data.augment.mixup",
-                                     "data.crop", "data.crop_ratio", "data.side", "data.source", "diffusion.beta_end",
-                                     "diffusion.beta_start", "diffusion.model_var_type", "evaluation.metric", "evaluation.sampler.guidance",
-                                     "evaluation.sampler.label", "evaluation.sampler.timestep_respacing", "init.weights", "samples.sampler.guidance",
-                                     "samples.sampler.label", "samples.sampler.timestep_respacing", "training.ema.decays"}));
+    EXPECT_EQ(skipped, (std::set<std::string>{"data.augment.cutmix",
+                                              "data.augment.erase",
+                                              "data.augment.label_smoothing",
+                                              "data.augment.mixup",
+                                              "data.crop",
+                                              "data.crop_ratio",
+                                              "data.side",
+                                              "data.source",
+                                              "diffusion.beta_end",
+                                              "diffusion.beta_start",
+                                              "diffusion.model_var_type",
+                                              "evaluation.metric",
+                                              "evaluation.sampler.guidance",
+                                              "evaluation.sampler.label",
+                                              "evaluation.sampler.timestep_respacing",
+                                              "init.weights",
+                                              "latents.enabled",
+                                              "samples.sampler.guidance",
+                                              "samples.sampler.label",
+                                              "samples.sampler.timestep_respacing",
+                                              "training.ema.decays"}));
 }
 
 TEST(Fields, ThoseThatNeedCompanyRoundTripToo)
@@ -159,6 +174,16 @@ TEST(Fields, FoldersAreCutAsAdmDoes)
     ASSERT_TRUE(config) << config.error().message;
     EXPECT_EQ(config->data.crop, CentreCrop::Adm);
     EXPECT_EQ(write(*config)["data"]["crop"], "adm");
+}
+
+TEST(Fields, LatentsRoundTripWithTheirAutoencoder)
+{
+    const auto config =
+        read(Json::parse(R"({"training":{"steps":5},"model":{"kind":"dit"},"latents":{"enabled":true,"vae":"/vae","tile_side":256}})"));
+    ASSERT_TRUE(config) << config.error().message;
+    EXPECT_TRUE(config->latents.enabled);
+    EXPECT_EQ(write(*config)["latents"]["vae"], "/vae");
+    EXPECT_EQ(write(*config)["latents"]["tile_side"], 256);
 }
 
 TEST(Fields, DocumentsReadBackAndListWhatChanged)

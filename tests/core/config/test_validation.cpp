@@ -95,7 +95,7 @@ TEST(Validation, FieldByField)
     expectProblem(R"({"seed":18446744073709551615})", "seed", "it is 18446744073709551615");
     expectProblem(R"({"seed":1e300})", "seed", "it is 1e300");
     expectProblem(R"({"data":{"flip":1}})", "data.flip", "true or false");
-    expectProblem(R"({"data":{"source":3}})", "data.source", "one of garden, cifar10, cifar100, folder; it is 3");
+    expectProblem(R"({"data":{"source":3}})", "data.source", "one of garden, cifar10, cifar100, folder, features; it is 3");
     expectProblem(R"({"data":{"side":4}})", "data.side", "from 8 to 1024 pixels; it is 4");
     expectProblem(R"({"model":{"drop_rate":0.95}})", "model.drop_rate", "from 0 to 0.9; it is 0.95");
     expectProblem(R"({"model":{"ch_multipliers":3}})", "model.ch_multipliers", "must be a list");
