@@ -132,6 +132,10 @@ struct Judge {
         if (!opened)
             return opened.error();
         train = *opened;
+        if (!train->hasPixels())
+            return Error{ErrorCode::Usage,
+                         fmt::format("{}: there are no images to compare with. Name some with --reference.", train->description()),
+                         {}};
         if (const auto other = data::open(config.data, data::Split::Test, dataFolder, {}))
             test = *other;
         if (onInception) {
