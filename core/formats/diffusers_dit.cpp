@@ -28,7 +28,7 @@ constexpr std::string_view kParts[] = {"attn1.to_q", "attn1.to_k", "attn1.to_v"}
 constexpr std::string_view kJoined = "attn.qkv";
 constexpr std::string_view kEnds[] = {".weight", ".bias"};
 constexpr std::string_view kOldPositions = "pos_embed.pos_embed"; // early versions saved the table
-constexpr std::int64_t kMostBlocks = 4096;
+constexpr std::int64_t kMostBlocks = 4096, kMostRows = std::int64_t{1} << 40;
 
 std::string theirBlock(std::int64_t block, std::string_view leaf, std::string_view end)
 {
@@ -85,8 +85,8 @@ Result<std::optional<ArrangedTensor>> joined(Taking& taking, std::int64_t block,
             return std::optional<ArrangedTensor>(); // attention without biases
         if (!tensor)
             return misfit(file, fmt::format("{} is missing.", name));
-        if (tensor->shape.empty())
-            return misfit(file, fmt::format("{} has no dimension.", name));
+        if (tensor->shape.empty() || tensor->shape[0] > kMostRows)
+            return misfit(file, fmt::format("{} has no rows, or too many.", name));
         if (!all) {
             all = whole(*tensor, ourBlock(block, kJoined, end));
             continue;

@@ -7,6 +7,7 @@ them a module is made of the parameter names and shapes that the golden files re
 import argparse
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -249,10 +250,7 @@ class Trips:
         from diffusers import DiTTransformer2DModel
 
         run = self.folder / "run"
-        settings = ["data.side=16", "data.garden_train=50", "data.garden_test=20", "model.kind=dit", "model.hidden_size=64", "model.depth=2",
-                    "model.num_heads=1", "model.num_classes=10", "training.steps=2", "training.batch_size=8", "training.warmup_steps=0",
-                    "samples.every=0", "evaluation.every=0", "checkpoints.every=0"]
-        self.run("train", "--run", run, "--devices", "cpu", "--quiet", *(word for setting in settings for word in ("--set", setting)))
+        self.train(run, ["model.kind=dit", "model.hidden_size=64", "model.depth=2", "model.num_heads=1", "model.num_classes=10"])
         for weights in ("raw", "ema"):
             plain = load_file(self.export(run, "safetensors", self.folder / f"own-{weights}.safetensors", weights))
             equal(torch.load(self.export(run, "dit", self.folder / f"own-{weights}.pt", weights), weights_only=True), plain, f"own run, {weights}")
@@ -262,6 +260,26 @@ class Trips:
             state, qkv = model.state_dict(), plain["blocks.1.attn.qkv.weight"]
             for part, rows in zip(("q", "k", "v"), qkv.chunk(3)):
                 check(torch.equal(state[f"transformer_blocks.1.attn1.to_{part}.weight"], rows), f"to_{part} has other bits")
+
+    def own_classifier(self):
+        from timm.models.vision_transformer import VisionTransformer
+
+        run = self.folder / "run"
+        self.train(run, ["model.kind=vit", "model.patch_size=4", "model.hidden_size=64", "model.depth=2", "model.num_heads=1", "model.num_classes=10"])
+        for weights in ("raw", "ema"):
+            plain = load_file(self.export(run, "safetensors", self.folder / f"own-{weights}.safetensors", weights))
+            out = self.export(run, "timm", self.folder / f"own-{weights}.pth", weights)
+            back = torch.load(out, weights_only=True)
+            equal(back, plain, f"own classifier, {weights}")
+            model = VisionTransformer(img_size=16, patch_size=4, embed_dim=64, depth=2, num_heads=1, num_classes=10).eval()
+            model.load_state_dict(back, strict=True)
+            x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(41))
+            near(self.forward(out, x=x)["out"], model(x).detach(), f"ViT, ours by timm, {weights}")
+
+    def train(self, run, settings):
+        settings = ["data.side=16", "data.garden_train=50", "data.garden_test=20", "training.steps=2", "training.batch_size=8",
+                    "training.warmup_steps=0", "samples.every=0", "evaluation.every=0", "checkpoints.every=0", *settings]
+        self.run("train", "--run", run, "--devices", "cpu", "--quiet", *(word for setting in settings for word in ("--set", setting)))
 
 
 def main():
@@ -274,15 +292,18 @@ def main():
     torch.set_num_threads(2)
     trips = Trips(asked.cli, asked.folder, asked.golden)
     trouble = 0
-    for name in ("vit", "deep_incubation", "dit", "autoprog", "diffusers_dit", "autoencoder", "ddpm_torch", "own_run"):
+    for name in ("vit", "deep_incubation", "dit", "autoprog", "diffusers_dit", "autoencoder", "ddpm_torch", "own_run", "own_classifier"):
         if asked.only and name not in asked.only:
             continue
         print(name, flush=True)
+        shutil.rmtree(asked.folder, ignore_errors=True)
+        asked.folder.mkdir(parents=True)
         try:
             getattr(trips, name)()
         except AssertionError as error:
             trouble += 1
             print(f"  FAILED: {error}", flush=True)
+    shutil.rmtree(asked.folder, ignore_errors=True)
     print(f"{checks} checks, {trouble} of the trips failed")
     return 1 if trouble else 0
 

@@ -10,7 +10,6 @@ folder=$2
 libtorch=${3:-}
 say() { printf '%s\n' "$*" >&2; }
 
-# diffusers 0.42 asks huggingface_hub for names that came with its version 1.
 torch=(torch==2.11.0 torchvision==0.26.0)
 packages=(timm==1.0.31 diffusers==0.42.1 safetensors==0.8.0)
 needed=(numpy pillow pyyaml huggingface_hub typing_extensions filelock 'sympy>=1.13.3' networkx jinja2 fsspec setuptools regex
@@ -55,6 +54,4 @@ if [ "$(cat "$environment/complete" 2>/dev/null)" != "$wanted" ]; then
     fi
     echo "$wanted" >"$environment/complete"
 fi
-rm -rf "$folder/files"
-mkdir -p "$folder/files"
 OMP_NUM_THREADS=2 HF_HUB_OFFLINE=1 exec "$environment/bin/python" "$here/round_trips.py" --cli "$cli" --folder "$folder/files" --golden "$here/../golden"
