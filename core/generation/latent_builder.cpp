@@ -159,6 +159,9 @@ private:
     {
         const auto world = static_cast<std::size_t>(m_work.ranks.world), rank = static_cast<std::size_t>(m_work.ranks.rank);
         const auto before = m_about.shards() - static_cast<std::int64_t>(missing.size());
+        if (first() && !missing.empty() && m_work.log)
+            m_work.log(LogLevel::Info, fmt::format("Encoding {} of {} shards of latents into {}.", missing.size(), m_about.shards(),
+                                                   m_work.folder.string()));
         for (std::size_t from = 0; from < missing.size(); from += world) {
             std::optional<std::int64_t> mine;
             if (from + rank < missing.size())

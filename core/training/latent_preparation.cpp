@@ -27,23 +27,29 @@ generation::LatentRanks ranksOf(const std::shared_ptr<parallel::ProcessGroup>& g
     return ranks;
 }
 
-/// A sign of life that says how far it is, once a second.
+/// A sign of life that says how far it is, once a second; every ten seconds it is a reason of the run's state, which others can see.
 class Progress {
 public:
-    Progress(runs::WorkerLink& link, std::int64_t step) : m_link(link), m_step(step) {}
+    Progress(runs::WorkerLink& link, std::int64_t step, runs::RunWriter* writer) : m_link(link), m_step(step), m_writer(writer) {}
     void operator()(const char* what, std::int64_t done, std::int64_t of)
     {
         const auto now = std::chrono::steady_clock::now();
         if (now - m_last < std::chrono::seconds(1))
             return;
         m_last = now;
-        m_link.heartbeat(m_step, of > 0 ? fmt::format("{}: {} of {}", what, groupedNumber(done), groupedNumber(of)) : std::string(what));
+        const auto text = of > 0 ? fmt::format("{}: {} of {}", what, groupedNumber(done), groupedNumber(of)) : std::string(what);
+        m_link.heartbeat(m_step, text);
+        if (!m_writer || now - m_lastState < std::chrono::seconds(10))
+            return;
+        m_lastState = now;
+        m_writer->state(runs::RunState::Starting, text);
     }
 
 private:
     runs::WorkerLink& m_link;
     std::int64_t m_step;
-    std::chrono::steady_clock::time_point m_last{};
+    runs::RunWriter* m_writer;
+    std::chrono::steady_clock::time_point m_last{}, m_lastState = std::chrono::steady_clock::now();
 };
 
 } // namespace
@@ -52,7 +58,7 @@ Result<std::shared_ptr<const data::LatentSet>> readyLatents(const LatentPreparat
 {
     auto description = generation::describeLatents(p.config, *p.images, *p.codec);
     const auto folder = data::latentFolder(generation::latentCaches(p.config, runs::dataFolder()), description);
-    Progress progress(p.link, p.step);
+    Progress progress(p.link, p.step, p.writer);
     const generation::LatentWork work{.dataset = p.images,
                                       .codec = p.codec,
                                       .folder = folder,

@@ -6,6 +6,7 @@
 #include "core/data/latent_set.h"
 #include "core/generation/latent_codec.h"
 #include "core/parallel/process_group.h"
+#include "core/runs/run_writer.h"
 #include "core/runs/worker_link.h"
 
 #include <cstdint>
@@ -24,6 +25,7 @@ struct LatentPreparation {
     runs::WorkerLink& link;
     std::int64_t step = 0; // of the training that waits for them
     Log log;
+    runs::RunWriter* writer = nullptr; // of rank 0: long work is told in the run too
 };
 
 /// The latents that a configuration trains on, encoded first where the cache does not hold them, by all ranks together. Cancelled on all

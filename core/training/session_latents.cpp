@@ -26,7 +26,7 @@ Result<Done> TrainingSession::prepareLatents()
         m_latents = rehearsedLatents(m_request.config, *m_codec);
         return Done{};
     }
-    auto ready = readyLatents({m_request.config, m_train, m_codec, m_request.group, m_link, m_state.counters.step, m_log});
+    auto ready = readyLatents({m_request.config, m_train, m_codec, m_request.group, m_link, m_state.counters.step, m_log, m_writer.get()});
     if (!ready)
         return ready.error();
     m_latents = *std::move(ready);
