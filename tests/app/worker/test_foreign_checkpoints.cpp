@@ -76,6 +76,11 @@ TEST_F(ForeignCheckpoints, ADitIsToldDrawnFromAndWrittenForDiffusers)
     raw.insert(raw.end(), {"--weights", "raw"});
     ASSERT_EQ(draw(theirs, m_folder / "drawn-raw", raw).status, 0);
     EXPECT_NE(pixels(m_folder / "drawn-1"), pixels(m_folder / "drawn-raw"));
+    const auto images = (m_folder / "drawn-1").string();
+    const auto measured = call({"evaluate", "--images", images, "--reference", images, "--metrics", "fid", "--features", theirs.string()});
+    EXPECT_EQ(measured.status, 1);
+    EXPECT_NE(measured.err.find("holds a DiT 64·2/2 at 16², but the Inception network of FID is expected"), std::string::npos)
+        << measured.err;
 }
 
 TEST_F(ForeignCheckpoints, AnotherModelThanExpectedIsNamed)
