@@ -143,7 +143,8 @@ TEST_F(AutoencoderFiles, WhatWouldBeAnotherNetworkIsRefusedByName)
 TEST_F(AutoencoderFiles, FilesThatAreNoneSaySo)
 {
     EXPECT_NE(refusal(m_scratch.path() / "nothing").find("There is no file or folder"), std::string::npos);
-    EXPECT_NE(refusal(m_scratch.path()).find("diffusion_pytorch_model.safetensors or .bin is expected"), std::string::npos);
+    std::filesystem::create_directories(m_scratch.path() / "empty");
+    EXPECT_NE(refusal(m_scratch.path() / "empty").find("diffusion_pytorch_model.safetensors or .bin is expected"), std::string::npos);
     const auto lone = m_scratch.path() / "lone.safetensors";
     std::filesystem::copy_file(m_scratch.path() / "vae" / "diffusion_pytorch_model.safetensors", lone);
     EXPECT_NE(refusal(lone).find("Put its config.json beside it"), std::string::npos); // 8 channels in how many groups?
