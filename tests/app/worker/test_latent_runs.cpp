@@ -98,6 +98,24 @@ TEST_F(LatentRuns, TrainSampleAndEvaluate)
     EXPECT_NE(other.err.find("is not the one that these weights were trained with"), std::string::npos) << other.err;
 }
 
+TEST_F(LatentRuns, WeightsAloneAreDrawnFromWithANamedAutoencoder)
+{
+    const RunFolder run(m_folder / "library" / "run");
+    ASSERT_EQ(call(trainInto(run)).status, 0);
+    const auto weights = (m_folder / "weights.pt").string(); // a bare state dict, as the published ones are
+    const auto written = call({"export", run.root().string(), "--to", "pt", "--out", weights});
+    ASSERT_EQ(written.status, 0) << written.err;
+    std::vector<std::string> draw{"sample", "--checkpoint", weights, "--num", "2", "--timestep-respacing", "3", "--device", "cpu"};
+    draw.insert(draw.end(), {"--out", (m_folder / "drawn").string()});
+    const auto nameless = call(draw);
+    EXPECT_EQ(nameless.status, 2);
+    EXPECT_NE(nameless.err.find("Name one with --vae"), std::string::npos) << nameless.err;
+    draw.insert(draw.end(), {"--vae", (m_folder / "vae").string()});
+    const auto drawn = call(draw);
+    ASSERT_EQ(drawn.status, 0) << drawn.err;
+    EXPECT_EQ(formats::decodeImageFile(m_folder / "drawn" / "00001.png")->width, 32);
+}
+
 TEST_F(LatentRuns, AMissingAutoencoderIsToldBeforeAnythingIsMade)
 {
     const RunFolder run(m_folder / "library" / "run");
