@@ -2,6 +2,7 @@
 #include "widgets/confusion_view.h"
 
 #include "widgets/format.h"
+#include "widgets/run_values.h"
 #include "widgets/theme.h"
 
 #include <QHelpEvent>
