@@ -79,6 +79,8 @@ TEST(PublishedSettings, AreWholeForADitAndAskedForAUNet)
         auto settings = publishedSettings(shape, "x.pt");
         ASSERT_TRUE(settings) << settings.error().message;
         (*settings)["data"]["path"] = "images";
+        if (side == 256)
+            (*settings)["latents"]["vae"] = "vae";
         const auto config = config::read(*settings);
         ASSERT_TRUE(config) << config.error().message;
         EXPECT_EQ(shapeOf(*config), shape);
