@@ -20,8 +20,6 @@ namespace espalier::widgets {
 
 namespace {
 
-constexpr std::int64_t kLatentChannels = 4;
-
 QString textIn(const Json& json, const char* key)
 {
     const auto found = json.is_object() ? json.find(key) : json.end();
@@ -92,7 +90,6 @@ ForeignDialog::ForeignDialog(const QString& path, const Json& said, const QStrin
     buttons->setSpacing(metric::kGap);
     m_sample = pushButton(QStringLiteral("foreignSample"), tr("Sample from it…"), this, true);
     auto* tune = pushButton(QStringLiteral("foreignTune"), tr("Fine-tune from it…"), this);
-    tune->setVisible(config::findField("init.from") != nullptr);
     setEnabledWithReason(tune, settingsToTune().is_null() ? tr("No network here is made like that.") : QString());
     auto* close = pushButton(QStringLiteral("dialogCancel"), tr("Close"), this);
     buttons->addWidget(m_why, 1);
@@ -147,7 +144,7 @@ void ForeignDialog::addSampling(QVBoxLayout* column, const Json&)
     grid->setColumnStretch(1, 1);
     grid->addWidget(dimLabel(tr("Images go into"), this), 0, 0);
     grid->addWidget(m_folder, 0, 1);
-    if (numberIn(m_model, "channels") == kLatentChannels) {
+    if (numberIn(m_model, "channels") == config::LatentsConfig::kChannels) {
         m_autoencoder = new QLineEdit(this);
         m_autoencoder->setObjectName(QStringLiteral("foreignAutoencoder"));
         m_autoencoder->setAccessibleName(tr("Autoencoder"));

@@ -8,14 +8,12 @@
 namespace espalier::shapes {
 namespace {
 
-constexpr std::int64_t kLatentChannels = 4, kLatentFactor = 8;
+constexpr auto kLatentChannels = config::LatentsConfig::kChannels, kLatentFactor = config::LatentsConfig::kFactor;
 constexpr double kGuidance = 4.0;
 
-/// Sets what this version has a setting for.
 void set(Json& overlay, const std::string& path, Json value)
 {
-    if (const auto* field = config::findField(path, overlay); field && !config::checkValue(*field, value))
-        config::setValue(overlay, *field, std::move(value));
+    config::setValue(overlay, *config::findField(path, overlay), std::move(value));
 }
 
 void setDitSampling(Json& overlay, const ModelShape& shape, const config::DitConfig& dit)
@@ -44,9 +42,10 @@ Result<Json> publishedSettings(const ModelShape& shape, const std::string& file)
                                  "--config.",
                                  file, describe(shape)),
                      {}};
-    if (shape.inChannels != 3 && !(shape.inChannels == kLatentChannels && config::findField("latents.enabled")))
+    if (shape.inChannels != 3 && shape.inChannels != kLatentChannels)
         return Error{ErrorCode::Usage,
-                     fmt::format("{} holds a {} of {} channels; images of 3 can be drawn.", file, describe(shape), shape.inChannels),
+                     fmt::format("{} holds a {} of {} channels; it would have to be 3, or {} for latents.", file, describe(shape),
+                                 shape.inChannels, kLatentChannels),
                      {}};
     Json overlay{{"model", config::writeModel(shape.model)}};
     set(overlay, "data.source", "folder");

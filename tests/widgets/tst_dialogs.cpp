@@ -245,6 +245,9 @@ void TestDialogs::foreignCheckpointsAreExplained()
     auto* folder = dialog.findChild<QLineEdit*>(QStringLiteral("foreignImages"));
     folder->clear();
     QVERIFY(!sample->isEnabled() && !sample->toolTip().isEmpty());
+    QSignalSpy tuned(&dialog, &ForeignDialog::tuneRequested);
+    dialog.findChild<QPushButton*>(QStringLiteral("foreignTune"))->click();
+    QCOMPARE(tuned.count(), 1);
     QCOMPARE(dialog.settingsToTune()["init"]["from"], "/tmp/0400000.pt");
     QCOMPARE(dialog.settingsToTune()["model"]["kind"], "dit");
 }
