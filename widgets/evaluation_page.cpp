@@ -6,6 +6,7 @@
 #include "widgets/evaluation_model.h"
 #include "widgets/page_parts.h"
 #include "widgets/plot_view.h"
+#include "widgets/setting_text.h"
 #include "widgets/table_parts.h"
 #include "widgets/theme.h"
 #include "widgets/time_axis.h"
