@@ -106,7 +106,14 @@ std::string RunFolder::relative(const fs::path& file) const
 bool isRunFolder(const fs::path& folder)
 {
     std::error_code ignored;
-    return fs::exists(folder / "run.json", ignored) || fs::exists(folder / "config.json", ignored);
+    if (fs::exists(folder / "run.json", ignored))
+        return true;
+    // Folders of diffusers have a config.json as well, beside their weights.
+    for (const auto* weights : {"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"})
+        for (const auto* ending : {"", ".index.json"})
+            if (fs::exists(folder / (std::string(weights) + ending), ignored))
+                return false;
+    return fs::exists(folder / "config.json", ignored);
 }
 
 Result<RunFolder> createRunFolder(const fs::path& folder, const Json& configDocument)

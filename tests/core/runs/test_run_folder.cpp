@@ -31,6 +31,15 @@ TEST_F(RunFolders, RefuseAFolderWithOtherThings)
     EXPECT_FALSE(isRunFolder(m_folder / "full"));
 }
 
+TEST_F(RunFolders, AreNotThoseOfDiffusers)
+{
+    fs::create_directories(m_folder / "transformer");
+    append(m_folder / "transformer" / "config.json", "{}");
+    EXPECT_TRUE(isRunFolder(m_folder / "transformer"));
+    append(m_folder / "transformer" / "diffusion_pytorch_model.bin", "x");
+    EXPECT_FALSE(isRunFolder(m_folder / "transformer"));
+}
+
 TEST_F(RunFolders, NameStepsAndTagsSafely)
 {
     const RunFolder run(m_folder / "a");
