@@ -22,7 +22,7 @@ std::string nearestMultiples(std::int64_t value, std::int64_t step)
 /// What a sentence about data.side adds where the network sees latents.
 std::string throughEncoder(std::int64_t pixels)
 {
-    return pixels > 1 ? fmt::format(" of latents, each {} pixels wide", pixels) : std::string();
+    return pixels > 1 ? fmt::format(" on latents of {} pixels each", pixels) : std::string();
 }
 
 void checkUNet(const UNetConfig& unet, std::int64_t side, std::int64_t pixels, Problems& problems)

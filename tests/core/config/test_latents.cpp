@@ -48,9 +48,9 @@ TEST(LatentSettings, FitTheSideOfTheImages)
     expectProblem(R"({"data":{"side":260}})", "data.side",
                   "must be a multiple of 8, because latents.enabled is true; the nearest are 256 and 264");
     expectProblem(R"({"data":{"side":264}})", "data.side",
-                  "data.side 264 must be a multiple of model.patch_size 2 of latents, each 8 pixels wide; the nearest are 256 and 272.");
+                  "data.side 264 must be a multiple of model.patch_size 2 on latents of 8 pixels each; the nearest are 256 and 272.");
     expectProblem(R"({"data":{"side":264},"model":{"kind":"unet"}})", "data.side",
-                  "data.side 264 must be a multiple of 64, because the model halves it 3 times of latents, each 8 pixels wide");
+                  "data.side 264 must be a multiple of 64, because the model halves it 3 times on latents of 8 pixels each");
 }
 
 TEST(LatentSettings, NameWhatIsMissing)
