@@ -13,7 +13,7 @@ namespace espalier::training {
 class GivenDraws final : public models::Objective {
 public:
     struct Draw {
-        at::Tensor x0, t, noise, labels; // labels undefined: those of the batch
+        at::Tensor x0, t, noise; // x0 undefined: that of the batch
     };
     explicit GivenDraws(const config::DiffusionConfig& diffusion) : m_real(diffusion) {}
 
@@ -21,11 +21,9 @@ public:
                                  const tensors::Draws& draws) override
     {
         const Draw& given = next.at(losses.size());
-        // The clean images have values that no byte stands for, so they are given too, lying in memory as the real ones do.
         tensors::Batch clean = batch;
-        clean.x = at::empty_like(batch.x).copy_(given.x0);
-        if (given.labels.defined())
-            clean.labels = given.labels;
+        if (given.x0.defined()) // values that no byte stands for, lying in memory as the real ones do
+            clean.x = at::empty_like(batch.x).copy_(given.x0);
         auto terms = m_real.with(model, clean, path, draws, given.t, given.noise);
         losses.push_back(terms.loss.item<double>());
         return terms;
@@ -66,8 +64,8 @@ struct BlankBatch {
     std::vector<std::int32_t> labels;
     data::HostBatch batch;
 
-    BlankBatch(std::int64_t size, std::int64_t side, std::int64_t micro, std::int64_t channels = 3)
-        : bytes(static_cast<std::size_t>(size * side * side * channels)), labels(static_cast<std::size_t>(size))
+    BlankBatch(std::int64_t size, std::int64_t side, std::int64_t micro)
+        : bytes(static_cast<std::size_t>(size * side * side * 3)), labels(static_cast<std::size_t>(size))
     {
         batch.images = bytes;
         batch.labels = labels;

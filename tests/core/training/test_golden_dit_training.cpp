@@ -108,6 +108,9 @@ TEST(GoldenDitTraining, StepsAreThePublishedOnes)
         SCOPED_TRACE(name);
         const Json& wanted = golden.at("float32"); // the program trains in it
         config::RunConfig config;
+        config.data.source = config::DataSource::Features; // latents come as they are
+        config.data.side = side * config::LatentsConfig::kFactor;
+        config.latents.enabled = true;
         config.diffusion = hybrid();
         config.training.batchSize = n;
         config.training.optimizer = config::OptimizerKind::AdamW;
@@ -125,12 +128,19 @@ TEST(GoldenDitTraining, StepsAreThePublishedOnes)
         TrainStep step({*model, objective, state, parallel::ProcessGroup::alone(), {n, n, 1, 0, 1}, at::kCPU}, config);
         for (std::size_t k = 0; k < c.at("steps").size(); ++k) {
             const Json& given = c.at("steps")[k];
-            const auto input = [&](const char* what) { return inputTensor(tag + what + ":" + std::to_string(k), {n, 4, side, side}); };
-            objective.next = {{input("x_start"), wholeNumbers(given.at("t")), input("noise"),
-                               seenLabels(given.at("y"), given.at("drop"), model->classes())}};
+            const auto input = [&](const char* what) { return tag + what + ":" + std::to_string(k); };
+            objective.next = {{{}, wholeNumbers(given.at("t")), inputTensor(input("noise"), {n, 4, side, side})}};
             objective.losses.clear();
+            auto latents = goldenInput(input("x_start"), {n, 4, side, side});
+            auto labels = given.at("y").get<std::vector<std::int32_t>>();
+            for (std::size_t i = 0; i < labels.size(); ++i)
+                if (given.at("drop")[i] == 1)
+                    labels[i] = static_cast<std::int32_t>(model->classes());
+            data::HostBatch batch;
+            batch.latents = latents;
+            batch.labels = labels;
             step.begin(1e-3);
-            step.accumulate(BlankBatch(n, side, 0, 4).batch);
+            step.accumulate(batch);
             step.finish();
             const double loss = wanted.at("loss")[k];
             EXPECT_NEAR(step.report().take().loss, loss, ditTolerance(1e-5) * loss) << "step " << k;
