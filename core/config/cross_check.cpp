@@ -249,10 +249,9 @@ void checkEvaluation(const RunConfig& config, Problems& problems)
     const bool draws = drawsImages(config.model);
     const bool fits = evaluation.metric == MetricKind::Auto || (evaluation.metric == MetricKind::Accuracy) != draws;
     if (!fits)
-        problems.push_back({"evaluation.metric", fmt::format("evaluation.metric must be {}, because this model {}; it is {}.",
-                                                             draws ? "fd or fid" : "accuracy",
-                                                             draws ? "draws images" : "tells images apart and draws none",
-                                                             nameOf(evaluation.metric))});
+        problems.push_back({"evaluation.metric",
+                            fmt::format("evaluation.metric must be {}, because this model {}; it is {}.", draws ? "fd or fid" : "accuracy",
+                                        draws ? "draws images" : "tells images apart and draws none", nameOf(evaluation.metric))});
 }
 
 /// What only networks that draw have.
@@ -260,8 +259,8 @@ void checkDrawing(const RunConfig& config, Problems& problems)
 {
     checkDiffusion(config.diffusion, problems);
     checkVariance(config, problems);
-    for (const auto& [group, sampler] : {std::pair<const char*, const SamplerConfig&>{"samples", config.samples.sampler},
-                                         {"evaluation", config.evaluation.sampler}}) {
+    for (const auto& [group, sampler] :
+         {std::pair<const char*, const SamplerConfig&>{"samples", config.samples.sampler}, {"evaluation", config.evaluation.sampler}}) {
         checkSampler(sampler, group, config.diffusion, problems);
         checkGuidance(sampler, group, config.model, problems);
     }

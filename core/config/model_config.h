@@ -100,7 +100,8 @@ struct Names<Pooling> {
 enum class PixelScale { ImageNet, Half };
 template <>
 struct Names<PixelScale> {
-    static constexpr std::array<std::pair<PixelScale, const char*>, 2> kAll{{{PixelScale::ImageNet, "imagenet"}, {PixelScale::Half, "half"}}};
+    static constexpr std::array<std::pair<PixelScale, const char*>, 2> kAll{
+        {{PixelScale::ImageNet, "imagenet"}, {PixelScale::Half, "half"}}};
 };
 
 /// The vision transformer as a classifier (names as in timm, which Deep-Incubation shares). docs/models.md lists the published sizes.
