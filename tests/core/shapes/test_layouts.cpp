@@ -79,6 +79,8 @@ TEST(PublishedSettings, AreWholeForADitAndAskedForAUNet)
         auto settings = publishedSettings(shape, "x.pt");
         ASSERT_TRUE(settings) << settings.error().message;
         (*settings)["data"]["path"] = "images";
+        (*settings)["training"]["steps"] = 1;
+        (*settings)["training"]["steps"] = 1;
         if (side == 256)
             (*settings)["latents"]["vae"] = "vae";
         const auto config = config::read(*settings);
