@@ -99,7 +99,7 @@ TEST(PlanJson, RefusesWhatCannotBeFollowed)
         {"/stages/0/weights/0/to", Json::parse(R"({"part":"middle"})"), "two sources fill middle"},
         {"/stages/0/weights/0/from", "stage", "fresh or file"},
         {"/stages/0/weights/3/file", "", "must name the file"},
-        {"/stages/0/weights/3/weights", "ema", "raw or an average"},
+        {"/stages/0/weights/3/weights", "best", "raw or an average"},
         {"/stages/0/length", Json::object(), "no end"},
         {"/stages/0/length/steps", 0, "above zero"},
         {"/stages/0/length/steps", "x", "a whole number"},
