@@ -103,7 +103,11 @@ TEST(GoldenVitTraining, StepsAreThePublishedOnes)
         config.training.gradNorm = name == "plain" ? 0.0 : std::stod(name.substr(name.rfind('_') + 1));
         config.training.batchSize = batch;
         config.training.ema.ramp = false;
-        config.training.ema.decays = document.at("ema").at("decays").get<std::vector<double>>();
+        config.training.ema.decays.clear();
+        // The published model has each tensor under two names, and timm's average moves once for each: twice a step, which is d squared.
+        const auto published = document.at("ema").at("decays").get<std::vector<double>>();
+        for (const double decay : published)
+            config.training.ema.decays.push_back(decay * decay);
         const config::VitConfig network{.patchSize = s.at("patch_size"),
                                         .hiddenSize = s.at("embed_dim"),
                                         .depth = depth,
@@ -121,15 +125,15 @@ TEST(GoldenVitTraining, StepsAreThePublishedOnes)
             item.value().copy_(tensorOf(goldenParameter(target.prefix + item.key(), shape), shape));
             state.slots.push_back(makeSlot(item.key(), item.value(), config.training));
         }
-        std::set<std::string> decayed, published;
+        std::set<std::string> decayed, decayedThere;
         for (const auto& slot : state.slots)
             if (decays(config.training.weightDecayOn, slot.name, slot.value.dim()))
                 decayed.insert(slot.name);
         for (const auto& group : document.at("groups"))
             if (group.at("weight_decay").get<double>() > 0.0)
                 for (const auto& each : group.at("names"))
-                    published.insert(each.get<std::string>());
-        EXPECT_EQ(decayed, published);
+                    decayedThere.insert(each.get<std::string>());
+        EXPECT_EQ(decayed, decayedThere);
 
         GivenImages objective;
         objective.target = target.rows(network.numClasses);
@@ -151,7 +155,7 @@ TEST(GoldenVitTraining, StepsAreThePublishedOnes)
         for (const auto& slot : state.slots) {
             expectThese(compared(slot.name, slot.value), wanted.at("parameters").at(slot.name), rtol, slot.name);
             for (std::size_t i = 0; i < state.emaDecays.size(); ++i) {
-                const auto& averages = wanted.at("ema").at(Json(state.emaDecays[i]).dump());
+                const auto& averages = wanted.at("ema").at(Json(published[i]).dump());
                 if (averages.contains(slot.name))
                     expectThese(compared(slot.name, slot.ema[i]), averages.at(slot.name), rtol, slot.name + " averaged");
             }
