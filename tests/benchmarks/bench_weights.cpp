@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // bench_weights make FILE            writes weights in the shapes of DiT-XL/2 at 256 pixels, 2.7 GB
 // bench_weights read FILE [--cold]   seconds to read the file from front to back and keep nothing
+// bench_weights keep FILE [--cold]   seconds to read it into new memory as it is
 // bench_weights load FILE [--cold]   seconds to read it into the tensors of such a model, and how much memory that took beside them
 // With --cold the file leaves the page cache first.
 #include "core/base/files.h"
@@ -10,10 +11,14 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
+#include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <sys/resource.h>
@@ -78,17 +83,18 @@ Json make(const std::string& file)
     return {{"bytes", written->bytes}};
 }
 
-Json read(const std::string& file)
+Json read(const std::string& file, bool keep)
 {
     constexpr std::size_t kChunk = 4 << 20;
-    std::vector<char> chunk(kChunk);
     std::uint64_t bytes = 0;
+    const auto size = static_cast<std::size_t>(std::filesystem::file_size(file));
     const auto seconds = secondsOf([&] {
+        const auto memory = std::make_unique_for_overwrite<char[]>(keep ? size : kChunk);
         const int fd = ::open(file.c_str(), O_RDONLY);
         if (fd < 0)
             stop("cannot read " + file);
-        for (ssize_t got = 0; (got = ::read(fd, chunk.data(), kChunk)) > 0;)
-            bytes += static_cast<std::uint64_t>(got);
+        for (ssize_t got = 1; got > 0 && bytes < size; bytes += static_cast<std::uint64_t>(got))
+            got = ::read(fd, memory.get() + (keep ? bytes : 0), std::min(kChunk, size - static_cast<std::size_t>(bytes)));
         ::close(fd);
     });
     return {{"seconds", seconds}, {"bytes", bytes}};
@@ -116,12 +122,12 @@ Json load(const std::string& file)
 int main(int argc, char** argv)
 {
     const std::string_view what = argc > 1 ? argv[1] : "";
-    if (argc < 3 || (what != "make" && what != "read" && what != "load"))
-        stop("bench_weights make|read|load FILE [--cold]");
+    if (argc < 3 || (what != "make" && what != "read" && what != "keep" && what != "load"))
+        stop("bench_weights make|read|keep|load FILE [--cold]");
     const std::string file = argv[2];
     if (argc > 3 && argv[3] == std::string_view("--cold"))
         leaveCache(file);
-    const auto result = what == "make" ? make(file) : what == "read" ? read(file) : load(file);
+    const auto result = what == "make" ? make(file) : what == "load" ? load(file) : read(file, what == "keep");
     std::printf("%s\n", result.dump().c_str());
     return 0;
 }
