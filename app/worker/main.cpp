@@ -8,12 +8,15 @@
 
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <string>
+#include <sys/resource.h>
 #include <thread>
 #include <unistd.h>
 
@@ -54,6 +57,19 @@ void logToStandardError(LogLevel level, std::string_view message)
     std::fprintf(stderr, "%s: %.*s\n", kNames[static_cast<int>(level)], static_cast<int>(message.size()), message.data());
 }
 
+/// What this process may still allocate: what the machine has, or less where a limit (ulimit -v) is nearer. 0: not known.
+std::uint64_t freeMemory()
+{
+    const auto available = machine::hostMemory().availableBytes;
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return available;
+    std::uint64_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    const auto used = pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    return std::min<std::uint64_t>(available, limit.rlim_cur > used ? limit.rlim_cur - used : 1);
+}
+
 /// What collectives throw when a peer is gone. Gloo has its own exceptions; only their text tells.
 bool meansLostPeer(const std::exception& problem)
 {
@@ -74,9 +90,7 @@ Result<Json> run(const std::string& job, const Json& request, JobContext& contex
     const auto found = kJobs.find(job);
     if (found == kJobs.end())
         return Error{ErrorCode::Usage, "espalier-worker has no job \"" + job + "\". It is started by espalier-cli."};
-    const auto noMemory = [&](const std::exception& problem) {
-        return outOfMemory(problem.what(), context.trained, machine::hostMemory().availableBytes);
-    };
+    const auto noMemory = [&](const std::exception& problem) { return outOfMemory(problem.what(), context.trained, freeMemory()); };
     try {
         return found->second(request, context);
     } catch (const c10::OutOfMemoryError& problem) {
