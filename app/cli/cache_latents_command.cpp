@@ -28,11 +28,12 @@ ConfigChoice choiceOf(const CacheOptions& options)
 {
     auto choice = options.config;
     std::vector<std::string> said{"latents.enabled=true"};
-    if (!choice.namesBase())
+    if (!choice.namesBase()) {
         // A network for which every side is right: none is trained here.
         for (const auto* each :
              {"training.steps=1", "model.kind=dit", "model.patch_size=1", "data.source=folder", "data.crop=adm", "data.side=256"})
             said.emplace_back(each);
+    }
     if (!options.data.empty())
         said.insert(said.end(), {"data.source=folder", "data.path=" + absolutePath(options.data)});
     if (!options.vae.empty())
