@@ -81,7 +81,7 @@ TEST_F(Commands, RefuseBadInputWithASentenceThatNamesIt)
         {{"evaluate", "--checkpoint", at("gone"), "--metrics", "fid"}, 2, "never FID"},
         {{"evaluate", "--checkpoint", at("gone"), "--metrics", "is"}, 2, "--features"},
         {{"evaluate", "--checkpoint", at("gone"), "--metrics", "fid,clip"}, 2, "never FID"},
-        {{"evaluate", "--checkpoint", at("gone"), "--metrics", "clip"}, 2, "Known: fd, fid, sfid, is, pr, kid, bpd."},
+        {{"evaluate", "--checkpoint", at("gone"), "--metrics", "clip"}, 2, "Known: fd, fid, sfid, is, pr, kid, bpd, accuracy."},
         {{"evaluate", "--checkpoint", at("gone"), "--metrics", "fid", "--features", at("lost.pth")}, 2, "lost.pth"},
         {{"evaluate", "--checkpoint", at("gone"), "--metrics", "fd", "--features", at("broken.safetensors")}, 2, "random features"},
         {{"evaluate", "--checkpoint", at("gone"), "--metrics", "bpd,fd"}, 2, "stands alone"},
