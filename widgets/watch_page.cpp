@@ -319,12 +319,15 @@ void WatchPage::setRun(const RunView& run)
                           live ? QStringLiteral("The loss appears here as soon as the trainer has taken its first steps.")
                                : QStringLiteral("The loss appears here while the run trains. Press Start to begin."));
     const auto every = settingNumber(run.config, "evaluation", "every");
-    m_distanceEmpty->setText(
-        QStringLiteral("No distance yet"),
-        every > 0 ? QStringLiteral("The distance between samples and data appears here every %1 steps. Evaluate asks for one now.")
-                        .arg(number(every))
-                  : QStringLiteral("How far samples are from the data appears here after an evaluation. Press Evaluate, or set "
-                                   "“evaluation.every” in the configuration."));
+    const bool draws = drawsImages(run.config);
+    const QString what =
+        draws ? QStringLiteral("distance between samples and data") : QStringLiteral("share of test images that are told right");
+    m_distanceEmpty->setText(draws ? QStringLiteral("No distance yet") : QStringLiteral("No accuracy yet"),
+                             every > 0
+                                 ? QStringLiteral("The %1 appears here every %2 steps. Evaluate asks for it now.").arg(what, number(every))
+                                 : QStringLiteral("The %1 appears here after an evaluation. Press Evaluate, or set “evaluation.every” in "
+                                                  "the configuration.")
+                                       .arg(what));
     const bool canEvaluate = run.valid() && runs::possible(runs::Action::Evaluate, run.state).allowed;
     m_distanceEmpty->setAction(canEvaluate ? QStringLiteral("Evaluate now") : QString());
 }
@@ -350,7 +353,9 @@ void WatchPage::setPlotData(const PlotData& data)
     const bool distances = std::any_of(data.distances.begin(), data.distances.end(), [](const auto& s) { return !s.points.empty(); });
     m_distance->setDistances(data.distances, 1);
     m_distanceStack->setCurrentIndex(distances ? 1 : 0);
-    m_distanceCard->setTitle(distances ? qstr(runs::metricTitle(data.distances.front().metric)) : QStringLiteral("Distance"));
+    m_distanceCard->setTitle(distances                   ? qstr(runs::metricTitle(data.distances.front().metric))
+                             : drawsImages(m_run.config) ? QStringLiteral("Distance")
+                                                         : QStringLiteral("Accuracy"));
     const auto& t = tokens(palette());
     QStringList legend;
     for (std::size_t i = 0; i < data.distances.size() && i < 3; ++i)
@@ -365,7 +370,7 @@ void WatchPage::setNewestGrid(const QImage& image, const std::optional<runs::Sam
     const QString expected =
         !drawsImages(m_run.config) ? QStringLiteral("This model tells images apart and draws none.")
         : every > 0 ? QStringLiteral("A grid of samples appears here every %1 steps, always from the same noise.").arg(number(every))
-                  : QStringLiteral("This run draws no samples by itself. Press Sample to draw a grid now.");
+                    : QStringLiteral("This run draws no samples by itself. Press Sample to draw a grid now.");
     m_grid->setGrid(image, entry, expected);
 }
 

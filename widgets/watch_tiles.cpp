@@ -75,7 +75,9 @@ void WatchTiles::showBest(const RunView& run)
         if (runs::leadingMetric(entry.evaluated.metric) && std::isfinite(entry.evaluated.value) &&
             (best == nullptr || runs::isBetter(best->metric, entry.evaluated.value, best->value)))
             best = &entry.evaluated;
-    m_best->setLabel(best != nullptr ? QStringLiteral("Best ") + qstr(runs::metricTitle(best->metric)) : QStringLiteral("Best FD"));
+    m_best->setLabel(best != nullptr           ? QStringLiteral("Best ") + qstr(runs::metricTitle(best->metric))
+                     : drawsImages(run.config) ? QStringLiteral("Best FD")
+                                               : QStringLiteral("Best top-1"));
     if (best == nullptr)
         return m_best->setValue({}, QStringLiteral("appears after an evaluation"));
     m_best->setValue(value(best->value), (best->spread ? QStringLiteral("± ") + value(*best->spread, 2) + QLatin1Char(' ') : QString()) +
