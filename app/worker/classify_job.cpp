@@ -117,6 +117,8 @@ Result<Json> classifyJob(const Json& request, const Checkpoint& checkpoint, JobC
     auto event = evaluation::classifierEvent(
         *score, {*weights, folder->empty() ? "test" : *folder, config.data.cropRatio, config.data.side}, checkpoint.step, 0);
     event.recipe["checkpoint"] = checkpoint.identity;
+    if (!folder->empty()) // other images than the run's own: no number of its
+        event.recipe["reference"] = {{"path", *folder}};
     Json result{{"top1", score->top1()},           {"top5", score->top5()},           {"loss", score->loss},
                 {"images", score->counts.count()}, {"unreadable", score->unreadable}, {"crop_ratio", config.data.cropRatio}};
     if (!out->empty()) {

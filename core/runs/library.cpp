@@ -158,7 +158,7 @@ void Known::apply(const Event& event)
     } else if (const auto e = Evaluated::from(event)) {
         // A distance to other images than those of the data set says nothing beside the rest.
         const bool ofData = !e->recipe.is_object() || !e->recipe.contains("reference");
-        if (ofData && (e->metric == "fd" || e->metric == "fid") && std::isfinite(e->value))
+        if (ofData && leadingMetric(e->metric) && std::isfinite(e->value))
             distances.push_back({e->step, e->value, e->metric});
     } else if (const auto e = Failed::from(event)) {
         writtenWhy = e->message;
