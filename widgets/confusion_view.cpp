@@ -15,7 +15,7 @@
 namespace espalier::widgets {
 namespace {
 
-constexpr int kNameWidth = 96, kHeadHeight = 20, kLeastNamedCell = 14, kLeastNumberCell = 26;
+constexpr int kNameWidth = 96, kHeadHeight = 20, kLeastNamedCell = 12, kLeastNumberCell = 26;
 
 QColor mixed(const QColor& a, const QColor& b, double share)
 {
