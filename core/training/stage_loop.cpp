@@ -216,7 +216,10 @@ Result<Done> StageLoop::doWhatIsDue(std::int64_t orders, std::stop_token now)
     }
     if (has(orders, Order::Evaluate) || (fresh && (due(m_config.evaluation.every, step) || (ending && m_config.evaluation.every > 0)))) {
         const auto wish = std::find_if(m_wishes.begin(), m_wishes.end(), [](const auto& w) { return w.kind == runs::WishKind::Evaluate; });
-        const auto evaluated = evaluate(wish == m_wishes.end() ? nullptr : &*wish, ending, now);
+        const bool asked = wish != m_wishes.end();
+        const auto evaluated = evaluate(asked ? &*wish : nullptr, ending, now);
+        if (!evaluated && !asked && evaluated.error().code == ErrorCode::Usage && m_parts.scribe) // there is nobody to answer
+            m_parts.scribe->writer.write(runs::Warned{.message = evaluated.error().message, .step = step});
         answer(runs::WishKind::Evaluate, evaluated, fmt::format("Evaluated step {}.", step));
         if (!evaluated && evaluated.error().code != ErrorCode::Cancelled && evaluated.error().code != ErrorCode::Usage)
             return evaluated;

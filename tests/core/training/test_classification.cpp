@@ -3,6 +3,7 @@
 #include "core/base/parse_json.h"
 #include "core/data/erasing.h"
 #include "core/formats/image_enhance.h"
+#include "core/formats/png.h"
 #include "core/runs/confusion.h"
 #include "core/runs/follower.h"
 #include "core/training/batch_upload.h"
@@ -187,6 +188,30 @@ TEST_F(VitRun, LearnsABatchByHeartAndSaysHowWell)
     const auto top1 = follower.curve(runs::tags::kTop1);
     ASSERT_NE(top1, nullptr);
     EXPECT_EQ(top1->last().value, last.value);
+}
+
+TEST_F(VitRun, WithoutTestImagesItTrainsAndSaysWhatIsMissing)
+{
+    auto config = tinyVit(2);
+    config.data.source = config::DataSource::Folder;
+    config.data.path = (m_root / "images").string();
+    config.data.augment = {};
+    config.training.batchSize = 4;
+    config.evaluation.every = 1;
+    std::get<config::VitConfig>(config.model).numClasses = 2;
+    const std::vector<std::uint8_t> grey(16 * 16 * 3, 128);
+    for (const auto* file : {"a/1.png", "a/2.png", "b/3.png", "b/4.png"}) {
+        fs::create_directories((m_root / "images" / file).parent_path());
+        ASSERT_TRUE(formats::writePng(m_root / "images" / file, {16, 16, 3, grey}));
+    }
+    const auto folder = makeRun("lonely", config);
+    const auto ended = train(folder, config);
+    ASSERT_TRUE(ended) << ended.error().message;
+    int said = 0;
+    for (const auto& event : runs::RunFollower(folder.root()).poll().events)
+        if (const auto warned = runs::Warned::from(event))
+            said += warned->message.find("no test images") != std::string::npos ? 1 : 0;
+    EXPECT_EQ(said, 2);
 }
 
 TEST_F(VitRun, GoesOnExactly)
