@@ -45,7 +45,7 @@ LabelledImages imagesOf(const data::Dataset& dataset, const data::Permutation& o
 /// The images that a network was not trained on, where the set has a test split.
 Result<std::shared_ptr<const data::Dataset>> heldOut(const config::DataConfig& data, const Log& log)
 {
-    const auto folder = runs::libraryFolder().parent_path() / "data";
+    const auto folder = runs::dataFolder();
     if (auto test = data::open(data, data::Split::Test, folder, {}))
         return *std::move(test);
     auto train = data::open(data, data::Split::Train, folder, log);

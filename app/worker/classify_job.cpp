@@ -92,9 +92,8 @@ Result<Json> classifyJob(const Json& request, const Checkpoint& checkpoint, JobC
         return device.error();
     setThreads(0, 1);
 
-    const auto images = folder->empty()
-                            ? data::open(config.data, data::Split::Test, runs::libraryFolder().parent_path() / "data", context.log)
-                            : openFolder(request, *folder, config.data, context.log);
+    const auto images = folder->empty() ? data::open(config.data, data::Split::Test, runs::dataFolder(), context.log)
+                                        : openFolder(request, *folder, config.data, context.log);
     if (!images)
         return images.error();
     generation::DrawingModel network(config, *device);
