@@ -2,29 +2,24 @@
 #include "core/config/config.h"
 #include "core/config/seen_image.h"
 
-#include <gtest/gtest.h>
+#include "tests/core/config/problems.h"
 
 namespace espalier::config {
 
 namespace {
 
-/// Problems of a DiT on latents of a folder of images, with `overlay` laid over, as "path: message" lines.
+/// A DiT on latents of a folder of images.
+constexpr const char* kOnLatents = R"({"training":{"steps":10},"model":{"kind":"dit"},
+    "data":{"source":"folder","path":"/images","side":256,"crop":"adm"},"latents":{"enabled":true,"vae":"/vae"}})";
+
 std::string problemsOf(const char* overlay)
 {
-    const auto base = Json::parse(R"({"training":{"steps":10},"model":{"kind":"dit"},
-        "data":{"source":"folder","path":"/images","side":256,"crop":"adm"},"latents":{"enabled":true,"vae":"/vae"}})");
-    std::string lines;
-    for (const auto& problem : validate(merge(base, Json::parse(overlay))))
-        lines += problem.path + ": " + problem.message + "\n";
-    return lines;
+    return config::problemsOf(kOnLatents, overlay);
 }
 
 void expectProblem(const char* overlay, const std::string& path, const std::string& part)
 {
-    const auto lines = problemsOf(overlay);
-    EXPECT_TRUE(lines.starts_with(path + ": ")) << overlay << " gave:\n" << lines;
-    EXPECT_NE(lines.find(part), std::string::npos) << overlay << " gave:\n" << lines;
-    EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 1) << overlay << " gave:\n" << lines;
+    config::expectProblem(kOnLatents, overlay, path, part);
 }
 
 } // namespace

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/config/config.h"
 
-#include <gtest/gtest.h>
+#include "tests/core/config/problems.h"
 
 #include <limits>
 
@@ -9,21 +9,16 @@ namespace espalier::config {
 
 namespace {
 
-/// The problems of the defaults (plus a limit) with `overlay` laid over, as "path: message" lines.
+constexpr const char* kWithALimit = R"({"training":{"steps":10}})";
+
 std::string problemsOf(const char* overlay)
 {
-    std::string lines;
-    for (const auto& problem : validate(merge(Json::parse(R"({"training":{"steps":10}})"), Json::parse(overlay))))
-        lines += problem.path + ": " + problem.message + "\n";
-    return lines;
+    return config::problemsOf(kWithALimit, overlay);
 }
 
 void expectProblem(const char* overlay, const std::string& path, const std::string& part)
 {
-    const auto lines = problemsOf(overlay);
-    EXPECT_TRUE(lines.starts_with(path + ": ")) << overlay << " gave:\n" << lines;
-    EXPECT_NE(lines.find(part), std::string::npos) << overlay << " gave:\n" << lines;
-    EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 1) << overlay << " gave:\n" << lines;
+    config::expectProblem(kWithALimit, overlay, path, part);
 }
 
 } // namespace
