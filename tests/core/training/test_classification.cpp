@@ -9,8 +9,7 @@
 #include "core/training/batch_upload.h"
 #include "core/training/classification_objective.h"
 #include "tests/core/tensors/tensor_support.h"
-#include "tests/core/training/tiny_run.h"
-#include "tests/support/ranks.h"
+#include "tests/core/training/ranks_run.h"
 
 #include <torch/torch.h>
 
@@ -226,27 +225,11 @@ TEST_F(VitRun, GoesOnExactly)
     expectEqualShards(straight, broken, 6);
 }
 
-TEST_F(VitRun, TwoAndThreeRanksTrainLikeOne)
+class VitRanks : public RanksRun {};
+
+TEST_F(VitRanks, TwoAndThreeTrainLikeOne)
 {
-    auto config = tinyVit(3);
-    config.training.optimizer = config::OptimizerKind::Sgd;
-    config.training.learningRate = 0.05;
-    config.training.momentum = config.training.gradNorm = 0.0;
-    const auto one = makeRun("one", config);
-    ASSERT_TRUE(train(one, config));
-    const auto reference = *tensors::readWeights(one.checkpointFolder(3), "raw");
-    for (const int world : {2, 3}) {
-        const auto folder = makeRun("ranks" + std::to_string(world), config);
-        onRanks(world, [&](std::shared_ptr<parallel::ProcessGroup> group) -> std::string {
-            at::set_num_threads(1);
-            const auto ended = train(folder, config, group);
-            return ended ? "" : ended.error().message + " " + ended.error().detail;
-        });
-        const auto weights = tensors::readWeights(folder.checkpointFolder(3), "raw");
-        ASSERT_TRUE(weights) << weights.error().message;
-        for (const auto& [name, value] : reference) // float sums in another order
-            EXPECT_TRUE(at::allclose(value, weights->at(name), 1e-4, 1e-6)) << name << " on " << world << " ranks";
-    }
+    expectTheSame(tinyVit(3));
 }
 
 } // namespace espalier::training
