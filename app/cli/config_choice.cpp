@@ -8,7 +8,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <string_view>
 
 namespace espalier::cli {
 namespace fs = std::filesystem;
@@ -56,7 +58,13 @@ Result<config::RunConfig> resolveConfig(const ConfigChoice& choice, const Json* 
             return read.error();
         overlay = std::move(*read);
     }
-    for (const auto& assignment : choice.assignments)
+    // Kinds first, whatever the order they were typed in: a new kind drops the settings of the old one.
+    auto assignments = choice.assignments;
+    std::ranges::stable_partition(assignments, [](std::string_view text) {
+        const auto path = text.substr(0, text.find('='));
+        return path.substr(0, path.find_last_not_of(' ') + 1).ends_with(".kind");
+    });
+    for (const auto& assignment : assignments)
         if (auto done = config::applySetting(overlay, assignment); !done)
             return done.error();
     if (!choice.devices.empty())

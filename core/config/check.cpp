@@ -69,16 +69,36 @@ std::optional<std::string> checkChoice(const Field& field, const Json& value)
 
 std::optional<std::string> checkList(const Field& field, const Json& value)
 {
-    const auto each = expected(field, field.def.empty() ? Json(0.0) : field.def.front());
+    const auto each = expected(field, field.element);
     if (!value.is_array())
         return mustBe(field, fmt::format("a list, each element {}", each), value);
     if (value.size() > kMaxElements)
         return fmt::format("{} must have at most {} elements; it has {}.", typedPath(field), kMaxElements, value.size());
     for (std::size_t i = 0; i < value.size(); ++i) {
-        if (!fits(field, field.def.empty() ? Json(0.0) : field.def.front(), value[i]))
+        if (!fits(field, field.element, value[i]))
             return fmt::format("{} must be a list, each element {}; element {} is {}.", typedPath(field), each, i + 1, valueText(value[i]));
     }
     return std::nullopt;
+}
+
+/// The sentence about a setting of another kind than the configuration has: it would change nothing.
+std::optional<std::string> checkKind(const Field& field, const Json& whole)
+{
+    if (applies(field, whole))
+        return std::nullopt;
+    const auto group = field.path.substr(0, field.path.find('['));
+    const auto* row = findField(group + ".kind");
+    const auto kind = valueOf(whole, *row);
+    if (checkValue(*row, kind))
+        return std::nullopt; // said there
+    std::vector<std::string> kinds;
+    for (const auto& choice : row->choices)
+        if (std::ranges::any_of(fields(), [&](const Field& other) {
+                return other.path.starts_with(fmt::format("{}[{}]", group, choice)) && typedPath(other) == typedPath(field);
+            }))
+            kinds.push_back(choice);
+    return fmt::format("{} is a setting of {}.kind {}; {}.kind is {}.", typedPath(field), group, fmt::join(kinds, ", "), group,
+                       kind.get_ref<const std::string&>());
 }
 
 /// Walks a group: leaves are checked, groups entered, anything else is unknown. Depth is that of the known groups.
@@ -96,6 +116,8 @@ void checkGroup(const Json& whole, const Json& group, const std::string& at, std
         const auto* field = key.find_first_of(".[") == key.npos ? findField(path, whole) : nullptr;
         if (!field)
             problems.push_back({shortText(path), unknownSetting(path, whole)});
+        else if (auto other = checkKind(*field, whole))
+            problems.push_back({path, std::move(*other)});
         else if (auto sentence = checkValue(*field, value))
             problems.push_back({path, std::move(*sentence)});
     }

@@ -7,6 +7,7 @@
 #include "core/config/latents_check.h"
 #include "core/config/paths.h"
 #include "core/config/respacing.h"
+#include "core/config/schedule_check.h"
 #include "core/config/seen_image.h"
 #include "core/config/value_text.h"
 #include "core/config/visitors.h"
@@ -22,9 +23,12 @@ namespace {
 
 using Problems = std::vector<Problem>;
 
-void checkLength(const TrainingConfig& training, Problems& problems)
+void checkLength(const RunConfig& config, Problems& problems)
 {
-    if (training.steps == 0 && training.epochs == 0 && training.images == 0 && training.seconds == 0.0) {
+    const auto& training = config.training;
+    const auto* stages = std::get_if<StagesSchedule>(&config.schedule);
+    const bool ofStages = stages && (!stages->steps.empty() || !stages->epochs.empty() || !stages->seconds.empty());
+    if (!ofStages && training.steps == 0 && training.epochs == 0 && training.images == 0 && training.seconds == 0.0) {
         problems.push_back({"training.steps",
                             "The training has no end: set at least one of training.steps, training.epochs, training.images "
                             "and training.seconds."});
@@ -84,10 +88,11 @@ void checkData(const DataConfig& data, Problems& problems)
         problems.push_back({"data.path", "data.path must name the folder of images, because data.source is folder."});
     if (data.source == DataSource::Features && data.path.empty())
         problems.push_back({"data.path", "data.path must name the folder of latents and labels, because data.source is features."});
-    if (data.source == DataSource::Garden && (data.side < 16 || data.side > 128))
-        problems.push_back({"data.side", fmt::format("data.side must be from 16 to 128 pixels for the garden; it is {}.", data.side)});
-    if ((data.source == DataSource::Cifar10 || data.source == DataSource::Cifar100) && data.side != 32)
-        problems.push_back({"data.side", fmt::format("data.side must be 32 pixels, the size of CIFAR images; it is {}.", data.side)});
+    if (data.source == DataSource::Garden && data.side > 128)
+        problems.push_back({"data.side", fmt::format("data.side must be at most 128 pixels for the garden; it is {}.", data.side)});
+    if ((data.source == DataSource::Cifar10 || data.source == DataSource::Cifar100) && data.side > 32)
+        problems.push_back(
+            {"data.side", fmt::format("data.side must be at most 32 pixels, the size of CIFAR images; it is {}.", data.side)});
 }
 
 /// With nothing left of the image, x_0 = (x_t - sqrt(1 - abar) eps) / sqrt(abar) is infinity minus infinity: training would go well and
@@ -194,6 +199,13 @@ void checkGuidance(const SamplerConfig& sampler, const std::string& group, const
                             classes == 0 ? fmt::format("{}.sampler.label must be -1, because the network knows no classes.", group)
                                          : fmt::format("{}.sampler.label must be from -1 to {}, the last class; it is {}.", group,
                                                        classes - 1, sampler.label)});
+    const auto* dit = std::get_if<DitConfig>(&model);
+    const std::int64_t stages = dit ? dit->numStages : 0;
+    if (sampler.stage >= stages && sampler.stage >= 0)
+        problems.push_back({group + ".sampler.stage",
+                            stages == 0 ? fmt::format("{}.sampler.stage must be -1, because the network is not told its stage.", group)
+                                        : fmt::format("{}.sampler.stage must be from -1 to {}, the last stage; it is {}.", group,
+                                                      stages - 1, sampler.stage)});
 }
 
 void checkSampler(const SamplerConfig& sampler, const std::string& group, const DiffusionConfig& diffusion, Problems& problems)
@@ -277,7 +289,8 @@ std::vector<Problem> crossCheck(const RunConfig& config)
     std::ranges::move(checkLatents(config), std::back_inserter(problems));
     if (const auto seen = seenImage(config); seen.side * seen.pixels == config.data.side) // else said already
         std::ranges::move(checkModel(config.model, seen.side, seen.pixels), std::back_inserter(problems));
-    checkLength(config.training, problems);
+    checkLength(config, problems);
+    std::ranges::move(checkSchedule(config), std::back_inserter(problems));
     checkOptimizer(config.training, problems);
     checkAverages(config, problems);
     checkEvaluation(config, problems);

@@ -121,7 +121,7 @@ struct SamplerConfig { // paths "samples.sampler", "evaluation.sampler"
     bool clipDenoised = true;
     double guidance = 1.0;
     GuidanceChannels guidanceChannels = GuidanceChannels::All;
-    std::int64_t label = -1;
+    std::int64_t label = -1, stage = -1;
     static void describe(auto& self, auto&& field)
     {
         field("kind", self.kind, "Ancestral sampling (ddpm) over all levels, or DDIM over some of them", {.change = Change::AtResume});
@@ -145,6 +145,9 @@ struct SamplerConfig { // paths "samples.sampler", "evaluation.sampler"
               {.advanced = true, .change = Change::AtResume});
         field("label", self.label, "Class to draw, counted from 0; -1: all classes in turn",
               {.min = -1, .max = 999'999, .advanced = true, .change = Change::AtResume});
+        field("stage", self.stage,
+              "Stage that a network with a table of stages (model.num_stages) is told to act in, counted from 0; -1: the last",
+              {.min = -1, .max = 63, .advanced = true, .change = Change::AtResume});
     }
 };
 

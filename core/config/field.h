@@ -22,6 +22,7 @@ struct Field {
     std::vector<std::string> choices; // of an enumeration, else empty
     bool advanced = false;
     Change change = Change::Never;
+    Json element{}; // of a list: an element, for its type
 };
 
 /// What describe() may say about a field beyond its name, value and help.

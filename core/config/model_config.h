@@ -64,6 +64,9 @@ struct DitConfig { // path "model", kind "dit"
     bool learnSigma = false;
     std::int64_t numClasses = 0;
     double classDropoutProb = 0.1;
+    std::int64_t grid = 0, numStages = 0;
+    double stageDropoutProb = 0.1;
+    bool sharedDropout = false, stageZeroInit = false;
     Labels labels = Labels::Reuse;
     bool operator==(const DitConfig&) const = default;
     static void describe(auto& self, auto&& field)
@@ -82,6 +85,22 @@ struct DitConfig { // path "model", kind "dit"
         field("class_dropout_prob", self.classDropoutProb,
               "Share of the images whose class is hidden, so that the network can be guided away from \"any class\" when it draws",
               {.min = 0.0, .max = 1.0, .advanced = true});
+        field(
+            "grid", self.grid,
+            "Tokens along a side that the table of positions is made for; other images have it interpolated. 0: as many as the images have",
+            {.min = 0, .max = 1024, .unit = "tokens", .advanced = true});
+        field(
+            "num_stages", self.numStages,
+            "Rows of a table that tells the network which stage of its growth it is in (AutoProg-Zero's stage identifier), and one for any "
+            "stage; 0: no such table",
+            {.min = 0, .max = 64, .unit = "stages", .advanced = true});
+        field("stage_dropout_prob", self.stageDropoutProb, "Share of the images whose stage is hidden",
+              {.min = 0.0, .max = 1.0, .advanced = true});
+        field("shared_dropout", self.sharedDropout,
+              "Hide class and stage of the same images; published: each for itself, so that both are rarely hidden together",
+              {.advanced = true});
+        field("stage_zero_init", self.stageZeroInit,
+              "Start the table of stages at zero, so that it changes nothing at first; published: random", {.advanced = true});
         field(
             "labels", self.labels,
             "Begun with other weights (init.from): reuse their first rows of classes and their row of any class, or draw the table afresh",
@@ -115,6 +134,7 @@ struct VitConfig { // path "model", kind "vit"
     bool qkvBias = true;
     double normEpsilon = 1e-6;
     PixelScale pixels = PixelScale::ImageNet;
+    std::int64_t grid = 0;
     Labels labels = Labels::Reuse;
     bool operator==(const VitConfig&) const = default;
     static void describe(auto& self, auto&& field)
@@ -137,6 +157,10 @@ struct VitConfig { // path "model", kind "vit"
         field("pixels", self.pixels,
               "Scale of what it sees: ImageNet's mean and deviation (DeiT, Deep-Incubation), or from -1 to 1 (many weights of timm)",
               {.advanced = true});
+        field(
+            "grid", self.grid,
+            "Tokens along a side that the table of positions is made for; other images have it interpolated. 0: as many as the images have",
+            {.min = 0, .max = 1024, .unit = "tokens", .advanced = true});
         field("labels", self.labels, "Begun with other weights (init.from): reuse their head, of as many classes, or draw it afresh",
               {.advanced = true});
     }

@@ -43,7 +43,7 @@ Json typedList(const Field& field, std::string_view text)
     if (text.starts_with('[') && text.ends_with(']') && text.size() >= 2)
         text = trimmed(text.substr(1, text.size() - 2));
     Json list = Json::array();
-    const Json example = field.def.empty() ? Json(0.0) : field.def.front();
+    const Json& example = field.element;
     for (std::size_t begin = 0; !text.empty() && begin <= text.size();) {
         const auto end = std::min(text.find(',', begin), text.size());
         list.push_back(typedValue(example, trimmed(text.substr(begin, end - begin))));

@@ -31,6 +31,8 @@ KindOf kindOf(const Field& field)
     return {path.substr(0, open), path.substr(open + 1, close - open - 1)};
 }
 
+} // namespace
+
 bool applies(const Field& field, const Json& config)
 {
     const auto [group, kind] = kindOf(field);
@@ -41,8 +43,6 @@ bool applies(const Field& field, const Json& config)
     const std::string active = given && given->is_string() ? given->get<std::string>() : row->def.get<std::string>();
     return active == kind;
 }
-
-} // namespace
 
 std::string typedPath(const Field& field)
 {

@@ -11,10 +11,12 @@
 
 namespace espalier::config {
 
-/// Groups that hold alternatives: {"model"}.
+/// Groups that hold alternatives: {"model", "schedule"}.
 const std::vector<std::string>& alternativeGroups();
 /// Groups in the order of the settings: {"data", "model", …, "training.ema"}.
 const std::vector<std::string>& groups();
+/// Whether a setting belongs to the kinds of a configuration.
+bool applies(const Field& field, const Json& config);
 /// What stands at a typed path, or nullptr.
 const Json* find(const Json& config, std::string_view typedPath);
 /// The sentence for a path that names no setting.

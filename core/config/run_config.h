@@ -6,6 +6,7 @@
 #include "core/config/init_config.h"
 #include "core/config/latents_config.h"
 #include "core/config/model_config.h"
+#include "core/config/schedule_config.h"
 #include "core/config/training_config.h"
 
 #include <array>
@@ -69,30 +70,19 @@ struct EvaluationConfig { // path "evaluation"
     {
         field("every", self.every, "Steps between evaluations; 0 evaluates only on request",
               {.min = 0, .max = 1e12, .unit = "steps", .change = Change::AtResume});
-        field("images", self.images, "Images in one evaluation: generated ones against as many real ones, or test images that are classified",
+        field("images", self.images,
+              "Images in one evaluation: generated ones against as many real ones, or test images that are classified",
               {.min = 16, .max = 1e6, .unit = "images", .change = Change::AtResume});
         field("seed", self.seed, "Seed of the starting noise of the generated images",
               {.min = 0, .max = 9e15, .advanced = true, .change = Change::AtResume});
-        field("metric", self.metric, "fd on random features works anywhere; fid needs the Inception weights file; accuracy is for networks that tell classes apart; "
-              "auto: fd or accuracy, as the model asks for",
-              {.change = Change::AtResume});
+        field(
+            "metric", self.metric,
+            "fd on random features works anywhere; fid needs the Inception weights file; accuracy is for networks that tell classes apart; "
+            "auto: fd or accuracy, as the model asks for",
+            {.change = Change::AtResume});
         field("features", self.features, "Weights file of the FID network (pt_inception-2015-12-05-6726825d.pth); empty for all others",
               {.change = Change::AtResume});
         field("sampler", self.sampler, "How the images are drawn");
-    }
-};
-
-enum class ScheduleKind { Plain };
-template <>
-struct Names<ScheduleKind> {
-    static constexpr std::array<std::pair<ScheduleKind, const char*>, 1> kAll{{{ScheduleKind::Plain, "plain"}}};
-};
-
-struct ScheduleConfig { // path "schedule"
-    ScheduleKind kind = ScheduleKind::Plain;
-    static void describe(auto& self, auto&& field)
-    {
-        field("kind", self.kind, "How the model grows: plain trains it whole from the start");
     }
 };
 
@@ -117,6 +107,7 @@ struct RunConfig {
     DiffusionConfig diffusion;
     TrainingConfig training;
     ScheduleConfig schedule;
+    SearchConfig search;
     CheckpointConfig checkpoints;
     SamplesConfig samples;
     EvaluationConfig evaluation;
@@ -131,7 +122,10 @@ struct RunConfig {
         field("init", self.init, "First weights");
         field("diffusion", self.diffusion, "Forward process and loss");
         field("training", self.training, "Length, batch, optimizer");
-        field("schedule", self.schedule, "Stages");
+        field("schedule", self.schedule,
+              "How the model grows: plain trains it whole from the start, stages as written by hand, autoprog grows depth and resolution, "
+              "autoprog-zero resolution and what trains");
+        field("search", self.search, "How growth is chosen");
         field("checkpoints", self.checkpoints, "What is saved");
         field("samples", self.samples, "Sample grids while training");
         field("evaluation", self.evaluation, "Distances while training");

@@ -19,7 +19,7 @@ std::string typeText(const Field& field)
     };
     if (!field.choices.empty())
         return fmt::format("{}", fmt::join(field.choices, ", "));
-    std::string type = field.def.is_array() ? fmt::format("list of: {}", one(field.def.front())) : one(field.def);
+    std::string type = field.def.is_array() ? fmt::format("list of: {}", one(field.element)) : one(field.def);
     if (const auto range = rangeText(field); !range.empty())
         type += " " + range;
     return type;

@@ -58,6 +58,8 @@ struct Catalog {
                 row.def = value;
                 row.min = spec.min ? Json(*spec.min) : Json();
                 row.max = spec.max ? Json(*spec.max) : Json();
+                if constexpr (requires { typename T::value_type; } && !std::is_same_v<T, std::string>)
+                    row.element = typename T::value_type{};
             }
             rows.push_back(std::move(row));
         }

@@ -32,6 +32,10 @@ TEST(ApplySetting, ReadsEveryType)
         {"model.ch_multipliers=[1, 2, 2]", R"({"model":{"ch_multipliers":[1,2,2]}})"},
         {"model.apply_attn=false,true", R"({"model":{"apply_attn":[false,true]}})"},
         {"training.ema.decays=0.9", R"({"training":{"ema":{"decays":[0.9]}}})"},
+        {"schedule.side=16,32", R"({"schedule":{"side":[16,32]}})"},
+        {"schedule.share=1,2.5", R"({"schedule":{"share":[1.0,2.5]}})"},
+        {"schedule.side=", R"({"schedule":{"side":[]}})"},
+        {"schedule.trainable=head;all", R"({"schedule":{"trainable":"head;all"}})"},
         {"training.ema.decays=[]", R"({"training":{"ema":{"decays":[]}}})"},
         {"data.flip=false", R"({"data":{"flip":false}})"},
         {"data.path=/a b/c=d", R"({"data":{"path":"/a b/c=d"}})"},
@@ -62,6 +66,9 @@ TEST(ApplySetting, SaysWhatIsWrong)
                                                         "jsd, cosine; it is \"cosin\". Did you mean cosine?");
     EXPECT_EQ(refusal("model.ch_multipliers=1,x,2"),
               "model.ch_multipliers must be a list, each element a whole number from 1 to 64; element 2 is \"x\".");
+    EXPECT_EQ(refusal("schedule.side=16,0.5"),
+              "schedule.side must be a list, each element a whole number from 8 to 1024 pixels; element 2 is 0.5.");
+    EXPECT_EQ(refusal("schedule.kind=auto"), "schedule.kind must be one of plain, stages, autoprog, autoprog-zero; it is \"auto\".");
     EXPECT_EQ(refusal("model.kind=dot"), "model.kind must be one of unet, dit, vit; it is \"dot\". Did you mean dit?");
     EXPECT_NE(refusal("training.steps"), "");
     EXPECT_NE(refusal("=3"), "");
@@ -91,6 +98,9 @@ TEST(Overlay, AChangedKindDropsTheSettingsOfTheOther)
     const auto merged =
         merge(Json::parse(R"({"model":{"kind":"other","depth":12}})"), Json::parse(R"({"model":{"kind":"unet","drop_rate":0.5}})"));
     EXPECT_EQ(merged.dump(), R"({"model":{"kind":"unet","drop_rate":0.5}})");
+    const auto schedule = merge(Json::parse(R"({"schedule":{"kind":"autoprog","may_stay":true}})"),
+                                Json::parse(R"({"schedule":{"kind":"stages","side":[16,32]}})"));
+    EXPECT_EQ(schedule.dump(), R"({"schedule":{"kind":"stages","side":[16,32]}})");
     const auto same = merge(Json::parse(R"({"model":{"drop_rate":0.25}})"), Json::parse(R"({"model":{"kind":"unet"}})"));
     EXPECT_EQ(same["model"]["drop_rate"], 0.25);
     // kind of a sampler is an ordinary choice: steps and eta stay

@@ -135,9 +135,10 @@ TEST(Validation, AcrossFields)
                   "32768 channels");
     expectProblem(R"({"data":{"side":36}})", "data.side", "multiple of 8, because the model halves it 3 times; the nearest are 32 and 40");
     expectProblem(R"({"model":{"block_size":8}})", "data.side", "multiple of 64");
-    expectProblem(R"({"data":{"side":8}})", "data.side", "from 16 to 128 pixels for the garden");
-    expectProblem(R"({"data":{"side":256}})", "data.side", "for the garden");
-    expectProblem(R"({"data":{"source":"cifar10","side":64}})", "data.side", "must be 32");
+    expectProblem(R"({"data":{"side":256}})", "data.side", "at most 128 pixels for the garden");
+    expectProblem(R"({"data":{"source":"cifar10","side":64}})", "data.side", "at most 32 pixels, the size of CIFAR images");
+    for (const auto* smaller : {R"({"data":{"side":8}})", R"({"data":{"source":"cifar100","side":16}})"})
+        EXPECT_EQ(problemsOf(smaller), "");
     expectProblem(R"({"data":{"source":"folder"}})", "data.path", "must name the folder");
     expectProblem(R"({"devices":"cpu:3"})", "training.batch_size", "the nearest that can are 126 and 129");
     expectProblem(R"({"devices":"cpu:x"})", "devices", "it is \"cpu:x\"");

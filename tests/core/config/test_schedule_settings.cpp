@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/config/data_side.h"
+
+#include "tests/core/config/problems.h"
+
+namespace espalier::config {
+
+namespace {
+
+constexpr const char* kOfVit = R"({"training":{"steps":10},"model":{"kind":"vit","depth":4}})";
+constexpr const char* kOfUNet = R"({"training":{"steps":10}})";
+constexpr const char* kOfFeatures = R"({"training":{"steps":10},"data":{"source":"features","path":"/f","side":256,"flip":false},
+    "latents":{"enabled":true},"samples":{"every":0},"model":{"kind":"dit"}})";
+
+} // namespace
+
+TEST(ScheduleSettings, AListHasAnEntryForEachStage)
+{
+    EXPECT_EQ(problemsOf(kOfVit, R"({"schedule":{"kind":"stages","stages":3,"depth":[2,3,4],"side":[16,24,32],"share":[1,1,2.5]}})"), "");
+    expectProblem(kOfVit, R"({"schedule":{"kind":"stages","stages":3,"depth":[2,4]}})", "schedule.depth",
+                  "must have an entry for each of the 3 stages (schedule.stages), or none; it has 2.");
+    expectProblem(kOfVit, R"({"schedule":{"kind":"stages","share":[1,0]}})", "schedule.share", "above 0 for every stage");
+}
+
+TEST(ScheduleSettings, EachFamilyGrowsInItsOwnWay)
+{
+    expectProblem(kOfVit, R"({"schedule":{"kind":"stages","levels":[1,2]}})", "schedule.levels",
+                  "must be empty, because a transformer grows");
+    expectProblem(kOfUNet, R"({"schedule":{"kind":"stages","depth":[1,2]}})", "schedule.depth", "must be empty, because a U-Net grows");
+    expectProblem(kOfUNet, R"({"schedule":{"kind":"stages","erase_prob":[0,0.5]}})", "schedule.erase_prob", "must be empty");
+    EXPECT_EQ(problemsOf(kOfUNet, R"({"schedule":{"kind":"stages","levels":[2,4],"drop":[0,0.1]}})"), "");
+}
+
+TEST(ScheduleSettings, StagesMaySayTheLengthOfTheRun)
+{
+    EXPECT_EQ(problemsOf("{}", R"({"schedule":{"kind":"stages","steps":[5,10]}})"), "");
+    expectProblem("{}", R"({"schedule":{"kind":"stages","share":[5,10]}})", "training.steps", "The training has no end");
+}
+
+TEST(ScheduleSettings, OfAnotherKindAreRefusedAndNotPassedOver)
+{
+    expectProblem(kOfVit, R"({"schedule":{"side":[16,32]}})", "schedule.side",
+                  "schedule.side is a setting of schedule.kind stages; schedule.kind is plain.");
+    expectProblem(kOfVit, R"({"schedule":{"stages":3}})", "schedule.stages", "of schedule.kind stages, autoprog, autoprog-zero;");
+    expectProblem(kOfUNet, R"({"model":{"depth":3}})", "model.depth",
+                  "model.depth is a setting of model.kind dit, vit; model.kind is unet.");
+}
+
+TEST(ScheduleSettings, MogrowNeedsAnAverage)
+{
+    const char* none = R"({"training":{"ema":{"decays":[]}},"schedule":{"kind":"autoprog"}})";
+    expectProblem(kOfVit, none, "schedule.growth", "training.ema.decays is empty");
+    EXPECT_EQ(problemsOf(kOfVit, R"({"training":{"ema":{"decays":[]}},"schedule":{"kind":"autoprog","growth":"clone"}})"), "");
+}
+
+TEST(ScheduleSettings, AutoProgZeroIsToldAsManyStagesAsItHas)
+{
+    const char* dit = R"({"training":{"steps":10},"model":{"kind":"dit","num_stages":3}})";
+    expectProblem(dit, R"({"schedule":{"kind":"autoprog-zero"}})", "model.num_stages", "must be 4, the stages of the schedule");
+    EXPECT_EQ(problemsOf(dit, R"({"schedule":{"kind":"autoprog-zero","stages":3}})"), "");
+    expectProblem(dit, R"({"schedule":{"kind":"autoprog-zero","stages":3},"search":{"time_weight":0,"ntk_weight":0,"zico_weight":0}})",
+                  "search.time_weight", "without a vote");
+}
+
+TEST(ScheduleSettings, LatentsOfOneSideDoNotGrow)
+{
+    expectProblem(kOfFeatures, R"({"schedule":{"kind":"stages","side":[128,256]}})", "schedule.side", "latents of one side; it has 128.");
+    expectProblem(kOfFeatures, R"({"schedule":{"kind":"autoprog-zero"}})", "schedule.side_start", "must be 1");
+    EXPECT_EQ(problemsOf(kOfFeatures, R"({"schedule":{"kind":"autoprog-zero","side_start":1}})"), "");
+}
+
+TEST(ScheduleSettings, SmallerImagesKeepTheirProportions)
+{
+    DataConfig data;
+    data.side = 32;
+    data.augment.padding = 4;
+    const auto half = atSide(data, 16);
+    EXPECT_EQ(half.side, 16);
+    EXPECT_EQ(half.augment.padding, 2);
+    EXPECT_EQ(atSide(data, 24).augment.padding, 3);
+    data.augment.padding = 1;
+    EXPECT_EQ(atSide(data, 8).augment.padding, 1); // a padded crop still moves
+    data.augment.padding = 3;
+    EXPECT_EQ(atSide(data, 16).augment.padding, 2); // 1.5
+    EXPECT_EQ(atSide(data, 32).augment.padding, 3);
+}
+
+} // namespace espalier::config
