@@ -211,6 +211,34 @@ std::optional<Resumed> Resumed::from(const Event& event)
     return given(isKind<Resumed>(event) && get(event.fields, "attempt", to.attempt) && get(event.fields, "from_step", to.fromStep), to);
 }
 
+Json Forked::fields() const
+{
+    return {{"run_id", runId}, {"name", name}, {"stage", stage}, {"step", step}};
+}
+
+std::optional<Forked> Forked::from(const Event& event)
+{
+    Forked to;
+    const auto& f = event.fields;
+    return given(isKind<Forked>(event) && get(f, "run_id", to.runId) && get(f, "name", to.name) && get(f, "stage", to.stage) &&
+                     get(f, "step", to.step),
+                 to);
+}
+
+Json Searched::fields() const
+{
+    return {{"stage", stage}, {"id", id}, {"chosen", chosen}, {"step", step}, {"seconds", seconds}};
+}
+
+std::optional<Searched> Searched::from(const Event& event)
+{
+    Searched to;
+    const auto& f = event.fields;
+    return given(isKind<Searched>(event) && get(f, "stage", to.stage) && get(f, "id", to.id) && get(f, "chosen", to.chosen) &&
+                     get(f, "step", to.step) && get(f, "seconds", to.seconds),
+                 to);
+}
+
 Json StageStarted::fields() const
 {
     return {{"index", index}, {"id", id}, {"from_step", fromStep}};

@@ -67,6 +67,15 @@ struct Initialised {
     Json fields() const;
     static std::optional<Initialised> from(const Event&);
 };
+/// The run goes on from the end of a stage of another: what is before this event came from there.
+struct Forked {
+    static constexpr std::string_view kKind = "forked";
+    std::string runId, name; // of the run that it leaves
+    int stage = 0;           // the last one of that run that it has, as a person counts: from 0
+    std::int64_t step = 0;   // where that stage ended
+    Json fields() const;
+    static std::optional<Forked> from(const Event&);
+};
 struct StageStarted {
     static constexpr std::string_view kKind = "stage";
     int index = 0;
@@ -74,6 +83,17 @@ struct StageStarted {
     std::int64_t fromStep = 0;
     Json fields() const;
     static std::optional<StageStarted> from(const Event&);
+};
+/// A search has found the size of a stage. Its candidates and their scores are in plan.json.
+struct Searched {
+    static constexpr std::string_view kKind = "search";
+    int stage = 0;      // whose size it is, as a person counts
+    std::string id;     // of the measurement that decided, as in plan.json
+    std::string chosen; // the candidate: "r128_l9"
+    std::int64_t step = 0;
+    double seconds = 0.0; // spent on searching so far
+    Json fields() const;
+    static std::optional<Searched> from(const Event&);
 };
 struct CheckpointWritten {
     static constexpr std::string_view kKind = "checkpoint";

@@ -29,10 +29,12 @@ TEST_F(Events, SurviveARoundTrip)
         ASSERT_TRUE(log->write(e));
         ASSERT_TRUE(log->write(Failed{"No memory left. Lower the batch.", "line 1\nline 2", 7, "checkpoints/step-0000005", 1, "memory"}));
         ASSERT_TRUE(log->write(Overridden{"training.steps", 10, 20, false}));
+        ASSERT_TRUE(log->write(Searched{2, "stage-02:score-1", "r128_l9", 500, 12.5}));
+        ASSERT_TRUE(log->write(Forked{"0123", "parent", 1, 400}));
     }
     EventReader reader(m_file);
     const auto events = reader.poll();
-    ASSERT_EQ(events.size(), 4u);
+    ASSERT_EQ(events.size(), 6u);
     EXPECT_EQ(StateChanged::from(events[0])->state, RunState::Training);
     const auto back = Evaluated::from(events[1]);
     ASSERT_TRUE(back);
@@ -42,6 +44,14 @@ TEST_F(Events, SurviveARoundTrip)
     EXPECT_EQ(back->recipe["name"], "FD-1k");
     EXPECT_EQ(Failed::from(events[2])->detail, "line 1\nline 2");
     EXPECT_EQ(Overridden::from(events[3])->after, 20);
+    const auto searched = Searched::from(events[4]);
+    ASSERT_TRUE(searched);
+    EXPECT_EQ(searched->chosen, "r128_l9");
+    EXPECT_EQ(searched->seconds, 12.5);
+    const auto forked = Forked::from(events[5]);
+    ASSERT_TRUE(forked);
+    EXPECT_EQ(forked->name, "parent");
+    EXPECT_EQ(forked->step, 400);
     EXPECT_FALSE(StateChanged::from(events[1]));
     EXPECT_EQ(reader.poll().size(), 0u);
 }

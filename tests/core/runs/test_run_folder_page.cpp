@@ -74,6 +74,8 @@ TEST_F(RunFolderPage, NamesEveryFieldOfEveryEvent)
     compare(makeEvent(Resumed{}));
     compare(makeEvent(Initialised{}));
     compare(makeEvent(StageStarted{}));
+    compare(makeEvent(Forked{}));
+    compare(makeEvent(Searched{}));
     compare(makeEvent(CheckpointWritten{}));
     compare(makeEvent(CheckpointRemoved{}));
     compare(makeEvent(SamplesDrawn{}));
