@@ -136,7 +136,7 @@ QString timeText(const config::RunConfig& run, const std::optional<Pace>& pace)
     auto images = epochImages(run.data);
     if (images == 0 && run.training.epochs == 0)
         images = run.training.batchSize; // only epochs need to know how many there are
-    const auto planned = plan::PlainStrategy({.images = images}).begin(run);
+    const auto planned = plan::makeStrategy(run, {.images = images})->begin();
     if (pace && planned) {
         const auto cost = plan::forecast(planned->stages.front(), pace->imagesPerSecond);
         const QString basis = QObject::tr("at the %1 images/s of %2").arg(value(pace->imagesPerSecond, 3), pace->run);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/plan/forecast.h"
 
+#include "core/base/overloaded.h"
 #include "core/shapes/cost.h"
 #include "core/shapes/parameters.h"
 
@@ -9,11 +10,54 @@
 
 namespace espalier::plan {
 
+namespace {
+
+/// Parameters that get gradients; `trainable` empty: all that ever do.
+std::int64_t trainedParameters(const shapes::ModelShape& shape, const std::vector<shapes::PartRange>& trainable)
+{
+    std::int64_t count = 0;
+    for (const auto& parameter : shapes::parameterTable(shape))
+        if (parameter.trained && (trainable.empty() || std::ranges::any_of(trainable, [&](const shapes::PartRange& range) {
+                                      return shapes::contains(range, parameter.part, parameter.block);
+                                  })))
+            count += parameter.elements();
+    return count;
+}
+
+shapes::ModelShape seenBy(shapes::ModelShape shape, std::int64_t side, const std::vector<bool>& keepBlock)
+{
+    if (side > 0)
+        shape.side = side;
+    if (!keepBlock.empty())
+        std::visit(
+            Overloaded{[](config::UNetConfig&) {}, [&](auto& transformer) { transformer.depth = std::ranges::count(keepBlock, true); }},
+            shape.model);
+    return shape;
+}
+
+} // namespace
+
+double costOf(const Stage& stage, const Candidate& candidate)
+{
+    const auto whole = shapes::trainingFlops(seenBy(stage.shape, candidate.side, candidate.keepBlock));
+    if (candidate.trainable.empty())
+        return whole;
+    const auto all = static_cast<double>(shapes::trainedCount(stage.shape));
+    const auto share = static_cast<double>(trainedParameters(stage.shape, candidate.trainable)) / all;
+    return whole * (2.0 + share) / 3.0; // forward, gradients of what flows, and of the weights
+}
+
 Forecast forecast(const Stage& stage, double imagesPerSecond)
 {
     Forecast cost;
-    cost.flopsPerImage = shapes::trainingFlops(stage.shape);
+    if (stage.role == Stage::Role::Supernet) {
+        for (const auto& candidate : stage.window)
+            cost.flopsPerImage += costOf(stage, candidate) / static_cast<double>(stage.window.size());
+    } else {
+        cost.flopsPerImage = costOf(stage, {{}, sideOf(stage), {}, stage.trainable});
+    }
     cost.parameters = shapes::parameterCount(stage.shape);
+    cost.trained = trainedParameters(stage.shape, stage.trainable);
     cost.steps = stepLimit(stage.length, stage.globalBatch);
     cost.seconds = stage.length.seconds;
     const auto batch = static_cast<double>(stage.globalBatch);

@@ -39,6 +39,54 @@ Result<Done> checkLength(const Stage& stage)
     return Done{};
 }
 
+/// Whether the network takes images of another side than its own.
+Result<Done> checkSide(const Stage& stage)
+{
+    if (stage.side == 0)
+        return Done{};
+    if (stage.side < 0 || stage.side > stage.shape.side)
+        return wrong(stage.id, fmt::format("its side must be from 1 to {}, that of the network; it is {}.", stage.shape.side, stage.side));
+    auto shape = stage.shape;
+    shape.side = stage.side;
+    if (auto fits = shapes::checkShape(shape); !fits)
+        return wrong(stage.id, fits.error().message);
+    return Done{};
+}
+
+Result<Done> checkCandidate(const Stage& stage, const Candidate& candidate)
+{
+    auto seen = stage;
+    seen.side = candidate.side;
+    if (auto side = checkSide(seen); !side)
+        return side;
+    const auto parts = shapes::partsOf(stage.shape);
+    const auto blocks = std::ranges::find(parts, "blocks", &shapes::Part::name);
+    const bool runs = stage.role == Stage::Role::Supernet; // of a trained stage they are blocks of the supernet before it
+    if (runs && !candidate.keepBlock.empty() &&
+        (blocks == parts.end() || static_cast<std::int64_t>(candidate.keepBlock.size()) != blocks->blocks))
+        return wrong(stage.id, fmt::format("its candidate {} must say of each block whether it runs.", candidate.name.substr(0, 40)));
+    for (const auto& range : candidate.trainable)
+        if (auto inside = shapes::checkRange(stage.shape, range); !inside)
+            return wrong(stage.id, inside.error().message);
+    return Done{};
+}
+
+/// Whether what comes from other stages is there.
+Result<Done> checkParents(const Plan& plan, const Stage& stage)
+{
+    for (const auto& source : stage.weights) {
+        if (source.from != PartSource::From::Stage)
+            continue;
+        const auto* parent = findStage(plan, source.which);
+        if (!parent || std::ranges::find(stage.after, source.which) == stage.after.end())
+            return wrong(stage.id,
+                         fmt::format("weights come from {}, which is no stage that it comes after.", source.which.substr(0, 100)));
+        if (auto inside = shapes::checkRange(parent->shape, source.range); !inside)
+            return wrong(stage.id, inside.error().message);
+    }
+    return Done{};
+}
+
 Result<Done> checkStage(const Stage& stage)
 {
     if (!isSafeName(stage.id) || (!stage.branch.empty() && !isSafeName(stage.branch)))
@@ -53,12 +101,21 @@ Result<Done> checkStage(const Stage& stage)
         if (auto inside = shapes::checkRange(stage.shape, range); !inside)
             return wrong(stage.id, inside.error().message);
     }
+    if (auto side = checkSide(stage); !side)
+        return side;
+    if (!(std::isfinite(stage.learningRate) && stage.learningRate >= 0.0))
+        return wrong(stage.id, "its learning rate must be a number from 0.");
+    if (stage.role == Stage::Role::Supernet && stage.window.empty())
+        return wrong(stage.id, "a supernet must have candidates.");
+    for (const auto& candidate : stage.window)
+        if (auto checked = checkCandidate(stage, candidate); !checked)
+            return checked;
     const auto table = shapes::parameterTable(stage.shape);
     std::vector<bool> filled(table.size());
     for (const auto& source : stage.weights) {
         if (auto inside = shapes::checkRange(stage.shape, source.to); !inside)
             return wrong(stage.id, inside.error().message);
-        if (source.from == PartSource::From::File && source.file.empty())
+        if (source.from == PartSource::From::File && source.which.empty())
             return wrong(stage.id, "a source from a file must name the file.");
         if (!source.weights.empty() && !config::isWeightsName(source.weights))
             return wrong(stage.id, fmt::format("weights must be raw or an average such as ema:0.9999; they are \"{}\".",
@@ -102,9 +159,36 @@ bool hasCircle(const Plan& plan)
 
 } // namespace
 
-Measurement stageFinished(const StageId& stage, std::int64_t steps, std::int64_t images, double seconds, double flops)
+Measurement stageFinished(const StageId& stage, const Progress& progress)
 {
-    return {stage, {{static_cast<double>(steps), static_cast<double>(images), seconds, flops}}, true};
+    return {stage,
+            {{static_cast<double>(progress.steps), static_cast<double>(progress.images), progress.seconds, progress.flops,
+              progress.searchSeconds}},
+            true};
+}
+
+std::optional<Progress> endOf(const Plan& plan, const StageId& stage)
+{
+    constexpr std::size_t kLeast = 4; // plans from before searches have no more
+    const auto* measured = findStage(plan, stage) ? findMeasurement(plan, stage) : nullptr;
+    if (!measured || measured->table.empty() || measured->table.front().size() < kLeast)
+        return std::nullopt;
+    const auto& row = measured->table.front();
+    const auto whole = [](double value) { return value >= 0.0 && value < 9e18 ? static_cast<std::int64_t>(value) : 0; };
+    return Progress{whole(row[0]), whole(row[1]), row[2], row[3], row.size() > kLeast ? row[4] : 0.0};
+}
+
+std::optional<Progress> beginOf(const Plan& plan, const Stage& stage)
+{
+    Progress begin;
+    for (const auto& before : stage.after) {
+        const auto end = endOf(plan, before);
+        if (!end)
+            return std::nullopt;
+        if (end->steps >= begin.steps) // stages side by side: the one that ended last
+            begin = *end;
+    }
+    return begin;
 }
 
 const Stage* findStage(const Plan& plan, std::string_view id)
@@ -131,6 +215,8 @@ Result<Done> check(const Plan& plan)
     for (const auto& stage : plan.stages) {
         if (auto checked = checkStage(stage); !checked)
             return checked;
+        if (auto parents = checkParents(plan, stage); !parents)
+            return parents;
         std::set<StageId> before;
         for (const auto& id : stage.after) {
             if (!ids.contains(id) || !before.insert(id).second)

@@ -12,7 +12,7 @@ namespace espalier::plan {
 
 namespace {
 
-constexpr std::size_t kMaxBytes = std::size_t{16} << 20, kMaxStages = 1024, kMaxParts = 256, kMaxList = 4096, kMaxLedger = 100000,
+constexpr std::size_t kMaxBytes = std::size_t{16} << 20, kMaxStages = 1024, kMaxParts = 1024, kMaxList = 4096, kMaxLedger = 100000,
                       kMaxText = 4096;
 
 Error wrong(std::string_view where, std::string_view what)
@@ -59,11 +59,24 @@ Json toJson(const PartSource& source)
     if (source.from == PartSource::From::Fresh) {
         json["from"] = "fresh";
     } else {
-        json["from"] = "file";
-        json["file"] = source.file;
+        const bool file = source.from == PartSource::From::File;
+        json["from"] = file ? "file" : "stage";
+        json[file ? "file" : "stage"] = source.which;
         json["range"] = shapes::toJson(source.range);
         json["weights"] = source.weights;
     }
+    return json;
+}
+
+Json toJson(const Candidate& candidate)
+{
+    Json json{{"name", candidate.name}};
+    if (candidate.side > 0)
+        json["side"] = candidate.side;
+    if (!candidate.keepBlock.empty())
+        json["keep"] = candidate.keepBlock;
+    for (const auto& range : candidate.trainable)
+        json["trainable"].push_back(shapes::toJson(range));
     return json;
 }
 
@@ -74,15 +87,36 @@ Json toJson(const Stage& stage)
         weights.push_back(toJson(source));
     for (const auto& range : stage.trainable)
         trainable.push_back(shapes::toJson(range));
-    return {{"id", stage.id},
-            {"branch", stage.branch},
-            {"after", stage.after},
-            {"shape", shapes::toJson(stage.shape)},
-            {"weights", std::move(weights)},
-            {"trainable", std::move(trainable)},
-            {"length", toJson(stage.length)},
-            {"batch", stage.globalBatch},
-            {"devices", stage.devices}};
+    Json json{{"id", stage.id},
+              {"branch", stage.branch},
+              {"after", stage.after},
+              {"shape", shapes::toJson(stage.shape)},
+              {"weights", std::move(weights)},
+              {"trainable", std::move(trainable)},
+              {"length", toJson(stage.length)},
+              {"batch", stage.globalBatch},
+              {"devices", stage.devices}};
+    // What is as in a plain training is left out.
+    const Stage usual;
+    if (stage.role == Stage::Role::Supernet)
+        json["role"] = "supernet";
+    if (stage.index != usual.index)
+        json["index"] = stage.index;
+    if (stage.side != usual.side)
+        json["side"] = stage.side;
+    if (stage.strengths.randAugment >= 0)
+        json["rand_augment"] = stage.strengths.randAugment;
+    if (stage.strengths.eraseProb >= 0.0)
+        json["erase_prob"] = stage.strengths.eraseProb;
+    if (stage.learningRate != usual.learningRate)
+        json["learning_rate"] = stage.learningRate;
+    if (stage.optimizer != usual.optimizer)
+        json["optimizer"] = "reset";
+    if (stage.sid != usual.sid)
+        json["sid"] = stage.sid;
+    for (const auto& candidate : stage.window)
+        json["window"].push_back(toJson(candidate));
+    return json;
 }
 
 /// Reads one object key by key and remembers the first thing that is wrong.
@@ -120,10 +154,10 @@ public:
             return fail(at(key), "a number"), std::nullopt;
         return value->get<double>();
     }
-    const Json& list(const char* key, std::size_t limit = kMaxList)
+    const Json& list(const char* key, std::size_t limit = kMaxList, bool required = true)
     {
         static const Json kEmpty = Json::array();
-        const auto* value = get(key, true);
+        const auto* value = get(key, required);
         if (!value)
             return kEmpty;
         if (!value->is_array() || value->size() > limit)
@@ -185,26 +219,48 @@ Result<PartSource> sourceFrom(const Json& json, const std::string& where)
     PartSource source;
     source.to = fields.take(shapes::rangeFromJson(fields.any("to")));
     const auto from = fields.text("from");
-    if (from == "file") {
-        fields.only({"to", "from", "file", "range", "weights"});
-        source.from = PartSource::From::File;
-        source.file = fields.text("file");
+    if (from == "file" || from == "stage") {
+        const char* key = from == "file" ? "file" : "stage";
+        fields.only({"to", "from", key, "range", "weights"});
+        source.from = from == "file" ? PartSource::From::File : PartSource::From::Stage;
+        source.which = fields.text(key);
         source.range = fields.take(shapes::rangeFromJson(fields.any("range")));
         source.weights = fields.text("weights", false);
     } else if (from == "fresh") {
         fields.only({"to", "from"});
     } else {
-        fields.fail(fields.at("from"), "fresh or file");
+        fields.fail(fields.at("from"), "fresh, stage or file");
     }
     if (fields.error)
         return *fields.error;
     return source;
 }
 
+Result<Candidate> candidateFrom(const Json& json, const std::string& where)
+{
+    Fields fields(json, where);
+    fields.only({"name", "side", "keep", "trainable"});
+    Candidate candidate;
+    candidate.name = fields.text("name");
+    candidate.side = fields.whole("side", false).value_or(0);
+    for (const auto& kept : fields.list("keep", kMaxList, false)) {
+        if (!kept.is_boolean())
+            fields.fail(fields.at("keep"), "a list of true and false");
+        else
+            candidate.keepBlock.push_back(kept.get<bool>());
+    }
+    for (const auto& range : fields.list("trainable", kMaxParts, false))
+        candidate.trainable.push_back(fields.take(shapes::rangeFromJson(range)));
+    if (fields.error)
+        return *fields.error;
+    return candidate;
+}
+
 Result<Stage> stageFrom(const Json& json, const std::string& where)
 {
     Fields fields(json, where);
-    fields.only({"id", "branch", "after", "shape", "weights", "trainable", "length", "batch", "devices"});
+    fields.only({"id", "branch", "after", "shape", "weights", "trainable", "length", "batch", "devices", "role", "index", "side",
+                 "rand_augment", "erase_prob", "learning_rate", "optimizer", "sid", "window"});
     Stage stage;
     stage.id = fields.text("id");
     stage.branch = fields.text("branch");
@@ -224,6 +280,24 @@ Result<Stage> stageFrom(const Json& json, const std::string& where)
     Fields length(fields.any("length"), fields.at("length"));
     length.only({"steps", "images", "seconds"});
     stage.length = {length.whole("steps", false), length.whole("images", false), length.real("seconds")};
+    const auto role = fields.text("role", false), optimizer = fields.text("optimizer", false);
+    if (!role.empty() && role != "supernet")
+        fields.fail(fields.at("role"), "supernet, or left out");
+    if (!optimizer.empty() && optimizer != "reset")
+        fields.fail(fields.at("optimizer"), "reset, or left out");
+    stage.role = role.empty() ? Stage::Role::Train : Stage::Role::Supernet;
+    stage.optimizer = optimizer.empty() ? config::Carry::Keep : config::Carry::Reset;
+    const auto index = fields.whole("index", false).value_or(0);
+    if (index < 0 || index >= static_cast<std::int64_t>(kMaxStages))
+        fields.fail(fields.at("index"), "a small whole number");
+    stage.index = static_cast<int>(index);
+    stage.side = fields.whole("side", false).value_or(stage.side);
+    stage.sid = fields.whole("sid", false).value_or(stage.sid);
+    stage.strengths.randAugment = fields.whole("rand_augment", false).value_or(stage.strengths.randAugment);
+    stage.strengths.eraseProb = fields.real("erase_prob").value_or(stage.strengths.eraseProb);
+    stage.learningRate = fields.real("learning_rate").value_or(stage.learningRate);
+    for (const auto& candidate : fields.list("window", kMaxList, false))
+        stage.window.push_back(fields.take(candidateFrom(candidate, fields.at("window"))));
     if (fields.error || length.error)
         return fields.error ? *fields.error : *length.error;
     return stage;

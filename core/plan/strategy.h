@@ -5,16 +5,19 @@
 #include "core/plan/plan.h"
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace espalier::plan {
 
-/// Decides what happens next. Pure: everything it knows is in the Plan, so that a run resumes by reading plan.json.
+/// Decides what happens next in a run of one configuration. Pure: everything else it knows is in the Plan, so that a run resumes by reading
+/// plan.json.
 class PlanStrategy {
 public:
     virtual ~PlanStrategy() = default;
-    /// All stages with their lengths, checked: what cannot be trained fails here, before anything starts.
-    virtual Result<Plan> begin(const config::RunConfig& config) const = 0;
+    /// All stages with their lengths, checked: what cannot be trained fails here, before anything starts. What a search has yet to find is
+    /// as in a schedule that grows evenly.
+    virtual Result<Plan> begin() const = 0;
     /// What can be done now; several are branches side by side. Empty: the run is finished.
     virtual std::vector<Request> ready(const Plan& plan) const = 0;
     /// The plan with a measurement added. One that is there already changes nothing.
@@ -26,16 +29,10 @@ struct DataFacts {
     std::int64_t images = 0; // training images
 };
 
-/// The whole model, from the start, in one stage.
-class PlainStrategy : public PlanStrategy {
-public:
-    explicit PlainStrategy(DataFacts data) : m_data(data) {}
-    Result<Plan> begin(const config::RunConfig& config) const override;
-    std::vector<Request> ready(const Plan& plan) const override;
-    Plan apply(Plan plan, const Measurement& measurement) const override;
+/// That of a configuration: plain.cpp, stages.cpp, autoprog.cpp, autoprog_zero.cpp.
+std::unique_ptr<PlanStrategy> makeStrategy(const config::RunConfig& config, DataFacts data);
 
-private:
-    DataFacts m_data;
-};
+/// The plan that a configuration and what was measured so far come to. A last stage that is longer now has not ended: it goes on.
+Result<Plan> planOf(const PlanStrategy& strategy, const std::vector<Measurement>& ledger);
 
 } // namespace espalier::plan

@@ -20,17 +20,18 @@ config::RunConfig preset(const char* id)
 
 TEST(PlainStrategy, IsOneStageThatEndsOnce)
 {
-    const PlainStrategy strategy(DataFacts{256});
-    const auto plan = strategy.begin(preset("smoke"));
+    const auto made = makeStrategy(preset("smoke"), DataFacts{256});
+    const auto& strategy = *made;
+    const auto plan = strategy.begin();
     ASSERT_TRUE(plan) << plan.error().message;
     ASSERT_EQ(plan->stages.size(), 1u);
     EXPECT_EQ(plan->stages[0].length, (Length{12, {}, {}}));
     EXPECT_EQ(plan->stages[0].shape, shapes::shapeOf(preset("smoke")));
     EXPECT_EQ(strategy.ready(*plan), std::vector<Request>{TrainStage{"stage-00"}});
 
-    const auto ended = strategy.apply(*plan, stageFinished("stage-00", 12, 96, 1.5, 1e9));
+    const auto ended = strategy.apply(*plan, stageFinished("stage-00", {12, 96, 1.5, 1e9}));
     EXPECT_TRUE(strategy.ready(ended).empty());
-    EXPECT_EQ(strategy.apply(ended, stageFinished("stage-00", 13, 104, 1.6, 2e9)), ended) << "answered once";
+    EXPECT_EQ(strategy.apply(ended, stageFinished("stage-00", {13, 104, 1.6, 2e9})), ended) << "answered once";
     const auto reread = planFromText(toJson(ended).dump());
     ASSERT_TRUE(reread) << reread.error().message;
     EXPECT_TRUE(strategy.ready(*reread).empty()) << "nothing is remembered outside the plan";
@@ -38,15 +39,15 @@ TEST(PlainStrategy, IsOneStageThatEndsOnce)
 
 TEST(PlainStrategy, BatchesLargerThanTheDataAreRefused)
 {
-    const auto plan = PlainStrategy(DataFacts{5}).begin(preset("smoke"));
+    const auto plan = makeStrategy(preset("smoke"), DataFacts{5})->begin();
     ASSERT_FALSE(plan);
     EXPECT_EQ(plan.error().message, "training.batch_size 8 is more than the 5 training images; lower it to 5 or less.");
-    EXPECT_FALSE(PlainStrategy(DataFacts{0}).begin(preset("smoke")));
+    EXPECT_FALSE(makeStrategy(preset("smoke"), DataFacts{0})->begin());
 }
 
 TEST(PlainStrategy, ForecastsThePublishedRun)
 {
-    const auto plan = PlainStrategy(DataFacts{50000}).begin(preset("ddpm-cifar10"));
+    const auto plan = makeStrategy(preset("ddpm-cifar10"), DataFacts{50000})->begin();
     ASSERT_TRUE(plan) << plan.error().message;
     const auto& stage = plan->stages[0];
     const auto cost = forecast(stage);

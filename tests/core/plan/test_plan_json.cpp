@@ -31,7 +31,7 @@ Plan example()
     second.after = {"stage-00"};
     second.weights = {PartSource{}};
     second.length = {{}, 1000, {}};
-    return {{first, second}, {stageFinished("stage-00", 100, 1600, 2.25, 1e12)}, {{"kind", "plain"}}};
+    return {{first, second}, {stageFinished("stage-00", {100, 1600, 2.25, 1e12})}, {{"kind", "plain"}}};
 }
 
 std::string refusal(const char* pointer, Json value)
@@ -97,7 +97,7 @@ TEST(PlanJson, RefusesWhatCannotBeFollowed)
         {"/stages/0/trainable", Json::parse(R"([{"part":"head"}])"), "no part \"head\""},
         {"/stages/0/weights", Json::array(), "do not fill"},
         {"/stages/0/weights/0/to", Json::parse(R"({"part":"middle"})"), "two sources fill middle"},
-        {"/stages/0/weights/0/from", "stage", "fresh or file"},
+        {"/stages/0/weights/0/from", "elsewhere", "fresh, stage or file"},
         {"/stages/0/weights/3/file", "", "must name the file"},
         {"/stages/0/weights/3/weights", "best", "raw or an average"},
         {"/stages/0/length", Json::object(), "no end"},

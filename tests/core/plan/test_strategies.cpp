@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/plan/forecast.h"
+#include "core/plan/stage_config.h"
+#include "core/plan/stages.h"
+#include "core/plan/strategy.h"
+
+#include "core/base/philox.h"
+#include "core/config/config.h"
+#include "core/shapes/parameters.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace espalier::plan {
+namespace {
+
+config::RunConfig vit(std::int64_t steps = 100)
+{
+    config::RunConfig config;
+    config.data.side = 32;
+    config.model = config::VitConfig{.patchSize = 4, .hiddenSize = 32, .depth = 12, .numHeads = 2, .numClasses = 10, .dropPath = 0.1};
+    config.data.augment.operations = 2;
+    config.data.augment.erase = 0.25;
+    config.training.steps = steps;
+    config.training.batchSize = 8;
+    config.training.ema.decays = {0.99, 0.999};
+    return config;
+}
+
+config::RunConfig dit(std::int64_t steps = 100)
+{
+    auto config = vit(steps);
+    config.data.augment = {};
+    config.model = config::DitConfig{.patchSize = 4, .hiddenSize = 32, .depth = 12, .numHeads = 2, .numClasses = 10, .numStages = 4};
+    return config;
+}
+
+config::RunConfig unet(std::int64_t steps = 100)
+{
+    auto config = vit(steps);
+    config.data.augment = {};
+    config.model = config::UNetConfig{.hidChannels = 32, .chMultipliers = {1, 2, 2}, .numResBlocks = 2, .applyAttn = {false, true, false}};
+    return config;
+}
+
+Result<Plan> begun(const config::RunConfig& config)
+{
+    return makeStrategy(config, {1000})->begin();
+}
+
+std::string refusal(const config::RunConfig& config)
+{
+    const auto plan = begun(config);
+    return plan ? "none" : plan.error().message;
+}
+
+std::int64_t depthOfStage(const Stage& stage)
+{
+    return std::get<config::VitConfig>(stage.shape.model).depth;
+}
+
+std::int64_t stepsOf(const Plan& plan)
+{
+    std::int64_t steps = 0;
+    for (const auto& stage : plan.stages)
+        steps += *stage.length.steps;
+    return steps;
+}
+
+/// A measurement that answers a request with numbers that depend on a seed alone.
+Measurement answerTo(const Plan& plan, const Request& request, Progress& progress, std::uint64_t seed)
+{
+    const auto drawn = [&](std::uint64_t row, std::uint32_t column) {
+        const auto words = philox({{column, static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(plan.ledger.size()), 0}}, seed);
+        return 0.1 + uniformOf(words.word[0], words.word[1]);
+    };
+    if (const auto* train = std::get_if<TrainStage>(&request)) {
+        const auto& stage = *findStage(plan, train->stage);
+        progress.steps += *stage.length.steps;
+        progress.images += *stage.length.steps * stage.globalBatch;
+        progress.seconds += 1.0;
+        return stageFinished(train->stage, progress);
+    }
+    const bool probe = std::holds_alternative<ProbeLoss>(request);
+    const auto& id = probe ? std::get<ProbeLoss>(request).stage : std::get<ZeroShot>(request).stage;
+    Measurement measurement{probe ? std::get<ProbeLoss>(request).id : std::get<ZeroShot>(request).id, {}, false};
+    for (std::uint64_t row = 0; row < findStage(plan, id)->window.size(); ++row) {
+        measurement.table.push_back({drawn(row, 0), drawn(row, 1)});
+        if (!probe)
+            measurement.table.back().push_back(drawn(row, 2));
+    }
+    return measurement;
+}
+
+/// Follows a plan to its end, looking at every state on the way.
+Plan followed(const config::RunConfig& config, std::uint64_t seed)
+{
+    const auto strategy = makeStrategy(config, {1000});
+    auto plan = strategy->begin();
+    EXPECT_TRUE(plan) << plan.error().message;
+    if (!plan)
+        return {};
+    const auto total = stepsOf(*plan);
+    Progress progress;
+    for (int turn = 0; turn < 200; ++turn) {
+        const auto checked = check(*plan);
+        EXPECT_TRUE(checked) << checked.error().message;
+        const auto back = planFromText(toJson(*plan).dump());
+        EXPECT_TRUE(back) << back.error().message;
+        EXPECT_EQ(*back, *plan);
+        EXPECT_EQ(stepsOf(*plan), total) << "searching is part of the training, not more of it";
+        const auto again = planOf(*strategy, plan->ledger);
+        EXPECT_TRUE(again);
+        EXPECT_EQ(*again, *plan) << "all that is known is in the ledger";
+        const auto ready = strategy->ready(*plan);
+        if (ready.empty())
+            return *plan;
+        const auto answer = answerTo(*plan, ready.front(), progress, seed);
+        *plan = strategy->apply(*plan, answer);
+        EXPECT_EQ(strategy->apply(*plan, answer), *plan) << "answered once";
+    }
+    ADD_FAILURE() << "it never ends";
+    return *plan;
+}
+
+TEST(StagesSchedule, SharesOutTheLengthAndGrows)
+{
+    auto config = vit(101);
+    config.schedule =
+        config::StagesSchedule{.stages = 3, .depth = {6, 9, 12}, .side = {16, 24, 32}, .drop = {0.0, 0.05, 0.1}, .randAugment = {4, 6, 9}};
+    const auto plan = begun(config);
+    ASSERT_TRUE(plan) << plan.error().message;
+    ASSERT_EQ(plan->stages.size(), 3u);
+    EXPECT_EQ(plan->stages[0].length.steps, 33);
+    EXPECT_EQ(plan->stages[1].length.steps, 34);
+    EXPECT_EQ(plan->stages[2].length.steps, 34);
+    EXPECT_EQ(depthOfStage(plan->stages[1]), 9);
+    EXPECT_EQ(sideOf(plan->stages[0]), 16);
+    EXPECT_EQ(plan->stages[1].weights.size(), 11u) << "embed, head and nine blocks";
+    const auto of = configOf(config, plan->stages[0]);
+    EXPECT_EQ(of.data.side, 16);
+    EXPECT_EQ(std::get<config::VitConfig>(of.model).grid, 8) << "the table stays that of 32 pixels";
+    EXPECT_EQ(of.data.augment.magnitude, 4.0);
+    EXPECT_EQ(configOf(config, plan->stages[2]).data.side, 32);
+    // What a configuration says has the parameters that the stage has.
+    EXPECT_EQ(shapes::parameterCount(shapes::shapeOf(of)), forecast(plan->stages[0]).parameters);
+    EXPECT_LT(forecast(plan->stages[0]).flopsPerImage * 6.0, forecast(plan->stages[2]).flopsPerImage);
+    followed(config, 1);
+}
+
+TEST(StagesSchedule, MogrowTakesTheSlowestAverage)
+{
+    auto config = vit();
+    config.schedule = config::StagesSchedule{.stages = 2, .depth = {8, 12}, .growth = config::GrowthOperator::MoGrow};
+    for (const auto& source : begun(config)->stages[1].weights)
+        EXPECT_EQ(source.weights, "ema:0.999");
+    std::get<config::StagesSchedule>(config.schedule).growNewOnly = true;
+    std::multiset<std::string> kinds;
+    for (const auto& source : begun(config)->stages[1].weights)
+        kinds.insert(source.weights);
+    EXPECT_EQ(kinds.count("ema:0.999"), 4u) << "the copies";
+    EXPECT_EQ(kinds.count("raw"), 10u);
+}
+
+TEST(StagesSchedule, RefusesWithOneSentenceThatNamesTheStage)
+{
+    const auto with = [](config::RunConfig config, config::StagesSchedule schedule) {
+        config.schedule = std::move(schedule);
+        return refusal(config);
+    };
+    EXPECT_EQ(with(vit(), {.stages = 2, .depth = {12, 8}}), "schedule.depth: stage 1 has 8 blocks after 12: a model can only grow.");
+    EXPECT_EQ(with(vit(), {.stages = 2, .depth = {4, 8}}),
+              "schedule.depth: stage 1 is the last and must be the whole model, 12 blocks; it has 8.");
+    EXPECT_EQ(with(vit(), {.stages = 2, .depth = {14, 12}}), "schedule.depth: stage 0 has 14 blocks, and the whole model has 12.");
+    EXPECT_EQ(with(vit(), {.stages = 2, .side = {18, 32}}),
+              "schedule.side: stage 0 asks for 18 pixels, and its model takes multiples of 4 for its patches.");
+    EXPECT_EQ(with(vit(), {.stages = 2, .side = {32, 16}}), "schedule.side: stage 1 has 16 pixels after 32: a model can only grow.");
+    EXPECT_NE(with(vit(), {.stages = 2, .trainable = "blocks:10-14;all"}).find("schedule.trainable: stage 0 trains what does not exist."),
+              std::string::npos);
+    EXPECT_NE(with(vit(), {.stages = 2, .trainable = "middle;all"}).find("stage 0 trains what does not exist."), std::string::npos);
+    EXPECT_NE(with(vit(), {.stages = 2, .trainable = "all"}).find("of each of the 2 stages"), std::string::npos);
+    EXPECT_NE(with(vit(), {.stages = 2, .trainable = "blocks:x;all"}).find("cannot be read"), std::string::npos);
+    EXPECT_NE(with(vit(1), {.stages = 2}).find("Stage 0 would have no step"), std::string::npos);
+    EXPECT_NE(with(unet(), {.stages = 2, .levels = {1, 3}, .side = {18, 32}}).find("none"), std::string::npos)
+        << "one level takes any side";
+    EXPECT_NE(with(unet(), {.stages = 2, .side = {18, 32}}).find("multiples of 4 for its levels"), std::string::npos);
+}
+
+TEST(StagesSchedule, ReadsPartsAsTheyAreWritten)
+{
+    for (const char* text : {"all", "head", "head+blocks:0-3", "blocks:2", "embed+blocks:1-1"}) {
+        const auto parts = partsFromText(text);
+        ASSERT_TRUE(parts) << text;
+        const auto again = partsFromText(textOf(*parts));
+        ASSERT_TRUE(again) << text;
+        EXPECT_EQ(*again, *parts) << text;
+    }
+    for (const char* text : {"", "+", "blocks:", "blocks:3-1", "blocks:-1", "blocks:9999999999999999999", ":3"})
+        EXPECT_FALSE(partsFromText(text)) << text;
+}
+
+TEST(AutoProg, SearchesBeforeEveryStageButTheLast)
+{
+    auto config = vit(1000);
+    config.schedule = config::AutoProgSchedule{.sideMultiple = 8};
+    const auto plan = begun(config);
+    ASSERT_TRUE(plan) << plan.error().message;
+    ASSERT_EQ(plan->stages.size(), 7u);
+    const auto& search = plan->stages[0];
+    EXPECT_EQ(search.id, "stage-00-search");
+    EXPECT_EQ(search.role, Stage::Role::Supernet);
+    EXPECT_EQ(depthOfStage(search), 12);
+    EXPECT_EQ(search.length.steps, 20) << "8 % of 250";
+    std::vector<std::string> names;
+    for (const auto& candidate : search.window)
+        names.push_back(candidate.name);
+    EXPECT_EQ(names,
+              (std::vector<std::string>{"r16_l6", "r16_l10", "r16_l12", "r24_l6", "r24_l10", "r24_l12", "r32_l6", "r32_l10", "r32_l12"}));
+    EXPECT_EQ(search.strengths.randAugment, 9) << "as at the end";
+    EXPECT_EQ(plan->stages[1].strengths.randAugment, 4);
+    EXPECT_EQ(plan->stages[1].optimizer, config::Carry::Reset);
+    const auto requests = makeStrategy(config, {1000})->ready(*plan);
+    EXPECT_EQ(std::get<ProbeLoss>(requests.front()).at, 0.5) << "two rounds: only the last one decides";
+    for (std::uint64_t seed = 0; seed < 8; ++seed) {
+        const auto end = followed(config, seed);
+        EXPECT_EQ(depthOfStage(end.stages.back()), 12);
+        EXPECT_EQ(sideOf(end.stages.back()), 32);
+        std::int64_t depth = 0, side = 0;
+        for (const auto& stage : end.stages) {
+            if (stage.role == Stage::Role::Supernet)
+                continue;
+            EXPECT_GE(depthOfStage(stage), depth);
+            EXPECT_GE(sideOf(stage), side);
+            depth = depthOfStage(stage);
+            side = sideOf(stage);
+        }
+    }
+}
+
+TEST(AutoProg, WithoutASearchGrowsEvenly)
+{
+    for (auto config : {vit(400), dit(400), unet(400)}) {
+        config.schedule = config::AutoProgSchedule{};
+        config.search.enabled = false;
+        const auto end = followed(config, 3);
+        EXPECT_EQ(end.stages.size(), 4u);
+    }
+    auto config = unet();
+    config.schedule = config::AutoProgSchedule{};
+    EXPECT_NE(refusal(config).find("search.enabled must be false for a U-Net"), std::string::npos);
+    config = vit();
+    config.schedule = config::AutoProgSchedule{.depthStart = 0.25};
+    EXPECT_NE(refusal(config).find("schedule.depth_start: stage 0 would search from 3 to 12 blocks"), std::string::npos);
+}
+
+TEST(AutoProgZero, UnfreezesAndGrowsByAtMostANotch)
+{
+    for (const auto& base : {dit(400), vit(400), unet(400)}) {
+        auto config = base;
+        config.schedule = config::AutoProgZeroSchedule{.sideStart = 0.5};
+        for (std::uint64_t seed = 0; seed < 8; ++seed) {
+            const auto end = followed(config, seed);
+            ASSERT_EQ(end.stages.size(), 4u);
+            EXPECT_TRUE(end.stages.back().trainable.empty());
+            EXPECT_EQ(end.stages.back().side, 0);
+            for (std::size_t k = 1; k < 4; ++k)
+                EXPECT_GE(sideOf(end.stages[k]), sideOf(end.stages[k - 1]));
+            for (const auto& stage : end.stages)
+                EXPECT_EQ(stage.sid, std::holds_alternative<config::DitConfig>(config.model) ? stage.index : -1);
+        }
+    }
+    auto config = dit(400);
+    config.schedule = config::AutoProgZeroSchedule{.sideStart = 0.25};
+    const auto plan = begun(config);
+    std::vector<std::string> names;
+    for (const auto& candidate : plan->stages[0].window)
+        names.push_back(candidate.name);
+    EXPECT_EQ(names, (std::vector<std::string>{"r8_l1", "r8_l2", "r16_l1", "r16_l2"}));
+    // Less trains, and it costs less.
+    const auto& first = plan->stages[0];
+    EXPECT_LT(forecast(first).trained, forecast(plan->stages[3]).trained);
+    EXPECT_LT(costOf(first, {{}, 0, {}, first.trainable}), costOf(first, {{}, 0, {}, {}}));
+}
+
+TEST(AutoProgZero, TheNumbersOfTrainedParametersAreThePublishedOnes)
+{
+    config::RunConfig config;
+    config.latents.enabled = true;
+    config.data.side = 256;
+    config.training.steps = 240000;
+    config.training.batchSize = 256;
+    config.model = config::DitConfig{
+        .patchSize = 2, .hiddenSize = 1152, .depth = 28, .numHeads = 16, .learnSigma = true, .numClasses = 1000, .numStages = 4};
+    config.schedule = config::AutoProgZeroSchedule{.sideMultiple = 32};
+    config.search.enabled = false;
+    const auto plan = begun(config);
+    ASSERT_TRUE(plan) << plan.error().message;
+    const std::vector<std::int64_t> intended{172'832'288, 340'168'352, 507'504'416, 674'840'480}, sides{8, 16, 24, 32};
+    for (std::size_t k = 0; k < 4; ++k) {
+        EXPECT_EQ(forecast(plan->stages[k]).trained, intended[k]) << k;
+        EXPECT_EQ(sideOf(plan->stages[k]), sides[k]) << k;
+    }
+    config.recipe.strict = true;
+    const auto literal = begun(config);
+    ASSERT_TRUE(literal) << literal.error().message;
+    EXPECT_EQ(forecast(literal->stages[1]).trained, 483'599'264);
+    EXPECT_EQ(forecast(literal->stages[2]).trained, 627'030'176);
+}
+
+TEST(PlanOf, AStageThatIsLongerNowGoesOnWhenItIsTheLast)
+{
+    auto config = vit(100);
+    config.schedule = config::StagesSchedule{.stages = 2, .depth = {6, 12}};
+    auto ledger = std::vector{stageFinished("stage-00", {50, 400, 1.0}), stageFinished("stage-01", {100, 800, 2.0})};
+    const auto strategy = makeStrategy(config, {1000});
+    EXPECT_TRUE(strategy->ready(*planOf(*strategy, ledger)).empty());
+    config.training.steps = 120;
+    const auto longer = makeStrategy(config, {1000});
+    const auto plan = planOf(*longer, ledger);
+    ASSERT_TRUE(plan);
+    EXPECT_TRUE(endOf(*plan, "stage-00")) << "what has ended stays so";
+    EXPECT_EQ(longer->ready(*plan), std::vector<Request>{TrainStage{"stage-01"}});
+}
+
+} // namespace
+} // namespace espalier::plan
