@@ -126,7 +126,7 @@ void RunFollower::Impl::apply(const Event& event, RunChanges& changes)
         attemptTime = event.time;
         supersede(*e, changes);
     } else if (const auto e = StageStarted::from(event)) {
-        std::erase_if(stages, [&](const auto& each) { return each.index == e->index; });
+        std::erase_if(stages, [&](const auto& each) { return each.id == e->id; }); // a resume tells it again
         stages.push_back({e->index, e->id, e->fromStep, event.time});
         changes.stages = true;
     } else if (const auto e = SamplesDrawn::from(event)) {

@@ -30,7 +30,7 @@ struct Progress {
 };
 
 struct StageEntry {
-    int index = 0;
+    int index = 0; // a supernet has that of the stage whose size it finds
     std::string id;
     std::int64_t fromStep = 0;
     double time = 0.0;

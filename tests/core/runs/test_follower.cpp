@@ -219,4 +219,20 @@ TEST_F(Followers, ReplayTenMillionPointsInASecond)
     std::printf("replay %.3f s, envelope of 1280 pixels %.3f ms\n", replay.count(), zoomed.count() * 1000 / 60);
 }
 
+TEST_F(Followers, AStageAndTheSearchForItAreTwoAndAResumeTellsNeitherTwice)
+{
+    const auto run = newRun();
+    {
+        auto log = EventLog::open(run.eventsFile());
+        ASSERT_TRUE(log);
+        for (const auto& stage : {StageStarted{0, "stage-00-search", 0}, StageStarted{0, "stage-00", 4}, StageStarted{0, "stage-00", 4}})
+            ASSERT_TRUE(log->write(stage));
+    }
+    RunFollower follower(run.root());
+    follower.poll();
+    ASSERT_EQ(follower.stages().size(), 2u);
+    EXPECT_EQ(follower.stages()[1].id, "stage-00");
+    EXPECT_EQ(follower.stages()[1].fromStep, 4);
+}
+
 } // namespace espalier::runs
