@@ -5,6 +5,7 @@
 #include "core/base/files.h"
 #include "core/base/parse_json.h"
 #include "core/base/text.h"
+#include "core/runs/library.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -16,14 +17,14 @@ namespace espalier::cli {
 namespace {
 
 /// Names of the classes that weights were trained on; empty where the checkpoint does not say.
-Result<std::vector<std::string>> classNamesOf(const Weights& weights)
+Result<std::vector<std::string>> classNamesOf(const Weights& weights, std::optional<int> atStage)
 {
     auto folder = weights.path;
     if (weights.run) {
-        const auto newest = newestCheckpoint(*weights.run);
-        if (!newest)
-            return newest.error();
-        folder = newest->folder;
+        const auto chosen = checkpointOf(*weights.run, atStage);
+        if (!chosen)
+            return chosen.error();
+        folder = chosen->folder;
     }
     std::vector<std::string> names;
     std::error_code error;
@@ -56,6 +57,8 @@ void SamplerFlags::addTo(CLI::App& command)
     command.add_option("--guidance", guidance, "Classifier-free guidance of a network that knows classes; 1: none");
     command.add_option("--guidance-channels", guidanceChannels, "all or first-three: what guidance acts on");
     command.add_option("--label", labelTyped, "Class to draw: its number, counted from 0, or its name; -1: all classes in turn");
+    command.add_option("--stage", stage,
+                       "Stage that a network with a table of stages is told to act in, counted from 0; -1: the last (default)");
 }
 
 Json SamplerFlags::overlay() const
@@ -81,6 +84,8 @@ Json SamplerFlags::overlay() const
         json["guidance_channels"] = guidanceChannels;
     if (label)
         json["label"] = *label;
+    if (stage)
+        json["stage"] = *stage;
     return json;
 }
 
@@ -97,6 +102,7 @@ void DrawFlags::addTo(CLI::App& command, const Words& words)
     command.add_option("--device", device, "auto, cpu, cuda or cuda:N")->capture_default_str();
     command.add_option("--vae", vae, "The autoencoder of weights that draw latents (default: as their settings say)");
     command.add_option("--tile", tile, "Decode latents in overlapping pieces of this many pixels, for small GPUs; 0: whole");
+    addAtStage(command, atStage);
     command.add_flag("--no-wait", noWait, words.noWait);
 }
 
@@ -114,7 +120,7 @@ Result<Done> DrawFlags::readLabel()
     const auto weights = findWeights(checkpoint);
     if (!weights)
         return weights.error();
-    const auto names = classNamesOf(*weights);
+    const auto names = classNamesOf(*weights, atStage);
     if (!names)
         return names.error();
     if (names->empty())
@@ -155,6 +161,11 @@ Result<Done> DrawFlags::checkLive() const
 Result<DrawRequest> drawRequest(const DrawFlags& flags)
 {
     auto weights = findWeights(flags.checkpoint);
+    if (!weights)
+        return weights.error();
+    // A run that trains goes on meanwhile: the checkpoint is drawn with beside it.
+    if (flags.atStage && (!weights->run || runs::isLive(runs::summarize(weights->run->root()).state)))
+        weights = atStage(*std::move(weights), flags.atStage);
     if (!weights)
         return weights.error();
     if (auto fine = checkWeightsName(flags.weights); !fine)

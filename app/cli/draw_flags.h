@@ -18,7 +18,7 @@ struct SamplerFlags {
     std::string kind, skip, respacing, guidanceChannels;
     std::optional<std::int64_t> steps;
     std::optional<double> eta, guidance;
-    std::optional<std::int64_t> label;
+    std::optional<std::int64_t> label, stage;
     std::optional<bool> clipDenoised;
     std::string labelTyped; // a number, or the name of a class
 
@@ -34,6 +34,7 @@ struct DrawFlags {
     SamplerFlags sampler;
     std::string vae;                  // of weights that draw latents; "": as their settings say
     std::optional<std::int64_t> tile; // pixels
+    std::optional<int> atStage;       // of a run: the checkpoint at its end
     bool noWait = false;
 
     struct Words {

@@ -107,9 +107,9 @@ std::string inceptionText(const Json& result)
 
 std::string accuracyText(const Json& result)
 {
-    auto text = fmt::format("Top-1 {:.2f} %, top-5 {:.2f} % of {} images, cross-entropy {:.4g}", numberIn(result, "top1"),
-                            numberIn(result, "top5"), groupedNumber(static_cast<std::int64_t>(numberIn(result, "images"))),
-                            numberIn(result, "loss"));
+    auto text =
+        fmt::format("Top-1 {:.2f} %, top-5 {:.2f} % of {} images, cross-entropy {:.4g}", numberIn(result, "top1"), numberIn(result, "top5"),
+                    groupedNumber(static_cast<std::int64_t>(numberIn(result, "images"))), numberIn(result, "loss"));
     if (const auto unreadable = static_cast<std::int64_t>(numberIn(result, "unreadable")); unreadable > 0)
         text += fmt::format("\n  {} more could not be read", groupedNumber(unreadable));
     if (const auto file = textIn(result, "confusion"); !file.empty())
@@ -220,26 +220,26 @@ int evaluateLive(const EvaluateOptions& options, const runs::RunFolder& run, Sig
             json["step"] = evaluated->step;
             json["evaluation"] = event.fields;
             json[evaluated->metric] = evaluated->value;
-            text += fmt::format("\n{} {:.4g} ({})", runs::metricTitle(evaluated->metric), evaluated->value,
-                                textIn(evaluated->recipe, "name"));
+            text +=
+                fmt::format("\n{} {:.4g} ({})", runs::metricTitle(evaluated->metric), evaluated->value, textIn(evaluated->recipe, "name"));
         }
     console.result(json, text);
     return 0;
 }
 
-int evaluateResting(const runs::RunFolder& run, Json request, Signals& signals, Console& console)
+int evaluateResting(const EvaluateOptions& options, const runs::RunFolder& run, Json request, Signals& signals, Console& console)
 {
-    const auto newest = newestCheckpoint(run);
-    if (!newest)
-        return console.fail(newest.error());
-    request["checkpoint"] = newest->folder.string();
+    const auto chosen = checkpointOf(run, options.atStage);
+    if (!chosen)
+        return console.fail(chosen.error());
+    request["checkpoint"] = chosen->folder.string();
     const Job job{"evaluate", request, workerDevice(request["device"].get<std::string>()), {}, {}};
     const auto write = [&](OwnedRun& owned, Json& result) -> Result<Done> {
         const auto event = result.find("event");
         if (event == result.end() || !event->is_object())
             return Error{ErrorCode::Internal, "espalier-worker gave numbers without the event that belongs to them.", {}};
         auto fields = *event;
-        fields["stage"] = newest->stage;
+        fields["stage"] = chosen->stage;
         result.erase("event");
         return owned.events.append(runs::makeEventNow(runs::Evaluated::kKind, std::move(fields)));
     };
@@ -278,7 +278,7 @@ int evaluate(const EvaluateOptions& options, Console& console)
         if (const auto may = runs::possible(runs::Action::Evaluate, state); !may)
             return console.fail({ErrorCode::Busy, fmt::format("{} ({}): {}", run->name(), runs::stateText(state), may.why), {}});
         return runs::isLive(state) ? evaluateLive(options, *run, signals, console)
-                                   : evaluateResting(*run, std::move(request), signals, console);
+                                   : evaluateResting(options, *run, std::move(request), signals, console);
     }
     if (!drawing->config.is_null() && options.out.empty() && !options.isBound())
         return console.fail({ErrorCode::Usage, "No folder was named for the images that are drawn. Give one with --out.", {}});
@@ -309,13 +309,15 @@ void addEvaluate(CLI::App& app, Program& program)
         ->add_option(
             "--metrics", options->metrics,
             "fd: Fréchet distance on random features. With --features FILE any of fid, sfid, is (Inception Score), pr (precision and "
-            "recall) and kid. bpd: variational bound of test images in bits per dimension. accuracy: of a network that tells images apart. Default: fd or accuracy, as the weights ask for")
+            "recall) and kid. bpd: variational bound of test images in bits per dimension. accuracy: of a network that tells images apart. "
+            "Default: fd or accuracy, as the weights ask for")
         ->delimiter(',');
     command->add_option("--data", options->data,
                         "A folder of labelled images for a network that tells images apart: its validation images, or a folder for each "
                         "class (default: the test images of its training)");
-    command->add_option("--crop-ratio", options->cropRatio,
-                        "Share of the shorter side of --data's images that is seen (default: 0.875, as published; 1 up to 32 pixels)")
+    command
+        ->add_option("--crop-ratio", options->cropRatio,
+                     "Share of the shorter side of --data's images that is seen (default: 0.875, as published; 1 up to 32 pixels)")
         ->check(CLI::Range(0.1, 1.0));
     command->add_option("--features", options->features, "random, or the weights file of the Inception network")->capture_default_str();
 }

@@ -39,6 +39,13 @@ std::string said(const runs::Event& event)
     if (const auto e = Started::from(event))
         return fmt::format("attempt {} from step {} on {} ({} worker{})", e->attempt, e->fromStep, e->devices, e->ranks,
                            e->ranks == 1 ? "" : "s");
+    if (const auto e = StageStarted::from(event))
+        return fmt::format("stage {} ({}) from step {}", e->index, e->id, e->fromStep);
+    if (const auto e = Searched::from(event))
+        return fmt::format("step {}, stage {} will be {} ({} of searching)", e->step, e->stage, e->chosen,
+                           durationText(std::chrono::duration<double>(e->seconds)));
+    if (const auto e = Forked::from(event))
+        return fmt::format("from {} at the end of stage {}, step {}", e->name, e->stage, e->step);
     if (const auto e = CheckpointWritten::from(event))
         return fmt::format("step {}, {} ({}) {}", e->step, bytesText(e->bytes), e->because, e->folder);
     if (const auto e = SamplesDrawn::from(event))

@@ -21,6 +21,7 @@ namespace {
 struct ExportOptions {
     std::string run, checkpoint, what = "weights", weights = "ema", to, out, configFile;
     std::vector<std::string> tags;
+    std::optional<int> atStage;
 };
 
 /// Exporting reads whole checkpoints only, so it needs no lock and works while the run trains.
@@ -34,7 +35,7 @@ int exportWeights(const ExportOptions& options, const Weights& weights, Console&
     Json request{
         {"checkpoint", weights.path.string()}, {"weights", options.weights}, {"to", options.to}, {"out", absolutePath(options.out)}};
     if (weights.run) {
-        const auto newest = newestCheckpoint(*weights.run);
+        const auto newest = checkpointOf(*weights.run);
         if (!newest)
             return console.fail(newest.error());
         request["checkpoint"] = newest->folder.string();
@@ -105,8 +106,10 @@ int exportIt(const ExportOptions& options, Console& console)
     const auto weights = findWeights(options.run.empty() ? options.checkpoint : options.run);
     if (!weights)
         return console.fail(weights.error());
-    if (options.what == "weights")
-        return exportWeights(options, *weights, console);
+    if (options.what == "weights") {
+        const auto chosen = atStage(*weights, options.atStage);
+        return chosen ? exportWeights(options, *chosen, console) : console.fail(chosen.error());
+    }
     if (!weights->run)
         return console.fail({ErrorCode::Usage, fmt::format("--what {} needs a run; {} is none.", options.what, weights->typed), {}});
     return options.what == "grids" ? exportGrids(options, *weights->run, console) : exportScalars(options, *weights->run, console);
@@ -122,6 +125,7 @@ void addExport(CLI::App& app, Program& program)
     command->add_option("run", options->run,
                         "A run (its newest checkpoint), a checkpoint folder, a safetensors or PyTorch file, or a diffusers folder");
     command->add_option("--checkpoint", options->checkpoint, "The same as RUN");
+    addAtStage(*command, options->atStage);
     command->add_option("--what", options->what, "weights, grids or scalars")
         ->check(CLI::IsMember({"weights", "grids", "scalars"}))
         ->capture_default_str();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/cli/inspect.h"
-#include "app/cli/job_options.h"
+#include "app/cli/plan_text.h"
+#include "app/cli/run_weights.h"
 #include "core/base/files.h"
 #include "core/base/parse_json.h"
 #include "core/base/text.h"
-#include "core/plan/forecast.h"
 #include "core/runs/follower.h"
 #include "core/runs/metrics.h"
 
@@ -29,44 +29,33 @@ std::uint64_t bytesBelow(const fs::path& folder)
     return bytes;
 }
 
-/// Forecast and, once it is measured, actual cost of every stage.
+/// The stages with their costs and searches.
 void addPlan(const runs::RunFolder& run, Inspected& said)
 {
-    const auto text = readFile(run.planFile(), 16u << 20);
-    if (!text)
+    std::error_code error;
+    if (!fs::exists(run.planFile(), error))
         return; // it has not started yet
-    const auto plan = plan::planFromText(*text);
+    const auto plan = planOf(run);
     if (!plan) {
         said.json["plan_problem"] = plan.error().message;
-        said.text += fmt::format("  plan.json: {}\n", plan.error().message);
+        said.text += fmt::format("  {}\n", plan.error().message);
         return;
     }
-    said.json["stages"] = Json::array();
-    for (const auto& stage : plan->stages) {
-        const auto forecast = plan::forecast(stage);
-        Json json{
-            {"id", stage.id}, {"model", shapes::describe(stage.shape)}, {"parameters", forecast.parameters}, {"forecast", Json::object()}};
-        if (forecast.steps)
-            json["forecast"]["steps"] = *forecast.steps;
-        if (forecast.images)
-            json["forecast"]["images"] = *forecast.images;
-        if (forecast.flops)
-            json["forecast"]["flops"] = *forecast.flops;
-        said.text += fmt::format("  {}: {}, {} parameters", stage.id, shapes::describe(stage.shape), groupedNumber(forecast.parameters));
-        if (forecast.steps)
-            said.text += fmt::format(", forecast {} steps", groupedNumber(*forecast.steps));
-        if (forecast.flops)
-            said.text += fmt::format(" and {:.3g} FLOP", *forecast.flops);
-        const auto* measured = plan::findMeasurement(*plan, stage.id);
-        if (measured && !measured->table.empty() && measured->table.front().size() >= 4) {
-            const auto& row = measured->table.front();
-            json["actual"] = {{"steps", row[0]}, {"images", row[1]}, {"seconds", row[2]}, {"flops", row[3]}};
-            said.text +=
-                fmt::format("; took {:.0f} steps, {}, {:.3g} FLOP", row[0], durationText(std::chrono::duration<double>(row[2])), row[3]);
+    const auto config = configOf(run);
+    const auto known = config ? *config : config::RunConfig{}; // its damage is told already
+    said.json["stages"] = planDocument(*plan, known);
+    said.text += planText(*plan, known);
+}
+
+/// Where a fork came from.
+void addParent(const runs::RunFollower& follower, Inspected& said)
+{
+    for (const auto& event : follower.events())
+        if (const auto forked = runs::Forked::from(event)) {
+            said.json["forked_from"] = event.fields;
+            said.text += fmt::format("  goes on from {} at the end of stage {}, step {}\n", forked->name, forked->stage,
+                                     groupedNumber(forked->step));
         }
-        said.text += '\n';
-        said.json["stages"].push_back(std::move(json));
-    }
 }
 
 } // namespace
@@ -96,6 +85,7 @@ Result<Inspected> inspectRun(const runs::RunFolder& run)
                             durationText(std::chrono::duration<double>(progress.seconds)), bytesText(bytes));
     if (!follower.problem().empty())
         said.text += fmt::format("  damaged: {}\n", follower.problem());
+    addParent(follower, said);
     addPlan(run, said);
     for (const auto& each : follower.checkpoints()) {
         Json json{{"step", each.step},   {"stage", each.stage},     {"folder", each.folder},

@@ -19,8 +19,8 @@ struct Weights {
     std::filesystem::path path;         // else a checkpoint folder, a safetensors or a PyTorch file, a diffusers folder; absolute
     std::string typed;
 };
-/// A run's folder or name, a checkpoint folder, a diffusers folder, or a file. Opens nothing but the header of a lone file, so that a damaged one is
-/// told before a worker starts.
+/// A run's folder or name, a checkpoint folder, a diffusers folder, or a file. Opens nothing but the header of a lone file, so that a
+/// damaged one is told before a worker starts.
 Result<Weights> findWeights(const std::string& typed);
 /// "raw", "ema" or "ema:0.9999", else a sentence.
 Result<Done> checkWeightsName(const std::string& which);

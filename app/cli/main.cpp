@@ -34,6 +34,8 @@ int main(int argc, char** argv)
     cli::addInspect(app, program);
     cli::addPresets(app, program);
     cli::addControl(app, program);
+    cli::addFork(app, program);
+    cli::addSearch(app, program);
     cli::addFollow(app, program);
     cli::addCacheLatents(app, program);
     cli::addBench(app, program);

@@ -4,9 +4,11 @@
 #include "core/base/files.h"
 #include "core/base/parse_json.h"
 #include "core/config/config.h"
+#include "core/plan/fork.h"
 #include "core/runs/follower.h"
 #include "core/runs/retention.h"
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <condition_variable>
@@ -39,20 +41,81 @@ private:
 
 } // namespace
 
-Result<NewestCheckpoint> newestCheckpoint(const runs::RunFolder& run)
+namespace {
+
+Result<ChosenCheckpoint> newestOf(const runs::RunFolder& run)
 {
     const auto stored = runs::storedCheckpoints(run);
     if (stored.empty())
         return Error{ErrorCode::Usage,
                      fmt::format("{} has no checkpoint yet. Train it on: espalier-cli train --resume {}", run.name(), run.root().string()),
                      {}};
-    NewestCheckpoint newest{run.checkpointFolder(stored.back().step), stored.back().step, 0};
+    ChosenCheckpoint newest{run.checkpointFolder(stored.back().step), stored.back().step, 0};
     runs::RunFollower follower(run.root());
     follower.poll();
     for (const auto& each : follower.checkpoints())
         if (each.step == newest.step)
             newest.stage = each.stage;
     return newest;
+}
+
+} // namespace
+
+Result<plan::Plan> planOf(const runs::RunFolder& run)
+{
+    std::error_code error;
+    if (!std::filesystem::exists(run.planFile(), error))
+        return Error{ErrorCode::Usage,
+                     fmt::format("{} has no plan yet. Train it first: espalier-cli train --resume {}", run.name(), run.root().string()),
+                     {}};
+    const auto text = readFile(run.planFile(), 16u << 20);
+    if (!text)
+        return text.error();
+    auto plan = plan::planFromText(*text);
+    if (!plan)
+        return Error{plan.error().code, fmt::format("{}: {}", run.planFile().string(), plan.error().message), plan.error().detail};
+    return plan;
+}
+
+Result<ChosenCheckpoint> checkpointOf(const runs::RunFolder& run, std::optional<int> atStage)
+{
+    if (!atStage)
+        return newestOf(run);
+    const auto plan = planOf(run);
+    if (!plan)
+        return plan.error();
+    const auto stage = plan::stageNumbered(*plan, *atStage);
+    if (!stage)
+        return Error{stage.error().code, fmt::format("--at-stage: {}", stage.error().message), {}};
+    const auto end = plan::endOf(*plan, (*stage)->id);
+    if (!end)
+        return Error{ErrorCode::Usage, fmt::format("--at-stage: stage {} of {} has not ended yet.", *atStage, run.name()), {}};
+    const auto folder = run.checkpointFolder(end->steps);
+    std::error_code error;
+    if (!std::filesystem::exists(folder / "manifest.json", error))
+        return Error{
+            ErrorCode::Usage,
+            fmt::format("--at-stage: the checkpoint at the end of stage {} of {} (step {}) is gone.", *atStage, run.name(), end->steps),
+            folder.string()};
+    return ChosenCheckpoint{folder, end->steps, *atStage};
+}
+
+void addAtStage(CLI::App& command, std::optional<int>& atStage)
+{
+    command.add_option("--at-stage", atStage, "Of a run: the checkpoint at the end of this stage, counted from 0, in place of the newest")
+        ->check(CLI::Range(0, 1'000'000));
+}
+
+Result<Weights> atStage(Weights weights, std::optional<int> stage)
+{
+    if (!stage)
+        return weights;
+    if (!weights.run)
+        return Error{ErrorCode::Usage, fmt::format("--at-stage needs a run; {} is none.", weights.typed), {}};
+    const auto chosen = checkpointOf(*weights.run, stage);
+    if (!chosen)
+        return chosen.error();
+    return Weights{{}, chosen->folder, weights.typed};
 }
 
 Result<config::RunConfig> configOf(const runs::RunFolder& run)

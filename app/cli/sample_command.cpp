@@ -47,12 +47,12 @@ int tellWish(const runs::RunFolder& run, const Asked& asked, Console& console)
 int sampleLive(const SampleOptions& options, const runs::RunFolder& run, Signals& signals, Console& console)
 {
     if (!options.out.empty() || options.npz || options.classFolders)
-        return console.fail(
-            {ErrorCode::Busy,
-             fmt::format("{} is training, so it draws itself and into its own folder: leave --out, --npz and --class-folders away. To draw beside it, "
-                         "name one of its checkpoints: --checkpoint {}/step-…",
-                         run.name(), run.checkpointsFolder().string()),
-             {}});
+        return console.fail({ErrorCode::Busy,
+                             fmt::format("{} is training, so it draws itself and into its own folder: leave --out, --npz and "
+                                         "--class-folders away. To draw beside it, "
+                                         "name one of its checkpoints: --checkpoint {}/step-…",
+                                         run.name(), run.checkpointsFolder().string()),
+                             {}});
     if (auto fine = options.checkLive(); !fine)
         return console.fail(fine.error());
     if (options.weights != "ema" && options.weights != "raw")
@@ -101,13 +101,15 @@ std::string nameOf(std::int64_t step, const SampleOptions& options, const config
         how += "on3";
     if (sampler.label >= 0)
         how += fmt::format("-label{}", sampler.label);
+    if (sampler.stage >= 0)
+        how += fmt::format("-stage{}", sampler.stage);
     if (options.tile.value_or(0) > 0)
         how += fmt::format("-tile{}", *options.tile);
     return runs::safeName(fmt::format("{}-{}-{}-seed{}-n{}", runs::stepName(step), options.weights, how, options.seed.value_or(0), count));
 }
 
 /// The grid as part of the run's history, also when the images went elsewhere.
-Result<Done> tellRun(OwnedRun& run, Json& result, const NewestCheckpoint& newest, const SampleOptions& options, const std::string& name,
+Result<Done> tellRun(OwnedRun& run, Json& result, const ChosenCheckpoint& chosen, const SampleOptions& options, const std::string& name,
                      double seconds)
 {
     const fs::path grid = textIn(result, "grid");
@@ -127,8 +129,8 @@ Result<Done> tellRun(OwnedRun& run, Json& result, const NewestCheckpoint& newest
     const auto count = static_cast<std::int64_t>(numberIn(result, "images"));
     const auto recipe = result.find("recipe");
     return run.events.write(
-        runs::SamplesDrawn{.step = newest.step,
-                           .stage = newest.stage,
+        runs::SamplesDrawn{.step = chosen.step,
+                           .stage = chosen.stage,
                            .weights = options.weights,
                            .folder = run.folder.relative(shown.parent_path()),
                            .grid = run.folder.relative(shown),
@@ -143,17 +145,17 @@ int sampleResting(const SampleOptions& options, const runs::RunFolder& run, Json
     const auto wanted = configOf(run, "samples", {{"sampler", options.sampler.overlay()}});
     if (!wanted)
         return console.fail(wanted.error());
-    const auto newest = newestCheckpoint(run);
-    if (!newest)
-        return console.fail(newest.error());
-    const auto name = nameOf(newest->step, options, wanted->samples.sampler, options.num.value_or(64));
-    request["checkpoint"] = newest->folder.string();
+    const auto chosen = checkpointOf(run, options.atStage);
+    if (!chosen)
+        return console.fail(chosen.error());
+    const auto name = nameOf(chosen->step, options, wanted->samples.sampler, options.num.value_or(64));
+    request["checkpoint"] = chosen->folder.string();
     request["sampler"] = config::write(*wanted)["samples"]["sampler"];
     request["out"] = options.out.empty() ? (run.samplesFolder() / "drawn" / name).string() : absolutePath(options.out);
     const auto began = runs::wallTime();
     const Job job{"sample", request, workerDevice(request["device"].get<std::string>()), {}, {}};
     const auto result = jobOnRun(
-        run, job, [&](OwnedRun& owned, Json& made) { return tellRun(owned, made, *newest, options, name, runs::wallTime() - began); },
+        run, job, [&](OwnedRun& owned, Json& made) { return tellRun(owned, made, *chosen, options, name, runs::wallTime() - began); },
         signals, console);
     return result ? tellDrawn(*result, options, console) : console.fail(result.error());
 }

@@ -107,7 +107,7 @@ Result<Done> Supervisor::spawnAll()
     for (int i = 0; i < world; ++i) {
         ChildSpec spec;
         spec.program = m_plan.worker;
-        spec.arguments = {"train", "--run", "."};
+        spec.arguments = {m_plan.job, "--run", "."};
         spec.folder = m_folder.root();
         spec.signalMask = m_signals.before();
         spec.environment = {{runs::environment::kDevice, m_plan.devices[static_cast<std::size_t>(i)]}};

@@ -25,6 +25,7 @@ struct SupervisorPlan {
     std::filesystem::path worker;
     std::vector<std::string> devices;  // one worker each: "cpu", "cuda:0"
     std::optional<runs::Ranks> placed; // under torchrun: the place of the one worker
+    std::string job = "train";         // of the workers; "search" leaves earlier
 };
 
 /// Trains a run: one worker per device, wishes relayed, the end told. Everything in one thread, which must be the main thread.

@@ -1,289 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/cli/command.h"
-#include "app/cli/config_choice.h"
 #include "app/cli/devices.h"
-#include "app/cli/job_options.h"
+#include "app/cli/plan_text.h"
 #include "app/cli/run_job.h"
-#include "app/cli/supervisor.h"
-#include "core/base/files.h"
-#include "core/base/parse_json.h"
+#include "app/cli/train_run.h"
 #include "core/base/text.h"
 #include "core/config/batch.h"
 #include "core/config/config.h"
-#include "core/runs/library.h"
+#include "core/data/dataset.h"
+#include "core/data/feature_folder.h"
+#include "core/plan/strategy.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <memory>
-#include <thread>
-#include <unistd.h>
 
 namespace espalier::cli {
-namespace fs = std::filesystem;
-using runs::RunState;
-
 namespace {
 
-struct TrainOptions {
-    ConfigChoice config;
-    std::string run, resume;
-    std::vector<std::string> rest;
-    bool fresh = false, dryRun = false, force = false;
-};
-
-struct Change {
-    std::vector<config::Difference> differences;
-    config::RunConfig config;
-};
-
-/// The configuration of an existing run and what this command changes in it; refuses what may not change.
-Result<Change> changeOf(const runs::RunFolder& folder, const TrainOptions& options)
+std::string batchText(const config::RunConfig& config, int world, const config::BatchSplit& split)
 {
-    const auto text = readFile(folder.configFile(), 16u << 20);
-    if (!text)
-        return text.error();
-    const auto document = parseJson(*text);
-    const auto stored = config::readDocument(document);
-    if (!stored)
-        return Error{ErrorCode::Format, fmt::format("{}: {}", folder.configFile().string(), stored.error().message), stored.error().detail};
-    const Json before = config::write(*stored);
-    auto wanted = resolveConfig(options.config, &before);
-    if (!wanted)
-        return wanted.error();
-    Change change{config::difference(before, config::write(*wanted)), *wanted};
-    if (!options.force)
-        for (const auto& each : change.differences)
-            if (each.change == config::Change::Never)
-                return Error{
-                    ErrorCode::Usage,
-                    fmt::format("{} is {} in the run {} and {} in this command. Leave it, give --override to change it all the same, "
-                                "or --new for a fresh run.",
-                                each.path, each.before.dump(), folder.name(), each.after.dump()),
-                    each.path};
-    return change;
+    return fmt::format("batch {} = {} worker{} x {} image{} x {} pass{}, learning rate {}\n", split.globalBatch(), world,
+                       world == 1 ? "" : "s", split.microBatch, split.microBatch == 1 ? "" : "s", split.accumulation,
+                       split.accumulation == 1 ? "" : "es", config::effectiveLearningRate(config.training));
 }
 
-Result<Done> applyChange(OwnedRun& run, const Change& change)
+/// Every stage as it will be, checked before anything is made.
+Result<plan::Plan> plannedStages(const config::RunConfig& config)
 {
-    if (change.differences.empty())
-        return Done{};
-    if (auto done = writeFileAtomically(run.folder.configFile(), config::document(change.config).dump(2) + "\n", Sync::Yes); !done)
-        return done.error();
-    for (const auto& each : change.differences)
-        if (auto done = run.events.write(runs::Overridden{each.path, each.before, each.after, each.change == config::Change::Never}); !done)
-            return done.error();
-    return Done{};
-}
-
-/// Which folder this command is about. Makes nothing.
-Result<runs::RunFolder> folderOf(const TrainOptions& options)
-{
-    if (!options.resume.empty() && (!options.run.empty() || options.fresh))
-        return Error{ErrorCode::Usage, "Give --resume alone: it names the run that goes on.", {}};
-    if (!options.resume.empty())
-        return runs::findRun(options.resume);
-    std::error_code error;
-    if (options.run.empty())
-        return runs::RunFolder(runs::newRunPath(fs::absolute(runs::libraryFolder(), error), options.config.stem()));
-    fs::path path = fs::absolute(options.run, error).lexically_normal();
-    if (!path.has_filename())
-        path = path.parent_path();
-    if (!options.fresh || !fs::exists(path, error))
-        return runs::RunFolder(path);
-    return runs::RunFolder(runs::newRunPath(path.parent_path(), path.filename().string()));
-}
-
-std::string whatHappened(const runs::RunFolder& folder, RunState state, std::int64_t step)
-{
-    switch (state) {
-    case RunState::Finished:
-        return fmt::format("Finished at step {}: {}", step, folder.root().string());
-    case RunState::Paused:
-        return fmt::format("Paused at step {}. Go on with: espalier-cli train --resume {}", step, folder.root().string());
-    default:
-        return fmt::format("Stopped at step {}. Go on with: espalier-cli train --resume {}", step, folder.root().string());
+    if (config.data.source == config::DataSource::Features) {
+        const auto folder = data::openFeatureFolder(
+            config.data.path, {.side = static_cast<int>(config.data.side), .classes = config::classesOf(config.model)});
+        if (!folder)
+            return folder.error();
+        return plan::makeStrategy(config, {(*folder)->size()})->begin();
     }
-}
-
-int tellResult(Console& console, const runs::RunFolder& folder, RunState state)
-{
-    const auto summary = runs::summarize(folder.root());
-    Json json{{"run", folder.root().string()}, {"run_id", summary.runId},           {"state", runs::stateText(state)},
-              {"step", summary.progress.step}, {"images", summary.progress.images}, {"training_seconds", summary.progress.seconds}};
-    if (summary.bestMetric)
-        json["best"] = {{"metric", summary.bestMetricName}, {"value", *summary.bestMetric}};
-    console.result(json, console.quiet ? "" : whatHappened(folder, state, summary.progress.step));
-    return 0;
-}
-
-/// Ranks other than 0 wait until rank 0's supervisor has made the folder, with the very configuration of this command.
-Result<Done> waitForRankZero(const runs::RunFolder& folder, const TrainOptions& options, Signals& signals)
-{
-    for (int tries = 0; tries < 1200; ++tries) {
-        signals.take();
-        if (signals.asked() > 0)
-            return Error{ErrorCode::Cancelled, "Stopped while waiting for rank 0.", {}};
-        if (runs::isRunFolder(folder.root()) && fs::exists(folder.identityFile()))
-            if (const auto change = changeOf(folder, options); !change || change->differences.empty())
-                return change ? Result<Done>(Done{}) : Result<Done>(change.error());
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    }
-    return Error{ErrorCode::Lost,
-                 fmt::format("Rank 0 made no run in {} within two minutes. Does every rank see that folder?", folder.root().string()),
-                 {}};
-}
-
-/// Whether rank 0 found nothing to do: the run is finished and nobody takes it up for three seconds.
-bool restsFinished(const runs::RunFolder& folder)
-{
-    for (int looks = 0; looks < 30; ++looks) {
-        if (runs::isLocked(folder) || runs::summarize(folder.root()).state != RunState::Finished)
-            return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    }
-    return true;
-}
-
-Result<RunState> trainPlaced(const TrainOptions& options, const runs::RunFolder& folder, const runs::Ranks& ranks, SupervisorPlan plan,
-                             Signals& signals, Console& console)
-{
-    if (auto waited = waitForRankZero(folder, options, signals); !waited)
-        return waited.error();
-    const auto change = changeOf(folder, options);
-    if (!change)
-        return change.error();
-    if (restsFinished(folder))
-        return RunState::Finished;
-    auto device = deviceForRank(change->config.devices, ranks);
-    if (!device)
-        return device.error();
-    plan.devices = {*device};
-    if (::chdir(folder.root().c_str()) != 0)
-        return ioError("enter", folder.root(), errno);
-    return Supervisor(runs::RunFolder("."), std::nullopt, std::move(plan), signals, console).train();
-}
-
-Result<std::vector<std::string>> devicesOf(const config::RunConfig& config, const std::optional<runs::Ranks>& placed)
-{
-    if (!placed)
-        return devicesFor(config.devices);
-    auto device = deviceForRank(config.devices, *placed);
-    if (!device)
-        return device.error();
-    return std::vector<std::string>{*device};
-}
-
-/// What can be said before anything is made or locked. A run that `begins` needs the weights that it begins with.
-Result<Done> checkPlan(const config::RunConfig& config, const std::optional<runs::Ranks>& placed, bool begins)
-{
-    const auto devices = devicesOf(config, placed);
-    if (!devices)
-        return devices.error();
-    std::error_code error;
-    const bool features = config.data.source == config::DataSource::Features;
-    if ((features || config.data.source == config::DataSource::Folder) && !fs::is_directory(config.data.path, error))
-        return Error{ErrorCode::Usage,
-                     fmt::format("data.path: there is no folder {}. Name the folder that holds the {}.", config.data.path,
-                                 features ? "latents" : "images"),
-                     "data.path"};
-    if (config.latents.enabled && !config.latents.vae.empty() && !fs::exists(config.latents.vae, error))
-        return Error{
-            ErrorCode::Usage,
-            fmt::format("latents.vae: there is no file or folder {}. Name the autoencoder that makes the latents.", config.latents.vae),
-            "latents.vae"};
-    if (!config.init.from.empty() && begins) {
-        if (auto weights = findWeights(config.init.from); !weights)
-            return Error{weights.error().code, "init.from: " + weights.error().message, "init.from"};
-    }
-    const int world = placed ? placed->worldSize : static_cast<int>(devices->size());
-    if (auto batch = config::deriveBatch(config.training, world); !batch)
-        return batch.error();
-    return Done{};
-}
-
-Result<RunState> trainRun(const TrainOptions& options, const runs::RunFolder& named, Signals& signals, Console& console)
-{
-    auto worker = findWorker();
-    if (!worker)
-        return worker.error();
-    SupervisorPlan plan{*worker, {}, {}};
-    auto ranks = runs::ranksFromEnvironment();
-    if (!ranks)
-        return ranks.error();
-    if (std::getenv("RANK")) {
-        plan.placed = *ranks;
-        if (options.run.empty() && options.resume.empty())
-            return Error{ErrorCode::Usage, "Started once per rank (RANK is set), so all ranks must be given the same --run folder.", {}};
-        if (ranks->rank != 0)
-            return trainPlaced(options, named, *ranks, std::move(plan), signals, console);
-    }
-
-    auto folder = named;
-    if (!runs::isRunFolder(folder.root())) {
-        if (!options.config.namesBase() && options.config.assignments.empty())
-            return Error{
-                ErrorCode::Usage,
-                fmt::format(
-                    "There is no run in {} yet. Say what to train: --preset NAME (espalier-cli presets lists them) or --config FILE.",
-                    folder.root().string()),
-                {}};
-        const auto config = resolveConfig(options.config);
-        if (!config)
-            return config.error();
-        if (auto fine = checkPlan(*config, plan.placed, true); !fine)
-            return fine.error();
-        auto made = runs::createRunFolder(folder.root(), config::document(*config));
-        if (!made)
-            return made.error();
-        folder = *made;
-    }
-    // Refuse what is refused before waiting for anybody.
-    if (const auto change = changeOf(folder, options); !change)
-        return change.error();
-    auto run = OwnedRun::take(folder, signals);
-    if (!run)
-        return run.error();
-    const auto change = changeOf(folder, options);
-    if (!change)
-        return change.error();
-    if (auto fine = checkPlan(change->config, plan.placed, false); !fine)
-        return fine.error();
-    const auto before = runs::summarize(folder.root());
-    if (before.state == RunState::Finished && change->differences.empty()) {
-        console.note("This run is finished; there is nothing to do. Raise its length (--set training.steps=…), or give --new.");
-        return RunState::Finished;
-    }
-    if (auto done = applyChange(*run, *change); !done)
-        return done.error();
-    auto devices = devicesOf(change->config, plan.placed);
-    if (!devices)
-        return devices.error();
-    plan.devices = std::move(*devices);
-    // From here on the run is where we stand: a folder that is moved is followed.
-    if (::chdir(folder.root().c_str()) != 0)
-        return ioError("enter", folder.root(), errno);
-    run->folder = runs::RunFolder(".");
-    console.note(before.state == RunState::New ? fmt::format("Training in {}", folder.root().string())
-                                               : fmt::format("Going on with {}", folder.root().string()));
-    return Supervisor(run->folder, std::move(*run), std::move(plan), signals, console).train();
-}
-
-std::string planText(const config::RunConfig& config, int world, const config::BatchSplit& split)
-{
-    const auto limit = [](std::string& text, double value, std::string_view unit) {
-        if (value > 0)
-            text += fmt::format("{}{} {}", text.empty() ? "" : ", ", groupedNumber(static_cast<std::int64_t>(value)), unit);
-    };
-    std::string length;
-    limit(length, static_cast<double>(config.training.steps), "steps");
-    limit(length, static_cast<double>(config.training.epochs), "epochs");
-    limit(length, static_cast<double>(config.training.images), "images");
-    limit(length, config.training.seconds, "s");
-    return fmt::format("stage 0: the whole model, until {} (the first reached ends it)\n"
-                       "batch {} = {} worker{} x {} image{} x {} pass{}, learning rate {}\n",
-                       length, split.globalBatch(), world, world == 1 ? "" : "s", split.microBatch, split.microBatch == 1 ? "" : "s",
-                       split.accumulation, split.accumulation == 1 ? "" : "es", config::effectiveLearningRate(config.training));
+    const auto images = data::open(config.data, data::Split::Train, runs::dataFolder(), {});
+    if (!images)
+        return images.error();
+    return plan::makeStrategy(config, {(*images)->size()})->begin();
 }
 
 /// Validates, prints the plan, and lets the worker build the stage and take one step. Makes no folder.
@@ -307,7 +63,10 @@ int dryRun(const TrainOptions& options, const runs::RunFolder& folder, Signals& 
     const auto split = config::deriveBatch(config->training, static_cast<int>(devices->size()));
     if (!split)
         return console.fail(split.error());
-    const auto text = planText(*config, static_cast<int>(devices->size()), *split);
+    const auto plan = plannedStages(*config);
+    if (!plan)
+        return console.fail(plan.error());
+    const auto text = planText(*plan, *config) + batchText(*config, static_cast<int>(devices->size()), *split);
     if (!console.json)
         console.note(text.substr(0, text.size() - 1));
     auto rehearsed = *config;
@@ -321,6 +80,7 @@ int dryRun(const TrainOptions& options, const runs::RunFolder& folder, Signals& 
               {"devices", *devices},
               {"batch", {{"global", split->globalBatch()}, {"micro", split->microBatch}, {"accumulation", split->accumulation}}},
               {"plan", text},
+              {"stages", planDocument(*plan, *config)},
               {"step", *result}};
     std::string said = "One step was taken";
     if (const auto loss = result->find("loss"); loss != result->end() && loss->is_number())
@@ -333,24 +93,15 @@ int dryRun(const TrainOptions& options, const runs::RunFolder& folder, Signals& 
 
 int train(TrainOptions options, Console& console)
 {
-    auto flags = settingFlags(options.rest);
-    if (!flags)
-        return console.fail(flags.error());
-    options.config.assignments.insert(options.config.assignments.end(), flags->begin(), flags->end());
+    if (auto read = readFlags(options); !read)
+        return console.fail(read.error());
+    if (!options.dryRun)
+        return trainAndTell(options, console);
     const auto folder = folderOf(options);
     if (!folder)
         return console.fail(folder.error());
     Signals signals;
-    if (options.dryRun)
-        return dryRun(options, *folder, signals, console);
-    const auto state = trainRun(options, *folder, signals, console);
-    if (!state)
-        return console.fail(state.error());
-    std::error_code error;
-    auto now = *folder;
-    if (!fs::exists(now.root() / "run.json", error)) // it was moved while it trained
-        now = runs::RunFolder(fs::current_path(error));
-    return tellResult(console, now, *state);
+    return dryRun(options, *folder, signals, console);
 }
 
 } // namespace
@@ -358,26 +109,10 @@ int train(TrainOptions options, Console& console)
 void addTrain(CLI::App& app, Program& program)
 {
     auto options = std::make_shared<TrainOptions>();
-    CLI::App* command = nullptr;
-    command = addCommand(app, program, "train", "Train a run, or go on with one",
-                         [options, &program] { return train(*options, program.console); });
-    command->add_option("--preset", options->config.preset, "Start from a preset; espalier-cli presets lists them");
-    command->add_option("--config", options->config.file,
-                        "Start from a file: a config.json, a part of one, or a configuration of ddpm-torch");
-    command->add_option("--init", options->config.init,
-                        "Fine-tune: begin with the weights of a run, a checkpoint folder, a safetensors or PyTorch file (init.from)");
-    command->add_option("--resume", options->resume, "Go on with this run: its folder, or its name in the library");
-    command->add_option("--run", options->run, "The run's folder: a new one, or one to go on with (default: a new one in the library)");
-    command
-        ->add_option("--set", options->config.assignments,
-                     "A setting, such as training.steps=80; may be given often, and as --training.steps=80")
-        ->allow_extra_args(false);
-    command->add_option("--devices", options->config.devices, "auto, cpu, cpu:N for N workers, or GPU numbers such as 0,1")->take_last();
-    command->add_flag("--new", options->fresh, "Take a fresh folder even if --run names one that exists");
-    command->add_flag("--override", options->force, "Change settings of an existing run that are meant to stay");
+    auto* command = addCommand(app, program, "train", "Train a run, or go on with one",
+                               [options, &program] { return train(*options, program.console); });
+    addTrainOptions(*command, *options);
     command->add_flag("--dry-run", options->dryRun, "Check everything, build the model and take one step; write nothing");
-    command->allow_extras();
-    command->parse_complete_callback([options, command] { options->rest = command->remaining(); });
 }
 
 } // namespace espalier::cli

@@ -90,6 +90,11 @@ TEST_F(Commands, RefuseBadInputWithASentenceThatNamesIt)
         {{"evaluate", "--images", at("nothing"), "--metrics", "fid", "--features", at("broken.safetensors")}, 2, "--reference"},
         {{"export", at("gone"), "--out", at("w.safetensors")}, 2, "gone"},
         {{"export", at("gone")}, 2, "--out"},
+        {{"export", at("nothing"), "--at-stage", "x", "--out", at("w")}, 2, "--at-stage"},
+        {{"fork", at("gone"), "--at-stage", "0"}, 2, "gone"},
+        {{"fork", at("nothing")}, 2, "--at-stage"},
+        {{"search", at("gone")}, 2, "gone"},
+        {{"search"}, 2, "Say what to train"},
         {{"bench", "--device", "cuda:97"}, 2, "97"},
         {{"bench", "--precision", "fp8"}, 2, "--precision"},
         {{"inspect", at("broken.safetensors")}, 1, "broken.safetensors"},
@@ -125,6 +130,23 @@ TEST_F(Commands, SampleAndEvaluateLeaveTheStateOfARunAtRest)
     EXPECT_EQ(json["request"]["sampler"]["steps"], 3);
     EXPECT_TRUE(json["request"]["checkpoint"].get<std::string>().ends_with("step-0000012"));
     EXPECT_EQ(runs::summarize(run()).state, runs::RunState::Finished);
+}
+
+TEST_F(Commands, AStageThatIsNotThereIsNamed)
+{
+    ASSERT_EQ(train().status, 0);
+    const auto unplanned = call({"export", run(), "--at-stage", "0", "--out", (m_folder / "w").string()});
+    EXPECT_EQ(unplanned.status, 2) << "the fake worker plans nothing";
+    EXPECT_NE(unplanned.err.find("no plan yet"), std::string::npos) << unplanned.err;
+    const auto fork = call({"fork", run(), "--at-stage", "0", "--no-start"});
+    EXPECT_EQ(fork.status, 2);
+    EXPECT_NE(fork.err.find("no plan yet"), std::string::npos) << fork.err;
+    const auto unknown = call({"fork", run(), "--at-stage", "0", "--training.stepz=3"});
+    EXPECT_EQ(unknown.status, 2);
+    EXPECT_NE(unknown.err.find("training.stepz"), std::string::npos) << unknown.err;
+    const auto lone = call({"sample", "--checkpoint", run() + "/checkpoints/step-0000012", "--at-stage", "0", "--out", (m_folder / "o").string()});
+    EXPECT_EQ(lone.status, 2);
+    EXPECT_NE(lone.err.find("--at-stage needs a run"), std::string::npos) << lone.err;
 }
 
 TEST_F(Commands, ControlRefusesWhatTheStateDoesNotAllow)

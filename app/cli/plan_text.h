@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/base/json.h"
+#include "core/config/run_config.h"
+#include "core/plan/plan.h"
+
+#include <string>
+
+namespace espalier::cli {
+
+/// The stages of a plan for people, a line for each, with the costs that were forecast and, once they are known, the actual ones, and a
+/// table for each search. Lines end in newlines.
+std::string planText(const plan::Plan& plan, const config::RunConfig& config);
+/// The same as an array of stages.
+Json planDocument(const plan::Plan& plan, const config::RunConfig& config);
+
+/// The candidates of the search for a stage with their scores, a line each; empty where nothing was measured.
+std::string searchText(const plan::Plan& plan, const plan::Stage& stage, const config::RunConfig& config);
+/// {"complete", "candidates": […]}; null where nothing was measured.
+Json searchDocument(const plan::Plan& plan, const plan::Stage& stage, const config::RunConfig& config);
+
+} // namespace espalier::cli
