@@ -46,7 +46,7 @@ QString layoutWords(const QString& layout, const QString& kind)
     if (layout == QLatin1String("deep-incubation"))
         return ForeignDialog::tr("Deep-Incubation, in modules");
     if (layout == QLatin1String("autoprog-zero"))
-        return ForeignDialog::tr("AutoProg-Zero, with a table of stages; drawn as the last");
+        return ForeignDialog::tr("AutoProg-Zero, a DiT with a table of stages");
     if (kind == QLatin1String("dit"))
         return ForeignDialog::tr("DiT");
     if (kind == QLatin1String("vit"))

@@ -82,7 +82,7 @@ void addModel(Inspected& said, const Result<formats::WeightsFile>& weights, cons
         said.text += fmt::format("    layout: {}\n", weights->layout());
     if (weights->stages() > 0) {
         said.json["stages"] = weights->stages();
-        said.text += fmt::format("    {} stages of training; drawn as the last, as published\n", weights->stages());
+        said.text += fmt::format("    {} stages of training; drawn as the last unless --stage says otherwise\n", weights->stages());
     }
     addSettings(said, *weights, path);
 }

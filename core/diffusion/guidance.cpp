@@ -17,14 +17,15 @@ at::Tensor guided(const at::Tensor& ofClass, const at::Tensor& anyClass, double 
 
 Network guidedNetwork(models::Model& model, at::Tensor labels, const config::SamplerConfig& sampler)
 {
+    const tensors::Path path{{}, sampler.stage};
     if (!labels.defined() || sampler.guidance == 1.0)
-        return [&model, labels](const at::Tensor& x, const at::Tensor& t) { return model.forward({x, t, labels}, {}, {}); };
+        return [&model, labels, path](const at::Tensor& x, const at::Tensor& t) { return model.forward({x, t, labels}, path, {}); };
     // A learned variance is never guided: it is that of the class.
     const auto ofImage = model.image().channels;
     const auto channels = sampler.guidanceChannels == config::GuidanceChannels::FirstThree ? std::min<std::int64_t>(3, ofImage) : ofImage;
     const at::Tensor both = at::cat({labels, at::full_like(labels, model.classes())});
-    return [&model, both, channels, scale = sampler.guidance](const at::Tensor& x, const at::Tensor& t) {
-        const auto halves = model.forward({at::cat({x, x}), at::cat({t, t}), both}, {}, {}).chunk(2);
+    return [&model, both, path, channels, scale = sampler.guidance](const at::Tensor& x, const at::Tensor& t) {
+        const auto halves = model.forward({at::cat({x, x}), at::cat({t, t}), both}, path, {}).chunk(2);
         return guided(halves[0], halves[1], scale, channels);
     };
 }

@@ -10,7 +10,8 @@ namespace espalier::diffusion {
 at::Tensor guided(const at::Tensor& ofClass, const at::Tensor& anyClass, double scale, std::int64_t channels);
 
 /// A model that draws these classes, as a sampler calls it: guided as the settings say, with both halves in one forward pass. Labels are
-/// int64 [B], or undefined where the model knows no classes. The model must outlive the network.
+/// int64 [B], or undefined where the model knows no classes; the half without a class is told no stage either. The model must outlive the
+/// network.
 Network guidedNetwork(models::Model& model, at::Tensor labels, const config::SamplerConfig& sampler);
 
 } // namespace espalier::diffusion

@@ -13,7 +13,7 @@ namespace espalier::formats {
 namespace {
 
 constexpr std::string_view kStages = "stages.", kBlocks = "blocks.";
-constexpr std::string_view kStageTable = "s_embedder.embedding_table.weight", kClassTable = "y_embedder.embedding_table.weight";
+constexpr std::string_view kStageTable = "s_embedder.embedding_table.weight";
 
 ArrangedTensor asItIs(const FileTensor& tensor, std::string name)
 {
@@ -98,33 +98,6 @@ Result<Arrangement> fromModules(const std::vector<FileTensor>& tensors, const Mo
     return result;
 }
 
-/// AutoProg-Zero adds a vector for the stage of training to that of the class. It draws with the last stage, and without a class it leaves
-/// out the stage as well: so each class with the last stage, and "any class" with "any stage", are rows of a plain DiT.
-Result<Arrangement> withStagesAdded(const std::vector<FileTensor>& tensors, const FileTensor& stages, const std::filesystem::path& file)
-{
-    const auto classes = std::find_if(tensors.begin(), tensors.end(), [](const auto& t) { return t.name == kClassTable; });
-    const bool pair = classes != tensors.end() && classes->shape.size() == 2 && stages.shape.size() == 2 &&
-                      classes->shape[1] == stages.shape[1] && stages.shape[1] >= 1 && classes->shape[0] >= 2 && stages.shape[0] >= 2;
-    if (!pair || classes->dtype != DType::F32 || stages.dtype != DType::F32)
-        return Error{
-            ErrorCode::Format,
-            fmt::format("{} holds a table of stages ({}), but it does not go with {}: both must be float32, as wide as each other, "
-                        "and end in a row for none.",
-                        file.string(), kStageTable, kClassTable),
-            {}};
-    Arrangement result{{}, "autoprog-zero", stages.shape[0] - 1};
-    for (const auto& tensor : tensors) {
-        if (&tensor == &stages)
-            continue;
-        result.tensors.push_back(asItIs(tensor, tensor.name));
-        if (&tensor == &*classes) {
-            result.tensors.back().made = ArrangedTensor::Made::RowsAdded;
-            result.tensors.back().from.push_back(stages.place);
-        }
-    }
-    return result;
-}
-
 } // namespace
 
 Result<Arrangement> arranged(const std::vector<FileTensor>& tensors, const Json& config, const std::filesystem::path& file)
@@ -133,12 +106,14 @@ Result<Arrangement> arranged(const std::vector<FileTensor>& tensors, const Json&
         return fromDiffusersDit(tensors, config, file);
     if (const Modules modules(tensors); modules.any())
         return fromModules(tensors, modules, file);
-    for (const auto& tensor : tensors)
-        if (tensor.name == kStageTable)
-            return withStagesAdded(tensors, tensor, file);
     Arrangement result;
-    for (const auto& tensor : tensors)
+    for (const auto& tensor : tensors) {
         result.tensors.push_back(asItIs(tensor, tensor.name));
+        if (tensor.name == kStageTable && tensor.shape.size() == 2 && tensor.shape[0] >= 2) {
+            result.layout = "autoprog-zero"; // names as published, but not those of a plain DiT
+            result.stages = tensor.shape[0] - 1;
+        }
+    }
     return result;
 }
 

@@ -28,7 +28,6 @@ struct FileTensor {
 struct ArrangedTensor {
     enum class Made {
         Joined,    // the bytes of `from` one behind the other: nearly always one tensor
-        RowsAdded, // a table of classes plus a row of a table of stages; `from` is both
         Positions, // DiT's fixed table, which is in no file of this layout
     };
     std::string name;
@@ -42,7 +41,7 @@ struct ArrangedTensor {
 
 struct Arrangement {
     std::vector<ArrangedTensor> tensors;
-    std::string layout;      // "deep-incubation", "autoprog-zero", "diffusers"; "" when the names are the published ones as they are
+    std::string layout; // "deep-incubation", "diffusers"; "autoprog-zero" for a DiT with a table of stages; else "", for published names
     std::int64_t stages = 0; // of AutoProg-Zero's table
 };
 

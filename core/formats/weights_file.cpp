@@ -244,19 +244,6 @@ Result<Done> WeightsFile::copy(const WeightsEntry& entry, std::span<std::byte> i
             begin += size;
         }
         return checkTwins(tensor, into);
-    case ArrangedTensor::Made::RowsAdded: {
-        std::vector<float> classes(tensor.bytes / sizeof(float)), stages(sizeAt(tensor.from[1]) / sizeof(float));
-        if (auto copied = copyPlace(tensor.from[0], std::as_writable_bytes(std::span(classes))); !copied)
-            return copied;
-        if (auto copied = copyPlace(tensor.from[1], std::as_writable_bytes(std::span(stages))); !copied)
-            return copied;
-        const auto width = static_cast<std::size_t>(tensor.shape[1]), rows = classes.size() / width;
-        const auto none = stages.size() - width, last = none - width; // rows of no stage and of the last one
-        for (std::size_t i = 0; i < classes.size(); ++i)
-            classes[i] += stages[(i / width + 1 == rows ? none : last) + i % width];
-        std::memcpy(into.data(), classes.data(), into.size());
-        return Done{};
-    }
     case ArrangedTensor::Made::Positions: {
         const auto grid = std::llround(std::sqrt(static_cast<double>(tensor.shape[1])));
         const auto table = positionTable(tensor.shape[2], grid);

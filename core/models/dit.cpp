@@ -59,7 +59,7 @@ private:
 struct Dit::Net {
     std::shared_ptr<PatchEmbedding> patches;
     std::shared_ptr<Linear> time0, time2, modulation, out;
-    std::shared_ptr<LabelEmbedding> labels;
+    std::shared_ptr<LabelEmbedding> labels, stages; // no `stages`: it is not told any
     std::vector<std::shared_ptr<DitBlock>> blocks;
 };
 
@@ -67,7 +67,8 @@ Dit::Dit(const config::DitConfig& config, const ImageShape& image, const Place& 
     : m_config(config), m_image(image), m_net(std::make_unique<Net>())
 {
     const std::int64_t width = config.hiddenSize, patch = config.patchSize, channels = image.channels;
-    m_positions = register_parameter("pos_embed", positionTable(width, image.height / patch).to(place.device, place.dtype), false);
+    m_grid = config.grid > 0 ? config.grid : image.height / patch;
+    m_positions = register_parameter("pos_embed", positionTable(width, m_grid).to(place.device, place.dtype), false);
     const auto container = [this](const char* name) { return register_module(name, std::make_shared<Container>()); };
 
     const Initial asLinear{Initial::Uniform, std::sqrt(6.0 / static_cast<double>(channels * patch * patch + width))};
@@ -80,6 +81,10 @@ Dit::Dit(const config::DitConfig& config, const ImageShape& image, const Place& 
     m_net->labels = container("y_embedder")
                         ->add("embedding_table", std::make_shared<LabelEmbedding>(config.numClasses, width, config.classDropoutProb,
                                                                                   kLabelDeviation, place, anyClass));
+    if (config.numStages > 0)
+        m_net->stages = container("s_embedder")
+                            ->add("embedding_table", std::make_shared<LabelEmbedding>(config.numStages, width, config.stageDropoutProb,
+                                                                                      config.stageZeroInit ? 0.0 : kLabelDeviation, place));
     const auto blocks = container("blocks");
     for (std::int64_t i = 0; i < config.depth; ++i)
         m_net->blocks.push_back(blocks->add(std::to_string(i), std::make_shared<DitBlock>(config, place)));
@@ -92,23 +97,56 @@ Dit::Dit(const config::DitConfig& config, const ImageShape& image, const Place& 
 
 Dit::~Dit() = default;
 
-at::Tensor Dit::condition(const tensors::Batch& batch, const tensors::Draws& draws) const
+/// One row for the whole batch; hidden from the same images as their class, or from others. Who draws without a class draws without a
+/// stage.
+at::Tensor Dit::stage(const tensors::Batch& batch, const tensors::Path& path, const tensors::Draws& draws) const
+{
+    const auto rows = m_config.numStages, row = path.sid < 0 ? rows - 1 : path.sid;
+    auto told = at::full({batch.x.size(0)}, row, at::TensorOptions(batch.x.device()).dtype(at::kLong));
+    if (is_training()) {
+        if (m_config.stageDropoutProb > 0.0)
+            told = m_net->stages->seen(told, draws.uniform(Stream::LabelDrop, {}, m_config.sharedDropout ? 0 : 1));
+    } else if (m_config.numClasses > 0 && batch.labels.defined()) {
+        told = told.masked_fill(batch.labels == m_config.numClasses, rows);
+    }
+    return m_net->stages->rowsOf(told);
+}
+
+at::Tensor Dit::condition(const tensors::Batch& batch, const tensors::Path& path, const tensors::Draws& draws) const
 {
     const at::Tensor features = timestepFeatures(batch.t, kFrequencies).to(m_net->time0->weight.scalar_type());
     const at::Tensor time = m_net->time2->forward(at::silu(m_net->time0->forward(features)));
-    return time + m_net->labels->forward(m_config.numClasses > 0 ? batch.labels : at::Tensor(), batch.x.size(0), draws);
+    const at::Tensor known = time + m_net->labels->forward(m_config.numClasses > 0 ? batch.labels : at::Tensor(), batch.x.size(0), draws);
+    return m_net->stages ? known + stage(batch, path, draws) : known;
 }
 
-at::Tensor Dit::forward(const tensors::Batch& batch, const tensors::Path&, const tensors::Draws& draws)
+// A fixed table is made once for each size.
+const at::Tensor& Dit::positions(std::int64_t side)
+{
+    const auto grid = side / m_config.patchSize;
+    if (grid == m_grid)
+        return m_positions;
+    auto& resized = m_resized[grid];
+    if (!resized.defined() || resized.device() != m_positions.device() || resized.scalar_type() != m_positions.scalar_type()) {
+        const at::NoGradGuard noGrad;
+        const c10::InferenceMode normal(false); // it may be made while somebody draws and used when training goes on
+        resized = positionsFor(m_positions.detach(), m_grid, grid);
+    }
+    return resized;
+}
+
+at::Tensor Dit::forward(const tensors::Batch& batch, const tensors::Path& path, const tensors::Draws& draws)
 {
     const auto seen = [this](const std::string& name, const at::Tensor& output) {
         if (watch)
             watch(name, output);
         return output;
     };
-    at::Tensor x = seen("tokens", m_net->patches->forward(batch.x) + m_positions); // [B, tokens, width]
-    const at::Tensor active = at::silu(seen("condition", condition(batch, draws)));
+    at::Tensor x = seen("tokens", m_net->patches->forward(batch.x) + positions(batch.x.size(3))); // [B, tokens, width]
+    const at::Tensor active = at::silu(seen("condition", condition(batch, path, draws)));
     for (std::size_t i = 0; i < m_net->blocks.size(); ++i) {
+        if (!runs(path, i))
+            continue;
         const auto& block = *m_net->blocks[i];
         x = recompute ? recomputed({x, active}, block.parameters(),
                                    [&block](const std::vector<at::Tensor>& in) { return block.forward(in[0], in[1]); })
@@ -117,10 +155,10 @@ at::Tensor Dit::forward(const tensors::Batch& batch, const tensors::Path&, const
     }
     const auto m = m_net->modulation->forward(active).to(x.scalar_type()).chunk(2, 1);
     const at::Tensor tokens = seen("final_layer", m_net->out->forward(modulated(x, m[0], m[1]))); // [B, tokens, p · p · C]
-    const std::int64_t patch = m_config.patchSize, rows = m_image.height / patch, columns = m_image.width / patch;
+    const std::int64_t patch = m_config.patchSize, rows = batch.x.size(2) / patch, columns = batch.x.size(3) / patch;
     return tokens.view({batch.x.size(0), rows, columns, patch, patch, -1})
         .permute({0, 5, 1, 3, 2, 4})
-        .reshape({batch.x.size(0), -1, m_image.height, m_image.width});
+        .reshape({batch.x.size(0), -1, rows * patch, columns * patch});
 }
 
 at::Tensor positionTable(std::int64_t width, std::int64_t grid)

@@ -6,6 +6,7 @@
 #include "core/models/model.h"
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,7 +19,8 @@ at::Tensor positionTable(std::int64_t width, std::int64_t grid);
 at::Tensor timestepFeatures(const at::Tensor& t, std::int64_t width);
 
 /// The diffusion transformer with adaLN-Zero (facebookresearch/DiT): names, order and arithmetic as published. It takes pixels or latents
-/// alike: `image` says how many channels and how large.
+/// alike: `image` says how many channels and how large; others are taken too, of any side that the patches divide. With a table of stages
+/// (AutoProg-Zero) the path says which one it is told.
 class Dit final : public Model {
 public:
     Dit(const config::DitConfig& config, const ImageShape& image, const Place& place);
@@ -34,11 +36,15 @@ public:
 
 private:
     struct Net;
-    at::Tensor condition(const tensors::Batch& batch, const tensors::Draws& draws) const;
+    at::Tensor condition(const tensors::Batch& batch, const tensors::Path& path, const tensors::Draws& draws) const;
+    at::Tensor stage(const tensors::Batch& batch, const tensors::Path& path, const tensors::Draws& draws) const;
+    const at::Tensor& positions(std::int64_t side);
 
     config::DitConfig m_config;
     ImageShape m_image;
+    std::int64_t m_grid; // tokens along a side that the table of positions is made for
     at::Tensor m_positions;
+    std::map<std::int64_t, at::Tensor> m_resized; // for other grids
     std::unique_ptr<Net> m_net;
 };
 

@@ -75,6 +75,11 @@ at::Tensor LabelEmbedding::seen(const at::Tensor& labels, const at::Tensor& unif
     return labels.masked_fill(uniform < m_dropout, m_classes);
 }
 
+at::Tensor LabelEmbedding::rowsOf(const at::Tensor& labels) const
+{
+    return at::embedding(weight, labels);
+}
+
 at::Tensor LabelEmbedding::forward(const at::Tensor& labels, std::int64_t batch, const tensors::Draws& draws) const
 {
     if (!labels.defined())

@@ -74,6 +74,7 @@ public:
     at::Tensor forward(const at::Tensor& labels, std::int64_t batch, const tensors::Draws& draws) const; // [B, out]
     /// The labels that are looked up when these numbers in [0, 1) are drawn.
     at::Tensor seen(const at::Tensor& labels, const at::Tensor& uniform) const;
+    at::Tensor rowsOf(const at::Tensor& labels) const;
     std::int64_t classes() const { return m_classes; }
 
 private:

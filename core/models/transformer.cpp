@@ -37,6 +37,18 @@ at::Tensor PatchEmbedding::forward(const at::Tensor& image) const
                       bias);
 }
 
+at::Tensor positionsFor(const at::Tensor& positions, std::int64_t from, std::int64_t to)
+{
+    if (from == to)
+        return positions;
+    const auto width = positions.size(2);
+    const double scale = (static_cast<double>(to) + 0.1) / static_cast<double>(from);
+    const auto image = positions.view({1, from, from, width}).permute({0, 3, 1, 2});
+    return at::upsample_bicubic2d(image, {to, to}, /*align_corners=*/false, scale, scale)
+        .permute({0, 2, 3, 1})
+        .reshape({1, to * to, width});
+}
+
 SelfAttention::SelfAttention(std::int64_t width, std::int64_t heads, bool qkvBias, const Place& place, MatrixInitial initial)
     : m_heads(heads)
 {

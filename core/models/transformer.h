@@ -4,6 +4,7 @@
 // What DiT and ViT are both made of. Tokens are [B, tokens, width], contiguous.
 
 #include "core/models/layers.h"
+#include "core/tensors/path.h"
 
 namespace espalier::models {
 
@@ -28,6 +29,17 @@ public:
 private:
     std::int64_t m_patch;
 };
+
+/// Positions of `from` x `from` tokens for images of `to` x `to`: [1, from², width] -> [1, to², width], as AutoProg resizes them while it
+/// trains: bicubic (a = -0.75), corners not aligned, coordinates by the scale (to + 0.1) / from, which guards against a size too small.
+/// Of the same size they are the very tensor. Differentiable.
+at::Tensor positionsFor(const at::Tensor& positions, std::int64_t from, std::int64_t to);
+
+/// Whether block `i` runs.
+inline bool runs(const tensors::Path& path, std::size_t i)
+{
+    return path.keepBlock.empty() || path.keepBlock[i];
+}
 
 /// How the matrices of a transformer start; biases start at 0.
 using MatrixInitial = Initial (*)(std::int64_t out, std::int64_t in);

@@ -67,10 +67,11 @@ std::vector<double> dropPathRates(double last, std::int64_t depth)
 Vit::Vit(const config::VitConfig& config, const ImageShape& image, const Place& place)
     : m_config(config), m_image(image), m_rates(dropPathRates(config.dropPath, config.depth)), m_net(std::make_unique<Net>())
 {
-    const std::int64_t width = config.hiddenSize, patch = config.patchSize, patches = (image.height / patch) * (image.width / patch);
+    const std::int64_t width = config.hiddenSize, patch = config.patchSize;
+    m_grid = config.grid > 0 ? config.grid : image.height / patch;
     const auto options = at::TensorOptions().dtype(place.dtype).device(place.device);
     m_class = register_parameter("cls_token", at::empty({1, 1, width}, options));
-    m_positions = register_parameter("pos_embed", at::empty({1, patches + 1, width}, options));
+    m_positions = register_parameter("pos_embed", at::empty({1, m_grid * m_grid + 1, width}, options));
     // PyTorch's own start of a convolution: the published code leaves it there.
     const Initial asConvolution{Initial::Uniform, 1.0 / std::sqrt(static_cast<double>(image.channels * patch * patch))};
     m_net->patches = register_module("patch_embed", std::make_shared<Container>())
@@ -97,16 +98,27 @@ at::Tensor Vit::mask(std::int64_t branch, double rate, const tensors::Draws& dra
     return masks ? masks(branch) : draws.keep(Stream::DropPath, rate, {}, static_cast<std::uint32_t>(branch));
 }
 
-at::Tensor Vit::forward(const tensors::Batch& batch, const tensors::Path&, const tensors::Draws& draws)
+/// Of the class token and the patches of images of that side.
+at::Tensor Vit::positions(std::int64_t side) const
+{
+    const auto grid = side / m_config.patchSize;
+    if (grid == m_grid)
+        return m_positions;
+    return at::cat({m_positions.narrow(1, 0, 1), positionsFor(m_positions.narrow(1, 1, m_grid * m_grid), m_grid, grid)}, 1);
+}
+
+at::Tensor Vit::forward(const tensors::Batch& batch, const tensors::Path& path, const tensors::Draws& draws)
 {
     const auto seen = [this](const std::string& name, const at::Tensor& output) {
         if (watch)
             watch(name, output);
     };
     const at::Tensor patches = m_net->patches->forward(batch.x);
-    at::Tensor x = at::cat({m_class.expand({batch.x.size(0), 1, -1}).to(patches.scalar_type()), patches}, 1) + m_positions;
+    at::Tensor x = at::cat({m_class.expand({batch.x.size(0), 1, -1}).to(patches.scalar_type()), patches}, 1) + positions(batch.x.size(3));
     seen("tokens", x);
     for (std::size_t i = 0; i < m_net->blocks.size(); ++i) {
+        if (!runs(path, i))
+            continue;
         const auto& block = *m_net->blocks[i];
         const auto branch = static_cast<std::int64_t>(2 * i);
         const at::Tensor first = mask(branch, m_rates[i], draws), second = mask(branch + 1, m_rates[i], draws);

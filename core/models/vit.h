@@ -15,7 +15,8 @@ namespace espalier::models {
 /// How often each block's branches are dropped: evenly from 0 at the first block to `last`.
 std::vector<double> dropPathRates(double last, std::int64_t depth);
 
-/// The vision transformer as a classifier, as timm and Deep-Incubation have it: names, order and arithmetic as published.
+/// The vision transformer as a classifier, as timm and Deep-Incubation have it: names, order and arithmetic as published. It takes images
+/// of any side that its patches divide, and runs the blocks that the path keeps.
 class Vit final : public Model, public HasFirstValues {
 public:
     Vit(const config::VitConfig& config, const ImageShape& image, const Place& place);
@@ -32,12 +33,14 @@ public:
     std::function<at::Tensor(std::int64_t branch)> masks;
 
 private:
+    at::Tensor positions(std::int64_t side) const;
     at::Tensor mask(std::int64_t branch, double rate, const tensors::Draws& draws) const;
 
     struct Net;
     config::VitConfig m_config;
     ImageShape m_image;
     std::vector<double> m_rates;
+    std::int64_t m_grid; // tokens along a side that the table of positions is made for
     at::Tensor m_class, m_positions;
     std::unique_ptr<Net> m_net;
 };

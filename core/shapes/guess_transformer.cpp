@@ -7,7 +7,7 @@ namespace espalier::shapes {
 
 namespace {
 
-constexpr std::int64_t kMaxDepth = 256, kMaxClasses = 1'000'000;
+constexpr std::int64_t kMaxDepth = 256, kMaxClasses = 1'000'000, kMaxStages = 64;
 
 /// Weights do not say into how many heads a width is cut: as published where the width was, else 64 numbers a head.
 std::int64_t headsFor(std::int64_t width)
@@ -66,6 +66,9 @@ Result<Guess> guessDit(const Shapes& shapes)
                        "y_embedder.embedding_table.weight and final_layer.linear.weight is missing or no such thing.");
     dit.learnSigma = (*out)[0] == 2 * dit.patchSize * dit.patchSize * shape.inChannels;
     dit.numClasses = (*labels)[0] > 1 ? (*labels)[0] - 1 : 0;
+    if (const auto* stages = shapeIn(shapes, "s_embedder.embedding_table.weight", 2);
+        stages && (*stages)[0] > 1 && (*stages)[0] <= kMaxStages + 1)
+        dit.numStages = (*stages)[0] - 1;
     shape.outChannels = outChannelsOf(dit, shape.inChannels);
     shape.model = dit;
     return possible({std::move(shape), {"model.num_heads", "model.class_dropout_prob"}});

@@ -24,6 +24,8 @@ Result<Done> checkDiffusers(const ModelShape& shape)
     const auto* dit = std::get_if<config::DitConfig>(&shape.model);
     if (!dit)
         return refusal(shape, Layout::Diffusers, "of the networks here diffusers has the DiT alone");
+    if (dit->numStages > 0)
+        return refusal(shape, Layout::Diffusers, "the DiT there has no table of stages");
     if (config::mlpWidth(*dit) != 4 * dit->hiddenSize)
         return refusal(shape, Layout::Diffusers, "its MLPs are always four times as wide as the tokens there");
     return Done{};

@@ -86,13 +86,19 @@ std::vector<Layer> ditLayers(const ModelShape& shape, const config::DitConfig& d
     constexpr std::int64_t kFrequencies = 256;
     Builder build(grid * grid);
     build.at("embed", 0);
-    build.table("pos_embed", grid * grid, width, {Init::Fixed, 0.0});
+    const auto places = dit.grid > 0 ? dit.grid : grid;
+    build.table("pos_embed", places * places, width, {Init::Fixed, 0.0});
     const double fans = static_cast<double>(shape.inChannels * patch * patch + width); // as if it were linear
     build.patches("x_embedder.proj", shape.inChannels, width, patch, side, {Init::Xavier, std::sqrt(6.0 / fans)}, kZero);
     build.onVector(Kind::Linear, "t_embedder.mlp.0", kFrequencies, width).weightStart = kNormal;
     build.onVector(Kind::Activation, "", width, width);
     build.onVector(Kind::Linear, "t_embedder.mlp.2", width, width).weightStart = kNormal;
     build.onVector(Kind::Embedding, "y_embedder.embedding_table", labelRows(dit), width);
+    if (dit.numStages > 0) {
+        auto& stages = build.onVector(Kind::Embedding, "s_embedder.embedding_table", dit.numStages + 1, width);
+        if (dit.stageZeroInit)
+            stages.weightStart = kZero;
+    }
     build.onVector(Kind::Activation, "", width, width); // of the condition, once for all blocks
     const auto modulated = [&] {
         build.onTokens(Kind::Norm, "", width, width);
@@ -129,7 +135,8 @@ std::vector<Layer> vitLayers(const ModelShape& shape, const config::VitConfig& v
     Builder build(tokens);
     build.at("embed", 0);
     build.table("cls_token", 1, width, kNormal);
-    build.table("pos_embed", tokens, width, kNormal);
+    const auto places = vit.grid > 0 ? vit.grid : grid;
+    build.table("pos_embed", places * places + 1, width, kNormal);
     // PyTorch's own start of a convolution, weight and bias alike: the published code leaves it there.
     const Start conv{Init::Uniform, 1.0 / std::sqrt(static_cast<double>(shape.inChannels * patch * patch))};
     build.patches("patch_embed.proj", shape.inChannels, width, patch, side, conv, conv);
