@@ -166,9 +166,12 @@ std::vector<PartSource> grownUNet(const StageId& from, const shapes::ModelShape&
 {
     const auto weights = growth.by == config::GrowthOperator::MoGrow && !growth.newOnly ? growth.slowest : std::string("raw");
     const auto before = shapes::partsOf(smaller);
+    const auto deepest = [](const shapes::ModelShape& shape) { return std::get<config::UNetConfig>(shape.model).chMultipliers.back(); };
     std::vector<PartSource> sources;
     for (const auto& part : shapes::partsOf(larger)) {
-        const auto had = std::ranges::find(before, part.name, &shapes::Part::name)->blocks;
+        auto had = std::ranges::find(before, part.name, &shapes::Part::name)->blocks;
+        if (part.name == "middle" && deepest(smaller) != deepest(larger)) // it is as wide as the deepest level
+            had = 0;
         for (std::int64_t block = 0; block < part.blocks; ++block) {
             const shapes::PartRange range{part.name, block, block + 1};
             sources.push_back(block < had ? PartSource{range, PartSource::From::Stage, from, range, weights} : PartSource{.to = range});

@@ -2,6 +2,7 @@
 #include "core/runs/retention.h"
 
 #include "core/base/files.h"
+#include "core/base/parse_json.h"
 
 #include <fmt/format.h>
 
@@ -19,6 +20,14 @@ const StoredCheckpoint* bestOf(const std::vector<StoredCheckpoint>& stored)
         if (each.metric && std::isfinite(each.metric->value) && (!best || each.metric->betterThan(*best->metric)))
             best = &each;
     return best;
+}
+
+bool endsStage(const fs::path& manifest)
+{
+    const auto text = readFile(manifest, 16 << 20);
+    const auto json = text ? parseJson(*text) : Json();
+    const auto about = json.is_object() ? json.value("about", Json()) : Json();
+    return about.is_object() && about.contains("ends_stage");
 }
 
 } // namespace
@@ -71,6 +80,7 @@ std::vector<StoredCheckpoint> storedCheckpoints(const RunFolder& folder)
         StoredCheckpoint each;
         each.step = step;
         each.keptByHand = fs::exists(at->path() / "keep", ignored);
+        each.keptForRun = endsStage(at->path() / "manifest.json");
         stored.push_back(each);
     }
     std::sort(stored.begin(), stored.end(), [](const auto& a, const auto& b) { return a.step < b.step; });

@@ -33,13 +33,19 @@ void mixInGroups(at::Tensor& all, std::span<const data::Mix> mixes)
     }
 }
 
-BatchUpload::BatchUpload(const models::Model& model, const config::RunConfig& config, std::int64_t microBatch, at::Device device,
-                         int batchesHeld)
+tensors::Batch ofSide(tensors::Batch batch, std::int64_t side)
+{
+    if (side > 0 && side != batch.x.size(-1))
+        batch.x = at::upsample_bilinear2d(batch.x, {side, side}, /*align_corners=*/false);
+    return batch;
+}
+
+BatchUpload::BatchUpload(const models::ImageShape& image, std::int64_t classes, const config::RunConfig& config, std::int64_t microBatch,
+                         at::Device device, int batchesHeld)
     : m_augment(config.data.augment), m_seed(static_cast<std::uint64_t>(config.seed)), m_device(device),
       m_soft(!config::drawsImages(config.model) && (m_augment.mixes() || m_augment.labelSmoothing > 0.0)), m_pixels(config.model, device)
 {
-    const auto image = model.image();
-    const auto b = microBatch, classes = model.classes();
+    const auto b = microBatch;
     const auto on = at::TensorOptions(device);
     if (config.latents.enabled)
         m_latents.emplace(config, b, device);

@@ -19,12 +19,16 @@ namespace espalier::training {
 /// Mixes each group of images with its partners, which are those of the unmixed group in reverse order. Float [n, c, h, w], in place.
 void mixInGroups(at::Tensor& images, std::span<const data::Mix> mixes);
 
+/// The batch with its images at another side, as AutoProg's supernets see them: bilinear, corners not aligned. 0: as they are.
+tensors::Batch ofSide(tensors::Batch batch, std::int64_t side);
+
 /// Brings micro-batches to the device and makes of them what the network sees: latents, or pixels in its scale with erased squares and
 /// mixed images with their soft targets. The tensors it gives are always the same ones, and nothing here waits for the device.
 class BatchUpload {
 public:
     /// `batchesHeld`: batches of the loader that stay untouched, so that the device may still be reading so many.
-    BatchUpload(const models::Model& model, const config::RunConfig& config, std::int64_t microBatch, at::Device device, int batchesHeld);
+    BatchUpload(const models::ImageShape& image, std::int64_t classes, const config::RunConfig& config, std::int64_t microBatch,
+                at::Device device, int batchesHeld);
 
     /// Call before a batch is taken from the loader: returns once the device has read the one whose memory comes back.
     void freeOldest();
@@ -45,7 +49,7 @@ private:
     const bool m_soft; // targets instead of labels
     models::PixelReader m_pixels;
     std::optional<LatentUpload> m_latents; // where the loader gives latents: in the place of m_bytes
-    std::vector<c10::Event> m_read; // of the batches held, on a GPU
+    std::vector<c10::Event> m_read;        // of the batches held, on a GPU
     std::vector<Staging> m_staging;
     std::size_t m_turn = 0;
     at::Tensor m_bytes, m_images, m_labels, m_targets; // uint8 [b, s, s, 3], float [b, 3, s, s], int64 [b], float [b, classes]

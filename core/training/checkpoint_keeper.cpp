@@ -9,8 +9,16 @@ namespace espalier::training {
 namespace fs = std::filesystem;
 
 CheckpointKeeper::CheckpointKeeper(runs::RunWriter& writer, config::CheckpointConfig config, Json about)
-    : m_writer(writer), m_config(config), m_about(std::move(about))
+    : m_writer(writer), m_config(config), m_about(std::move(about)), m_stage(m_about.value("stage", 0))
 {
+    (void)m_writer.flush();
+    // The best checkpoint may be one of an earlier stage or attempt.
+    for (const auto& event : runs::EventReader(m_writer.folder().eventsFile()).poll()) {
+        if (const auto resumed = runs::Resumed::from(event))
+            m_metrics.erase(m_metrics.upper_bound(resumed->fromStep), m_metrics.end());
+        else if (const auto evaluated = runs::Evaluated::from(event))
+            m_metrics[evaluated->step] = {evaluated->metric, evaluated->value};
+    }
 }
 
 CheckpointKeeper::~CheckpointKeeper()
@@ -24,7 +32,10 @@ Result<Done> CheckpointKeeper::save(const tensors::TrainState& state, const Json
     if (auto earlier = finish(); !earlier)
         return earlier;
     try {
-        auto copy = tensors::snapshot(state, m_about, clock);
+        auto about = m_about;
+        if (because == kStageEnd)
+            about["ends_stage"] = m_about.value("stage_id", "");
+        auto copy = tensors::snapshot(state, about, clock);
         m_thread = std::thread([this, copy = std::move(copy), step = state.counters.step, because = std::move(because)]() mutable {
             write(std::move(copy), step, std::move(because));
         });
@@ -53,7 +64,7 @@ void CheckpointKeeper::write(tensors::Snapshot snapshot, std::int64_t step, std:
         for (const auto& file : fs::directory_iterator(folder))
             bytes += file.file_size();
         m_writer.write(runs::CheckpointWritten{
-            .step = step, .folder = m_writer.folder().relative(folder), .bytes = bytes, .because = std::move(because)});
+            .step = step, .stage = m_stage, .folder = m_writer.folder().relative(folder), .bytes = bytes, .because = std::move(because)});
         removeOld();
     } catch (const std::exception& problem) {
         const std::lock_guard lock(m_mutex);

@@ -14,10 +14,14 @@
 
 namespace espalier::training {
 
+/// Why a checkpoint was written with which a stage ends: it is kept as long as the run.
+inline constexpr const char* kStageEnd = "stage";
+
 /// Saves checkpoints behind the back of training: the state is copied to the host, a thread writes, syncs and renames it, says so in the
 /// events and removes what retention no longer keeps. Call from the training thread of rank 0.
 class CheckpointKeeper {
 public:
+    /// `about`: of every checkpoint; its "stage" is the number of the stage that they belong to.
     CheckpointKeeper(runs::RunWriter& writer, config::CheckpointConfig config, Json about);
     ~CheckpointKeeper(); // finishes what it began
 
@@ -37,6 +41,7 @@ private:
     runs::RunWriter& m_writer;
     const config::CheckpointConfig m_config;
     const Json m_about;
+    const int m_stage;
     std::mutex m_mutex; // metrics and error
     std::map<std::int64_t, runs::MeasuredValue> m_metrics;
     std::optional<Error> m_error;

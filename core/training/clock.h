@@ -9,12 +9,12 @@
 namespace espalier::training {
 
 /// What the wall-clock time of a run was spent on. Only training counts towards a limit in seconds and towards comparisons.
-enum class Activity { Training, Sampling, Evaluating, Saving };
+enum class Activity { Training, Sampling, Evaluating, Saving, Searching };
 
 /// Adds up seconds per activity. Values live in manifests alone: work done twice after a kill counts once.
 class Clock {
 public:
-    static constexpr std::size_t kActivities = 4;
+    static constexpr std::size_t kActivities = 5;
 
     /// From now on time belongs to `activity`.
     void turnTo(Activity activity)
@@ -44,12 +44,14 @@ public:
         return {{"training_seconds", seconds(Activity::Training)},
                 {"sampling_seconds", seconds(Activity::Sampling)},
                 {"evaluating_seconds", seconds(Activity::Evaluating)},
-                {"saving_seconds", seconds(Activity::Saving)}};
+                {"saving_seconds", seconds(Activity::Saving)},
+                {"searching_seconds", seconds(Activity::Searching)}};
     }
     /// Missing or odd values count as 0: time is not what a resume may fail on.
     void restore(const Json& json)
     {
-        static constexpr const char* kKeys[] = {"training_seconds", "sampling_seconds", "evaluating_seconds", "saving_seconds"};
+        static constexpr const char* kKeys[] = {"training_seconds", "sampling_seconds", "evaluating_seconds", "saving_seconds",
+                                                "searching_seconds"};
         for (std::size_t i = 0; i < kActivities; ++i)
             if (json.is_object() && json.contains(kKeys[i]) && json[kKeys[i]].is_number())
                 m_seconds[i] = json[kKeys[i]].get<double>();

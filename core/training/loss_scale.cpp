@@ -28,6 +28,12 @@ void LossScale::update(const at::Tensor& foundInf)
     at::_amp_update_scale_(m_scale, m_goodSteps, foundInf, kGrowth, kBackoff, kGrowthInterval);
 }
 
+void LossScale::takeOver(const LossScale& before)
+{
+    m_scale.copy_(before.m_scale);
+    m_goodSteps.copy_(before.m_goodSteps);
+}
+
 void LossScale::save(Json&, tensors::TensorMap& tensors) const
 {
     tensors["scale"] = m_scale.clone();

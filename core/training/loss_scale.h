@@ -21,6 +21,9 @@ public:
     /// After a step; `foundInf` is 1 where it was skipped.
     void update(const at::Tensor& foundInf);
 
+    /// Goes on where another one stands.
+    void takeOver(const LossScale& before);
+
     std::string name() const override { return "loss_scale"; }
     void save(Json& json, tensors::TensorMap& tensors) const override;
     Result<Done> load(const Json& json, const tensors::TensorMap& tensors) override;

@@ -33,15 +33,20 @@ tensors::Slot makeSlot(std::string name, at::Tensor parameter, const config::Tra
     const auto value = slot.value.detach();
     for (std::size_t i = 0; i < training.ema.decays.size(); ++i)
         slot.ema.push_back(value.clone());
-    if (slot.value.requires_grad()) {
-        slot.m = at::zeros_like(value);
-        if (training.optimizer != OptimizerKind::Sgd)
-            slot.v = at::zeros_like(value);
-        if (config::keepsMaximum(training))
-            slot.largest = at::zeros_like(value);
-        slot.step = at::zeros({}, value.options());
-    }
+    if (slot.value.requires_grad())
+        giveMoments(slot, training);
     return slot;
+}
+
+void giveMoments(tensors::Slot& slot, const config::TrainingConfig& training)
+{
+    const auto value = slot.value.detach();
+    slot.m = at::zeros_like(value);
+    if (training.optimizer != OptimizerKind::Sgd)
+        slot.v = at::zeros_like(value);
+    if (config::keepsMaximum(training))
+        slot.largest = at::zeros_like(value);
+    slot.step = at::zeros({}, value.options());
 }
 
 void Optimizer::step(std::vector<tensors::Slot>& slots, const at::Tensor& learningRate, const std::optional<at::Tensor>& gradScale,

@@ -21,6 +21,9 @@ bool decays(config::DecayOn on, std::string_view name, std::int64_t dimensions);
 /// A parameter with the averages and moments that this training keeps of it; a fixed table keeps averages only.
 tensors::Slot makeSlot(std::string name, at::Tensor value, const config::TrainingConfig& training);
 
+/// Moments for a parameter that trains and has none yet.
+void giveMoments(tensors::Slot& slot, const config::TrainingConfig& training);
+
 /// One step over all slots that have a gradient. Adam (with AMSGrad), AdamW and SGD (momentum, Nesterov) are PyTorch's fused kernels
 /// (Kingma & Ba 2015; Reddi et al. 2018; Loshchilov & Hutter 2019); SGD with dampening and LAMB (You et al. 2020, as in timm: a bias
 /// corrected update whose length is fitted to that of what decays) are made of one call for all tensors each. Moments live in the slots.

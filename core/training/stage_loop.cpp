@@ -2,8 +2,9 @@
 #include "core/training/stage_loop.h"
 
 #include "core/base/text.h"
+#include "core/base/philox.h"
 #include "core/config/config.h"
-#include "core/shapes/cost.h"
+#include "core/plan/forecast.h"
 
 #include <fmt/format.h>
 
@@ -57,38 +58,46 @@ Result<config::RunConfig> configFor(const config::RunConfig& config, const char*
 
 } // namespace
 
-StageLoop::StageLoop(Parts parts, const config::RunConfig& config, int index, const plan::Stage& stage)
-    : m_parts(std::move(parts)), m_config(config), m_stage(index), m_length(stage.length),
-      m_horizon{plan::stepLimit(stage.length, m_parts.share.globalBatch).value_or(0), m_parts.datasetSize / m_parts.share.globalBatch,
-                config.recipe.strict},
-      m_flopsPerStep(shapes::trainingFlops(stage.shape) * static_cast<double>(m_parts.share.globalBatch)), m_control(m_parts.group),
-      m_imagesAtReport(m_parts.state.counters.images)
+StageLoop::StageLoop(Parts parts, const config::RunConfig& config, const plan::Stage& stage, const StagePlace& place)
+    : m_parts(std::move(parts)), m_config(config), m_stage(stage), m_place(place), m_imagesAtReport(m_parts.state.counters.images)
 {
+    const auto batch = static_cast<double>(m_parts.share.globalBatch);
+    if (stage.role == plan::Stage::Role::Supernet)
+        for (const auto& candidate : stage.window)
+            m_flopsPerStep.push_back(plan::costOf(stage, candidate) * batch);
+    else
+        m_flopsPerStep.push_back(plan::forecast(stage).flopsPerImage * batch);
 }
 
-Result<runs::EndedHow> StageLoop::run(std::stop_token now)
+Result<runs::EndedHow> StageLoop::run(std::stop_token now, double share, bool leave)
 {
+    m_until = share;
+    m_leave = leave;
     m_savedStep = m_parts.state.counters.step;
     m_parts.clock.turnTo(Activity::Training);
     m_secondsAtReport = m_parts.clock.seconds(Activity::Training);
     for (;;) {
-        const auto orders = m_control.exchange(ordersToGive());
+        const auto orders = m_parts.control.exchange(ordersToGive());
         if (auto done = doWhatIsDue(orders, now); !done)
             return done.error();
+        const bool ended = reached() || has(orders, Order::EndOfTime);
         if (has(orders, Order::Stop) || has(orders, Order::Pause)) {
             const bool pause = !has(orders, Order::Stop);
-            if (auto saved = save(pause ? "pause" : "stop"); !saved)
+            if (auto saved = save(ended && leave ? kStageEnd : pause ? "pause" : "stop"); !saved)
                 return saved.error();
             answer(pause ? runs::WishKind::Pause : runs::WishKind::Stop, Done{},
                    pause ? "Saved and left the device." : "Saved and stopped.");
             return pause ? runs::EndedHow::Paused : runs::EndedHow::Stopped;
         }
-        if (lengthReached() || has(orders, Order::EndOfTime)) {
-            if (auto saved = save("finish"); !saved)
+        if (ended && !leave)
+            return runs::EndedHow::Finished;
+        if (ended) {
+            if (auto saved = save(m_place.last ? "finish" : kStageEnd); !saved)
                 return saved.error();
             for (const auto kind : {runs::WishKind::Checkpoint, runs::WishKind::Sample, runs::WishKind::Evaluate, runs::WishKind::Pause,
                                     runs::WishKind::Stop})
-                answer(kind, Error{ErrorCode::Usage, "The run has just finished."}, "");
+                if (m_place.last)
+                    answer(kind, Error{ErrorCode::Usage, "The run has just finished."}, "");
             return runs::EndedHow::Finished;
         }
         if (auto trained = trainOneStep(now); !trained)
@@ -98,10 +107,24 @@ Result<runs::EndedHow> StageLoop::run(std::stop_token now)
     }
 }
 
+// Depth and side are drawn together: all pairs are in the window, so this is as drawing each for itself.
+std::size_t StageLoop::drawCandidate(std::int64_t step) const
+{
+    if (m_flopsPerStep.size() == 1)
+        return 0;
+    const auto words = drawBlock(static_cast<std::uint64_t>(m_config.seed), Stream::Search, static_cast<std::uint64_t>(step), 0, 0);
+    return static_cast<std::size_t>(integerBelow(words.word[0], words.word[1], m_flopsPerStep.size()));
+}
+
 Result<Done> StageLoop::trainOneStep(std::stop_token now)
 {
     auto& counters = m_parts.state.counters;
-    m_parts.step.begin(learningRateAt(m_config.training, counters.step, m_horizon));
+    const auto rate = learningRateAt(m_config.training, counters.step, m_place.horizon);
+    const auto drawn = drawCandidate(counters.step);
+    if (m_stage.role == plan::Stage::Role::Supernet)
+        m_parts.step.begin(rate, {m_stage.window[drawn].keepBlock, m_stage.sid}, m_stage.window[drawn].side);
+    else
+        m_parts.step.begin(rate, {{}, m_stage.sid});
     for (std::int64_t micro = 0; micro < m_parts.share.accumulation; ++micro) {
         m_parts.step.freeOldestBatch();
         auto batch = m_parts.loader.next(now);
@@ -116,7 +139,7 @@ Result<Done> StageLoop::trainOneStep(std::stop_token now)
         }
     }
     m_parts.step.finish();
-    counters.flops += m_flopsPerStep;
+    counters.flops += m_flopsPerStep[drawn];
     heartbeat("training");
     return Done{};
 }
@@ -143,7 +166,7 @@ Result<Done> StageLoop::reportIfDue()
     const double elapsed = seconds - m_secondsAtReport;
     writer.scalar(runs::tags::kLoss, counters.step, report.loss);
     writer.scalar(runs::tags::kGradNorm, counters.step, report.gradientNorm);
-    writer.scalar(runs::tags::kLearningRate, counters.step, learningRateAt(m_config.training, counters.step - 1, m_horizon));
+    writer.scalar(runs::tags::kLearningRate, counters.step, learningRateAt(m_config.training, counters.step - 1, m_place.horizon));
     if (const auto* scale = m_parts.step.lossScale())
         writer.scalar(runs::tags::kLossScale, counters.step, scale->scale().item<double>());
     if (elapsed > 0)
@@ -185,39 +208,42 @@ std::int64_t StageLoop::ordersToGive()
         orders |= bit(orderOf(wish.kind));
         if (m_parts.scribe && (wish.kind == runs::WishKind::Pause || wish.kind == runs::WishKind::Stop))
             m_parts.scribe->writer.state(wish.kind == runs::WishKind::Pause ? runs::RunState::Pausing : runs::RunState::Stopping);
-        m_wishes.push_back(std::move(wish));
+        m_parts.wishes.push_back(std::move(wish));
     }
     if (m_parts.link.stopRequested() && (orders & (bit(Order::Pause) | bit(Order::Stop))) == 0)
         orders |= bit(Order::Stop);
-    if (m_parts.scribe && m_length.seconds && m_parts.clock.seconds(Activity::Training) >= *m_length.seconds)
+    if (m_parts.scribe && m_stage.length.seconds && progress(m_parts.clock.seconds(Activity::Training) - m_place.begin.seconds) >= m_until)
         orders |= bit(Order::EndOfTime);
     return orders;
 }
 
 // Time is rank 0's to tell: it comes as an order.
-bool StageLoop::lengthReached() const
+double StageLoop::progress(double seconds) const
 {
     const auto& counters = m_parts.state.counters;
-    return plan::reached(m_length, counters.step, counters.images, 0.0);
+    return plan::progress(m_stage.length, counters.step - m_place.begin.steps, counters.images - m_place.begin.images, seconds);
 }
 
 Result<Done> StageLoop::doWhatIsDue(std::int64_t orders, std::stop_token now)
 {
     const auto step = m_parts.state.counters.step;
-    const bool ending = lengthReached() || has(orders, Order::EndOfTime);
-    const bool fresh = step > m_savedStep; // not what was just resumed from
+    const bool ending = m_leave && (reached() || has(orders, Order::EndOfTime));
+    const bool closing = ending && m_stage.role == plan::Stage::Role::Train; // nobody draws with a supernet
+    const bool fresh = step > m_savedStep;                                   // not what was just resumed from
     const auto drawEvery = config::drawsImages(m_config.model) ? m_config.samples.every : 0;
-    if (has(orders, Order::Sample) || (fresh && (due(drawEvery, step) || (ending && drawEvery > 0)))) {
-        const auto wish = std::find_if(m_wishes.begin(), m_wishes.end(), [](const auto& w) { return w.kind == runs::WishKind::Sample; });
-        const auto drawn = drawSamples(wish == m_wishes.end() ? nullptr : &*wish, now);
+    if (has(orders, Order::Sample) || (fresh && (due(drawEvery, step) || (closing && drawEvery > 0)))) {
+        const auto wish =
+            std::find_if(m_parts.wishes.begin(), m_parts.wishes.end(), [](const auto& w) { return w.kind == runs::WishKind::Sample; });
+        const auto drawn = drawSamples(wish == m_parts.wishes.end() ? nullptr : &*wish, now);
         answer(runs::WishKind::Sample, drawn, fmt::format("Drew samples of step {}.", step));
         if (!drawn && drawn.error().code != ErrorCode::Cancelled && drawn.error().code != ErrorCode::Usage)
             return drawn;
     }
-    if (has(orders, Order::Evaluate) || (fresh && (due(m_config.evaluation.every, step) || (ending && m_config.evaluation.every > 0)))) {
-        const auto wish = std::find_if(m_wishes.begin(), m_wishes.end(), [](const auto& w) { return w.kind == runs::WishKind::Evaluate; });
-        const bool asked = wish != m_wishes.end();
-        const auto evaluated = evaluate(asked ? &*wish : nullptr, ending, now);
+    if (has(orders, Order::Evaluate) || (fresh && (due(m_config.evaluation.every, step) || (closing && m_config.evaluation.every > 0)))) {
+        const auto wish =
+            std::find_if(m_parts.wishes.begin(), m_parts.wishes.end(), [](const auto& w) { return w.kind == runs::WishKind::Evaluate; });
+        const bool asked = wish != m_parts.wishes.end();
+        const auto evaluated = evaluate(asked ? &*wish : nullptr, closing && m_place.last, now);
         if (!evaluated && !asked && evaluated.error().code == ErrorCode::Usage && m_parts.scribe) // there is nobody to answer
             m_parts.scribe->writer.write(runs::Warned{.message = evaluated.error().message, .step = step});
         answer(runs::WishKind::Evaluate, evaluated, fmt::format("Evaluated step {}.", step));
@@ -226,7 +252,7 @@ Result<Done> StageLoop::doWhatIsDue(std::int64_t orders, std::stop_token now)
     }
     // Last, so that a checkpoint of a step says that its pictures and numbers are there.
     if (has(orders, Order::Checkpoint) || (fresh && due(m_config.checkpoints.every, step) && !ending)) {
-        const auto saved = save(has(orders, Order::Checkpoint) ? "wish" : "interval");
+        const auto saved = save(ending ? kStageEnd : has(orders, Order::Checkpoint) ? "wish" : "interval");
         answer(runs::WishKind::Checkpoint, saved, fmt::format("Saved step {}.", step));
         if (!saved)
             return saved;
@@ -246,7 +272,7 @@ Result<Done> StageLoop::save(const std::string& because)
     }
     if (!m_parts.scribe)
         return Done{};
-    const bool leaving = because != "interval" && because != "wish";
+    const bool leaving = because == "pause" || because == "stop" || because == "finish" || because == kStageEnd;
     const auto& folder = m_parts.scribe->writer.folder();
     if (counters.step == m_savedStep && m_parts.scribe->checkpoints.newest() == folder.relative(folder.checkpointFolder(counters.step)))
         return leaving ? m_parts.scribe->checkpoints.finish() : Result<Done>(Done{});
@@ -274,7 +300,7 @@ Result<Done> StageLoop::drawSamples(const runs::Wish* wish, std::stop_token now)
     const ClockScope time(m_parts.clock, Activity::Sampling);
     auto& writer = m_parts.scribe->writer;
     writer.state(runs::RunState::Sampling);
-    const auto drawn = m_parts.scribe->previews.draw(m_parts.state, m_stage, samples, [this](double) { heartbeat("sampling"); }, now);
+    const auto drawn = m_parts.scribe->previews.draw(m_parts.state, m_stage.index, samples, [this](double) { heartbeat("sampling"); }, now);
     writer.state(runs::RunState::Training);
     return drawn;
 }
@@ -299,7 +325,7 @@ Result<Done> StageLoop::evaluate(const runs::Wish* wish, bool last, std::stop_to
     scribe.writer.state(runs::RunState::Evaluating);
     const auto began = std::chrono::steady_clock::now();
     auto measured = scribe.examination.measure(
-        {.state = m_parts.state, .stage = m_stage, .settings = evaluation, .asked = wish != nullptr, .last = last}, now);
+        {.state = m_parts.state, .stage = m_stage.index, .settings = evaluation, .asked = wish != nullptr, .last = last}, now);
     if (measured) {
         measured->event.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
         scribe.writer.write(measured->event);
@@ -315,7 +341,7 @@ void StageLoop::answer(runs::WishKind kind, const Result<Done>& outcome, const s
 {
     if (!m_parts.scribe)
         return;
-    std::erase_if(m_wishes, [&](const runs::Wish& wish) {
+    std::erase_if(m_parts.wishes, [&](const runs::Wish& wish) {
         if (wish.kind != kind)
             return false;
         m_parts.scribe->writer.write(runs::WishAnswered{.id = wish.id,

@@ -29,6 +29,13 @@ struct Scribe {
     Examination& examination;
 };
 
+/// Where a stage lies in its run.
+struct StagePlace {
+    plan::Progress begin; // what the run had done before it
+    Horizon horizon;      // of the whole run, which the learning rate follows
+    bool last = true;
+};
+
 /// Trains one stage to its end, or until it is asked to pause or stop: step after step, with reports, checkpoints, sample grids and
 /// evaluations at their intervals and on wishes. All ranks run it in step with each other.
 class StageLoop {
@@ -43,11 +50,15 @@ public:
         Clock& clock;
         at::Device device;
         std::int64_t datasetSize;
-        Scribe* scribe; // null except on rank 0
+        Scribe* scribe;                  // null except on rank 0
+        ControlWord& control;            // of the run
+        std::vector<runs::Wish>& wishes; // granted when their order comes back; rank 0
     };
-    StageLoop(Parts parts, const config::RunConfig& config, int index, const plan::Stage& stage);
+    /// `config`: of the stage.
+    StageLoop(Parts parts, const config::RunConfig& config, const plan::Stage& stage, const StagePlace& place);
 
-    Result<runs::EndedHow> run(std::stop_token now);
+    /// Trains until `share` of the stage is done (Finished), for a search to look, or to its end, where its checkpoint is written.
+    Result<runs::EndedHow> run(std::stop_token now, double share = 1.0, bool leave = true);
 
 private:
     Result<Done> trainOneStep(std::stop_token now);
@@ -57,19 +68,22 @@ private:
     Result<Done> drawSamples(const runs::Wish* wish, std::stop_token now);
     Result<Done> evaluate(const runs::Wish* wish, bool last, std::stop_token now);
     std::int64_t ordersToGive();
-    bool lengthReached() const;
+    /// What this stage has done; its seconds are known to rank 0.
+    double progress(double seconds) const;
+    bool reached() const { return progress(0.0) >= m_until; }
+    /// The sub-net that a step of a supernet trains; null: the whole network.
+    std::size_t drawCandidate(std::int64_t step) const;
     Result<Done> giveUp(const Report& report);
     void answer(runs::WishKind kind, const Result<Done>& outcome, const std::string& said);
     void heartbeat(std::string_view doing);
 
     Parts m_parts;
     const config::RunConfig m_config;
-    const int m_stage;
-    const plan::Length m_length;
-    const Horizon m_horizon;
-    const double m_flopsPerStep;
-    ControlWord m_control;
-    std::vector<runs::Wish> m_wishes; // granted when their order comes back; rank 0
+    const plan::Stage m_stage;
+    const StagePlace m_place;
+    std::vector<double> m_flopsPerStep; // of a supernet: for each candidate
+    double m_until = 1.0;               // share of the stage
+    bool m_leave = true;                // at its end the stage is over
     std::int64_t m_savedStep = -1;
     std::int64_t m_imagesAtReport = 0;
     double m_secondsAtReport = 0.0;

@@ -25,7 +25,8 @@ std::vector<at::Tensor> trainedValues(const tensors::TrainState& state)
 TrainStep::TrainStep(Parts parts, const config::RunConfig& config)
     : m_model(parts.model), m_objective(parts.objective), m_state(parts.state), m_share(parts.share), m_device(parts.device),
       m_training(config.training), m_seed(static_cast<std::uint64_t>(config.seed)), m_reducer(parts.group, trainedValues(parts.state)),
-      m_world(parts.group->world()), m_upload(parts.model, config, parts.share.microBatch, parts.device, parts.batchesHeld),
+      m_world(parts.group->world()),
+      m_upload(parts.model.image(), parts.model.classes(), config, parts.share.microBatch, parts.device, parts.batchesHeld),
       m_optimizer(config.training), m_report(parts.device)
 {
     const auto b = m_share.microBatch;
@@ -40,8 +41,12 @@ TrainStep::TrainStep(Parts parts, const config::RunConfig& config)
         m_lossScale.emplace(m_device);
 }
 
-void TrainStep::begin(double learningRate)
+void TrainStep::begin(double learningRate, tensors::Path path, std::int64_t side)
 {
+    m_path = std::move(path);
+    m_side = side;
+    if (m_moving.empty()) // now, and not before a checkpoint was read
+        m_moving = movingSlots(m_state.slots);
     m_stepNumber.fill_(m_state.counters.step);
     m_learningRate.fill_(learningRate);
     m_loss.zero_();
@@ -53,14 +58,14 @@ void TrainStep::accumulate(const data::HostBatch& batch)
 {
     at::add_out(m_slots, m_slotBase, batch.firstSlot);
     const tensors::Draws draws{m_seed, m_stepNumber, m_slots};
-    const auto inputs = m_upload(batch, draws);
+    const auto inputs = ofSide(m_upload(batch, draws), m_side);
     const bool last = batch.micro + 1 == m_share.accumulation;
     if (last)
         m_reducer.arm();
     models::LossTerms terms;
     {
         const PrecisionScope precision(m_training.precision, m_device.type());
-        terms = m_objective(m_model, inputs, {}, draws);
+        terms = m_objective(m_model, inputs, m_path, draws);
     }
     const double share = 1.0 / static_cast<double>(m_share.accumulation);
     m_loss.add_(terms.perSample.mean(), share);
@@ -107,7 +112,7 @@ void TrainStep::finish()
     // Gradients that overflow tell the scale to fall, no more.
     const auto bad = m_lossScale ? m_found * (1.0 - finite.to(at::kFloat) * m_lossScale->canFall()) : m_found;
     m_optimizer.step(m_state.slots, m_learningRate, gradientScale(norm), m_found);
-    updateEma(m_state.slots, m_state.emaDecays, m_training.ema.ramp, m_state.counters.step, good);
+    updateEma(m_moving, m_state.emaDecays, m_training.ema.ramp, m_state.counters.step, good);
     m_report.add(loss, norm, good, bad, m_stepNumber);
     if (m_lossScale)
         m_lossScale->update(m_found);

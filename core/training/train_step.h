@@ -34,8 +34,9 @@ public:
 
     /// Call before a batch is taken from the loader: returns once the device has read the one whose memory comes back.
     void freeOldestBatch() { m_upload.freeOldest(); }
-    /// Begins optimizer step state.counters.step at this learning rate.
-    void begin(double learningRate);
+    /// Begins optimizer step state.counters.step at this learning rate. `path`: what of the network runs. `side`: of what it sees, when not
+    /// that of the images (0).
+    void begin(double learningRate, tensors::Path path = {}, std::int64_t side = 0);
     /// Forward and backward of one micro-batch; the last of a step also starts the all-reduce.
     void accumulate(const data::HostBatch& batch);
     /// Reduces, clips, guards, steps, averages. Adds to the report and to the counters of steps and images.
@@ -66,6 +67,9 @@ private:
     at::Tensor m_stepNumber, m_slots, m_slotBase; // int64 [], [b], [b]
     at::Tensor m_learningRate, m_found;           // float []
     at::Tensor m_loss;                            // float [1]: sum over the micro-batches of this step
+    tensors::Path m_path;
+    std::int64_t m_side = 0;
+    std::vector<tensors::Slot*> m_moving;
 };
 
 } // namespace espalier::training

@@ -5,21 +5,43 @@
 #include "core/data/dataset.h"
 #include "core/data/latent_set.h"
 #include "core/generation/latent_codec.h"
-#include "core/models/objective.h"
 #include "core/plan/strategy.h"
 #include "core/runs/run_folder.h"
 #include "core/runs/worker_link.h"
-#include "core/tensors/state.h"
 #include "core/training/first_weights.h"
+#include "core/training/search.h"
 #include "core/training/stage_loop.h"
+#include "core/training/trainee.h"
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace espalier::training {
 
+/// What one stage trains with; replaced whole when the next one begins.
+struct StageSetup {
+    plan::Stage stage;
+    config::RunConfig config; // of the stage
+    data::Share share;
+    std::shared_ptr<const data::Dataset> train, test; // at the side of the stage; `test` may be missing
+    std::shared_ptr<const data::LatentSet> latents;   // null: pixels
+    Trainee trainee;
+    std::unique_ptr<TrainStep> step;
+    // Made as it begins, on rank 0.
+    std::unique_ptr<CheckpointKeeper> checkpoints;
+    std::unique_ptr<generation::Previews> previews;
+    std::unique_ptr<Examination> examination;
+    std::optional<Scribe> scribe;
+    // Made as it begins, on every rank; the loader's threads warn.
+    std::unique_ptr<data::Loader> loader;
+    std::optional<StageLoop> loop;
+};
+
 /// One rank's training of one run, from its folder to its end: opens the data, builds the network, goes on from the newest valid checkpoint
-/// and trains the stages of the plan.
+/// and does what the strategy asks for: trains stages, grows the network from one to the next, and measures candidates.
 class TrainingSession {
 public:
     struct Request {
@@ -27,7 +49,8 @@ public:
         config::RunConfig config;
         at::Device device = at::kCPU;
         std::shared_ptr<parallel::ProcessGroup> group;
-        std::optional<std::int64_t> onlySteps; // a rehearsal: so many steps, nothing is written
+        std::optional<std::int64_t> onlySteps; // a rehearsal of the whole model: so many steps, nothing is written
+        bool searchOnly = false;               // leave as soon as nothing but training comes next
     };
     /// Fails with a sentence when data, model, batch or checkpoint do not fit. All ranks must call it.
     static Result<std::unique_ptr<TrainingSession>> open(Request request, runs::WorkerLink& link, const Log& log);
@@ -36,54 +59,62 @@ public:
     /// Trains to the end, a pause or a stop. A failure was written to the events before it comes back.
     Result<runs::EndedHow> run(std::stop_token now);
 
-    const tensors::TrainState& state() const { return m_state; }
+    const tensors::TrainState& state() const { return m_now->trainee.state; }
 
 private:
-    TrainingSession(Request request, runs::WorkerLink& link) : m_request(std::move(request)), m_link(link) {}
+    TrainingSession(Request request, runs::WorkerLink& link);
     void warn(std::string message);
-    Result<Done> openData(const Log& log);
-    Result<Done> checkClasses() const;
-    Result<Done> buildModel();
+    // training_session.cpp
     Result<Done> openFeatures();
-    Result<Done> shareBatch();
+    Result<Done> openData();
+    Result<Done> checkClasses() const;
     Result<Done> openCodec();
-    Result<Done> resume(const Log& log);
-    Result<Done> firstWeights();
-    Result<Done> openWriter();
-    Result<Done> prepareLatents();
-    Result<runs::EndedHow> leaveEarly();
-    Result<Done> startLoader();
-    std::unique_ptr<Examination> makeExamination();
     Result<Done> makePlan();
-    Result<Done> writePlan() const;
-    Result<runs::EndedHow> trainFromLoader(std::stop_token now);
-    Result<runs::EndedHow> trainStages(std::stop_token now);
+    Result<Done> openWriter();
+    Result<Done> record(const plan::Measurement& measurement);
+    Result<runs::EndedHow> follow(std::stop_token now);
+    Result<runs::EndedHow> obey(const plan::TrainStage& request, std::stop_token now);
+    Result<runs::EndedHow> obey(const plan::ProbeLoss& request, std::stop_token now);
+    Result<runs::EndedHow> obey(const plan::ZeroShot& request, std::stop_token now);
+    Result<runs::EndedHow> leaveEarly(const std::string& said);
+    // session_start.cpp: where a run begins or goes on
+    Result<Done> start();
+    Result<std::int64_t> chooseCheckpoint();
+    Result<Done> resume(std::int64_t step);
+    Result<Done> firstWeights();
+    // session_stage.cpp: from one stage to the next
+    Result<std::unique_ptr<StageSetup>> build(const plan::Stage& stage) const;
+    Result<Done> grow(StageSetup& next) const;
+    Result<Done> begin(const plan::Stage& stage);
+    Result<Done> openStageData(StageSetup& setup) const;
+    Result<Done> prepareLatents(StageSetup& setup);
+    Result<Done> startLoader(StageSetup& setup);
+    void giveScribe(StageSetup& setup);
+    std::unique_ptr<Examination> makeExamination(StageSetup& setup);
+    Horizon horizon() const;
+    // session_search.cpp: what a search asks for
+    Result<plan::Measurement> measured(const std::string& id, const plan::Stage& stage, std::int64_t columns,
+                                       const std::function<Result<std::vector<std::vector<double>>>()>& onRankZero);
+    SearchParts searchParts(const plan::Stage& stage);
+    void tellChoice(const std::string& measurement);
 
     Request m_request;
     runs::WorkerLink& m_link;
     Log m_log;
-    std::shared_ptr<const data::Dataset> m_train, m_test;
+    std::shared_ptr<const data::Dataset> m_train, m_test;   // at the side of the run
+    std::shared_ptr<const data::LatentSet> m_latents;       // that somebody else made
     std::shared_ptr<const generation::LatentCodec> m_codec; // null: pixels, or no autoencoder was named
-    std::shared_ptr<const data::LatentSet> m_latents;       // null: pixels
-    data::Share m_share;
     std::unique_ptr<plan::PlanStrategy> m_strategy;
     plan::Plan m_plan;
-    std::shared_ptr<models::Model> m_model;
-    std::unique_ptr<models::Objective> m_objective;
-    tensors::TrainState m_state;
     Clock m_clock;
-    std::unique_ptr<TrainStep> m_step;
-    std::optional<Origin> m_origin; // rank 0, of a run that begins now
-    Json m_originOfRun;             // the same, whenever it began; null without one
-    bool m_resumed = false;
-    std::vector<std::string> m_earlyWarnings;  // of the time before there is a writer
-    std::unique_ptr<runs::RunWriter> m_writer; // rank 0
-    std::unique_ptr<data::Loader> m_loader;    // its threads warn
-    std::unique_ptr<CheckpointKeeper> m_checkpoints;
-    std::unique_ptr<generation::Previews> m_previews;
+    ControlWord m_control;
+    std::vector<runs::Wish> m_wishes;
+    std::optional<Origin> m_origin;                       // rank 0, of a run that begins now
+    Json m_originOfRun;                                   // the same, whenever it began; null without one
+    std::vector<std::string> m_earlyWarnings;             // of the time before there is a writer
+    std::unique_ptr<runs::RunWriter> m_writer;            // rank 0
     std::optional<evaluation::InceptionFile> m_inception; // rank 0, for FID
-    std::unique_ptr<Examination> m_examination;
-    std::optional<Scribe> m_scribe;
+    std::unique_ptr<StageSetup> m_now;
 };
 
 } // namespace espalier::training

@@ -97,14 +97,7 @@ TEST(BatchUpload, ErasesInTheScaleOfNormalisedImages)
     config.data.augment.erase = 1.0;
     config.data.augment.labelSmoothing = 0.2;
     config.model = config::VitConfig{.patchSize = 4, .hiddenSize = 8, .depth = 1, .numHeads = 1, .numClasses = 3};
-    Scores model(at::zeros({2, 3}));
-    struct ThreeClasses final : models::Model {
-        std::string kind() const override { return "three"; }
-        models::ImageShape image() const override { return {3, 8, 8}; }
-        std::int64_t classes() const override { return 3; }
-        at::Tensor forward(const tensors::Batch&, const tensors::Path&, const tensors::Draws&) override { return {}; }
-    } shape;
-    BatchUpload upload(shape, config, 2, at::kCPU, 1);
+    BatchUpload upload({3, 8, 8}, 3, config, 2, at::kCPU, 1);
     std::vector<std::uint8_t> bytes(2 * 8 * 8 * 3);
     for (std::size_t i = 0; i < bytes.size(); ++i)
         bytes[i] = static_cast<std::uint8_t>(i * 7);

@@ -293,7 +293,7 @@ TEST_F(FirstWeights, BeginARunAndAreNotReadAgain)
     const auto plan = plan::planFromText(*readFile(folder.planFile()));
     ASSERT_TRUE(plan) << plan.error().message;
     ASSERT_EQ(plan->stages[0].weights.size(), 1u);
-    EXPECT_EQ(plan->stages[0].weights[0].file, child.init.from);
+    EXPECT_EQ(plan->stages[0].weights[0].which, child.init.from);
     EXPECT_EQ(plan->stages[0].weights[0].weights, "ema");
 }
 

@@ -13,6 +13,14 @@
 namespace espalier::training {
 namespace {
 
+std::vector<tensors::Slot*> pointersTo(std::vector<tensors::Slot>& slots)
+{
+    std::vector<tensors::Slot*> all;
+    for (auto& slot : slots)
+        all.push_back(&slot);
+    return all;
+}
+
 at::Tensor tensorOf(const std::vector<float>& values, at::IntArrayRef shape)
 {
     return at::tensor(at::ArrayRef<float>(values)).reshape(shape).clone();
@@ -153,7 +161,7 @@ TEST(EmaGolden, RampsAsPublished)
             EXPECT_NEAR(emaDecayAt(decay, true, static_cast<std::int64_t>(i)), published["decays_used"][i].get<double>(), 1e-12);
             slots[0].value.copy_(tensorOf(tests::goldenInput(prefix + std::to_string(i + 1), {static_cast<std::int64_t>(width)}),
                                           {static_cast<std::int64_t>(width)}));
-            updateEma(slots, {decay}, true, static_cast<std::int64_t>(i), at::ones({}));
+            updateEma(pointersTo(slots), {decay}, true, static_cast<std::int64_t>(i), at::ones({}));
             for (std::size_t k = 0; k < width; ++k)
                 EXPECT_NEAR(slots[0].ema[0][static_cast<std::int64_t>(k)].item<float>(), rows[i * width + k], 1e-6)
                     << name << " step " << i;
@@ -183,7 +191,7 @@ TEST(EmaGolden, WithoutARampTheDecayIsConstant)
         slots[0].ema = {parameter(0)};
         for (std::int64_t i = 0; i < static_cast<std::int64_t>(entry.shape.at(0)); ++i, ++compared) {
             slots[0].value.copy_(parameter(i + 1));
-            updateEma(slots, {decay}, false, i, at::ones({}));
+            updateEma(pointersTo(slots), {decay}, false, i, at::ones({}));
             for (std::int64_t k = 0; k < width[0]; ++k)
                 EXPECT_NEAR(slots[0].ema[0][k].item<float>(), rows[static_cast<std::size_t>(i * width[0] + k)], 1e-6)
                     << entry.name << " update " << i;
@@ -277,7 +285,7 @@ TEST(Optimizer, SkipsAStepThatIsNotFinite)
             const float nan = std::numeric_limits<float>::quiet_NaN();
             give(nan);
             optimizer.step(slots, at::scalar_tensor(0.1f), at::scalar_tensor(nan), at::ones({}));
-            updateEma(slots, {0.5}, false, 0, at::zeros({}));
+            updateEma(pointersTo(slots), {0.5}, false, 0, at::zeros({}));
             EXPECT_TRUE(at::equal(all(), before));
         }
     }

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// From one stage to the next: the network grows, and whatever feeds and watches it is made anew.
+#include "core/config/batch.h"
+#include "core/config/config.h"
+#include "core/growth/freeze.h"
+#include "core/growth/grow.h"
+#include "core/plan/stage_config.h"
+#include "core/training/optimizer.h"
+#include "core/training/training_session.h"
+
+#include <ATen/ATen.h>
+
+namespace espalier::training {
+namespace {
+
+/// Batches whose memory a GPU may still be reading.
+constexpr int kBatchesHeld = 2;
+
+data::BufferFactory buffersFor(at::Device device)
+{
+    if (!device.is_cuda())
+        return {};
+    return [](std::size_t bytes) -> std::shared_ptr<std::byte> {
+        auto pinned = std::make_shared<at::Tensor>(
+            at::empty({static_cast<std::int64_t>(bytes)}, at::TensorOptions().dtype(at::kByte).pinned_memory(true)));
+        return {pinned, reinterpret_cast<std::byte*>(pinned->data_ptr())};
+    };
+}
+
+/// What labels mean to the network: how many there are, and which stands for any class.
+Json classFacts(const config::ModelConfig& model)
+{
+    const auto count = config::classesOf(model);
+    const bool any = config::drawsImages(model) && count > 0 &&
+                     (std::holds_alternative<config::UNetConfig>(model) || config::classDropoutOf(model) > 0.0);
+    return {{"count", count}, {"null_row", any ? Json(count) : Json()}};
+}
+
+/// Everything as it is, for a stage whose settings a search has just changed.
+plan::Stage onward(plan::Stage stage)
+{
+    stage.weights = {{.from = plan::PartSource::From::Stage, .which = stage.id}};
+    stage.optimizer = config::Carry::Keep;
+    return stage;
+}
+
+} // namespace
+
+/// A network with its first values, and what trains it.
+Result<std::unique_ptr<StageSetup>> TrainingSession::build(const plan::Stage& stage) const
+{
+    auto setup = std::make_unique<StageSetup>();
+    setup->stage = stage;
+    setup->config = plan::configOf(m_request.config, stage);
+    const auto& config = setup->config;
+    const auto& group = m_request.group;
+    const auto split = config::deriveBatch(config.training, group->world());
+    if (!split)
+        return split.error();
+    setup->share = {split->globalBatch(), split->microBatch, split->accumulation, group->rank(), group->world()};
+    auto made = makeTrainee(config, m_request.device);
+    if (!made)
+        return made.error();
+    setup->trainee = *std::move(made);
+    auto& [model, objective, state] = setup->trainee;
+    state.madeOn =
+        tensors::Fingerprint::here(m_request.device, group->world(), config.training.channelsLast ? "channels_last" : "contiguous");
+    if (m_now)
+        if (auto grown = grow(*setup); !grown)
+            return grown.error();
+    growth::setTrainable(state, stage.shape, stage.trainable, [&](tensors::Slot& slot) { giveMoments(slot, config.training); });
+    setup->step = std::make_unique<TrainStep>(
+        TrainStep::Parts{*model, *objective, state, group, setup->share, m_request.device, kBatchesHeld}, config);
+    state.parts = {objective.get(), &setup->step->report()};
+    if (auto* scale = setup->step->lossScale()) {
+        state.parts.push_back(scale);
+        if (m_now && m_now->step->lossScale())
+            scale->takeOver(*m_now->step->lossScale());
+    }
+    return setup;
+}
+
+/// What the network before knew, and how far the run is.
+Result<Done> TrainingSession::grow(StageSetup& next) const
+{
+    next.trainee.state.counters = state().counters;
+    const growth::Parent parents[] = {{m_now->stage.id, m_now->stage.shape, &state()}};
+    return growth::grow(next.stage.id == m_now->stage.id ? onward(next.stage) : next.stage, parents, next.trainee.state);
+}
+
+/// Makes a stage the one that trains now, unless it is.
+Result<Done> TrainingSession::begin(const plan::Stage& stage)
+{
+    if (m_now->stage != stage) {
+        if (m_now->checkpoints)
+            if (auto finished = m_now->checkpoints->finish(); !finished)
+                return finished;
+        auto next = build(stage);
+        if (!next)
+            return next.error();
+        m_now = *std::move(next);
+    }
+    auto& now = *m_now;
+    if (now.loop)
+        return Done{};
+    if (auto opened = openStageData(now); !opened)
+        return opened;
+    giveScribe(now);
+    if (auto ready = prepareLatents(now); !ready)
+        return ready;
+    if (auto started = startLoader(now); !started)
+        return started;
+    const auto before = plan::beginOf(m_plan, stage).value_or(plan::Progress{});
+    if (m_writer) {
+        m_writer->write(runs::StageStarted{.index = stage.index, .id = stage.id, .fromStep = before.steps});
+        m_writer->state(runs::RunState::Training);
+    }
+    now.loop.emplace(StageLoop::Parts{*now.step, *now.loader, now.trainee.state, now.share, m_request.group, m_link, m_clock,
+                                      m_request.device, now.train->size(), now.scribe ? &*now.scribe : nullptr, m_control, m_wishes},
+                     now.config, stage, StagePlace{before, horizon(), stage.id == m_plan.stages.back().id});
+    return Done{};
+}
+
+/// The images at the side of the stage.
+Result<Done> TrainingSession::openStageData(StageSetup& setup) const
+{
+    setup.train = m_train;
+    setup.test = m_test;
+    setup.latents = m_latents;
+    const auto& data = setup.config.data;
+    if (data.side == m_request.config.data.side)
+        return Done{};
+    auto train = data::open(data, data::Split::Train, runs::dataFolder(), {});
+    if (!train)
+        return train.error();
+    setup.train = *train;
+    if (m_test)
+        if (auto test = data::open(data, data::Split::Test, runs::dataFolder(), {}); test)
+            setup.test = *test;
+    return Done{};
+}
+
+Result<Done> TrainingSession::startLoader(StageSetup& setup)
+{
+    const auto& config = setup.config;
+    const auto& counters = setup.trainee.state.counters;
+    data::LoaderOptions options;
+    options.seed = static_cast<std::uint64_t>(config.seed);
+    options.augment = data::augmentOptions(config.data);
+    options.workers = static_cast<int>(config.data.workers);
+    options.prefetch = static_cast<int>(config.data.prefetch);
+    options.held = kBatchesHeld;
+    options.buffers = buffersFor(m_request.device);
+    options.latents = setup.latents;
+    options.log = m_log;
+    auto loader = data::Loader::start(setup.train, setup.share, {counters.epoch, counters.position}, std::move(options));
+    if (!loader)
+        return loader.error();
+    setup.loader = std::move(*loader);
+    return Done{};
+}
+
+void TrainingSession::giveScribe(StageSetup& setup)
+{
+    if (!m_writer)
+        return;
+    const auto identity = runs::readIdentity(m_request.folder);
+    Json about{{"run_id", identity ? identity->runId : ""},
+               {"stage", setup.stage.index},
+               {"stage_id", setup.stage.id},
+               {"data", m_train->fingerprint()},
+               {"class_names", m_train->classNames()},
+               {"classes", classFacts(setup.config.model)},
+               {"config", config::write(setup.config)}};
+    if (m_codec)
+        about["latents"] = m_codec->about();
+    if (!m_originOfRun.is_null())
+        about["origin"] = m_originOfRun;
+    setup.checkpoints = std::make_unique<CheckpointKeeper>(*m_writer, setup.config.checkpoints, about);
+    setup.previews = std::make_unique<generation::Previews>(setup.config, m_request.device, m_train->classNames(), *m_writer, m_codec);
+    setup.examination = makeExamination(setup);
+    setup.scribe.emplace(Scribe{*m_writer, *setup.checkpoints, *setup.previews, *setup.examination});
+}
+
+std::unique_ptr<Examination> TrainingSession::makeExamination(StageSetup& setup)
+{
+    ExaminationParts parts{setup.train, setup.test, m_request.device, [this] { m_link.heartbeat(state().counters.step, "evaluating"); }};
+    if (config::drawsImages(setup.config.model))
+        return examineDrawings(std::move(parts), *setup.previews, m_inception);
+    return examineClassifier(std::move(parts), setup.config, m_request.folder);
+}
+
+/// The learning rate knows no stages: it runs over all of them.
+Horizon TrainingSession::horizon() const
+{
+    const auto& config = m_request.config;
+    std::int64_t steps = 0;
+    for (const auto& stage : m_plan.stages) {
+        const auto begun = plan::beginOf(m_plan, stage), ended = plan::endOf(m_plan, stage.id);
+        const auto length = begun && ended ? std::optional(ended->steps - begun->steps) : plan::stepLimit(stage.length, stage.globalBatch);
+        if (!length)
+            return {0, m_train->size() / m_now->share.globalBatch, config.recipe.strict};
+        steps += *length;
+    }
+    return {steps, m_train->size() / m_now->share.globalBatch, config.recipe.strict};
+}
+
+} // namespace espalier::training

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/core/training/ranks_run.h"
+
+#include "core/runs/follower.h"
+#include "core/runs/retention.h"
+
+#include <torch/torch.h>
+
+#include <set>
+
+namespace espalier::training {
+namespace fs = std::filesystem;
+
+/// Runs whose model grows.
+class GrowingRun : public TinyRun {
+protected:
+    static config::RunConfig tinyVit(std::int64_t steps)
+    {
+        auto config = tinyConfig(steps);
+        config.model = config::VitConfig{.patchSize = 4, .hiddenSize = 32, .depth = 4, .numHeads = 2, .numClasses = 10, .dropPath = 0.1};
+        config.training.warmupSteps = 2;
+        return config;
+    }
+    static config::RunConfig tinyDit(std::int64_t steps)
+    {
+        auto config = tinyConfig(steps);
+        config.model = config::DitConfig{
+            .patchSize = 4, .hiddenSize = 32, .depth = 4, .numHeads = 2, .numClasses = 10, .classDropoutProb = 0.3, .numStages = 3};
+        config.training.warmupSteps = 0;
+        return config;
+    }
+    static config::RunConfig byHand()
+    {
+        auto config = tinyVit(9);
+        config.schedule = config::StagesSchedule{.stages = 3, .depth = {2, 3, 4}, .side = {8, 16, 16}, .drop = {0.0, 0.05, 0.1}};
+        return config;
+    }
+    static config::RunConfig autoProg()
+    {
+        auto config = tinyVit(12);
+        config.schedule = config::AutoProgSchedule{.stages = 3, .sideStart = 0.5, .depthStart = 0.5};
+        config.search = {.cost = config::SearchCost::Analytic, .rounds = 1, .share = 0.5, .batches = 1, .batch = 8};
+        return config;
+    }
+    static config::RunConfig zero()
+    {
+        auto config = tinyDit(9);
+        config.schedule = config::AutoProgZeroSchedule{.stages = 3, .sideStart = 0.5};
+        config.search = {.cost = config::SearchCost::Analytic, .rounds = 1, .batch = 4};
+        return config;
+    }
+
+    static plan::Plan planOf(const runs::RunFolder& folder)
+    {
+        const auto text = readFile(folder.planFile(), 1 << 20);
+        EXPECT_TRUE(text);
+        auto plan = plan::planFromText(*text);
+        EXPECT_TRUE(plan) << plan.error().message;
+        return *plan;
+    }
+    static std::set<std::int64_t> boundaries(const runs::RunFolder& folder)
+    {
+        std::set<std::int64_t> steps;
+        for (const auto& each : runs::storedCheckpoints(folder))
+            if (each.keptForRun)
+                steps.insert(each.step);
+        return steps;
+    }
+
+    /// A run that goes on from any of its steps ends with the same bytes as one that never stopped.
+    void expectExactFromEveryStep(config::RunConfig config, std::int64_t steps)
+    {
+        config.checkpoints.every = 1;
+        config.checkpoints.keepLast = 1000;
+        const auto straight = makeRun("straight", config);
+        const auto ended = train(straight, config);
+        ASSERT_TRUE(ended) << ended.error().message << ended.error().detail;
+        ASSERT_TRUE(fs::exists(straight.checkpointFolder(steps)));
+        auto quiet = config;
+        quiet.checkpoints.every = 0;
+        for (std::int64_t step = 1; step < steps; ++step) {
+            SCOPED_TRACE(step);
+            const auto broken = makeRun("broken" + std::to_string(step), config);
+            fs::copy_file(straight.planFile(), broken.planFile());
+            fs::create_directories(broken.checkpointsFolder());
+            fs::copy(straight.checkpointFolder(step), broken.checkpointFolder(step), fs::copy_options::recursive);
+            const auto resumed = train(broken, quiet);
+            ASSERT_TRUE(resumed) << resumed.error().message << resumed.error().detail;
+            expectEqualShards(straight, broken, steps);
+            EXPECT_EQ(planOf(straight).stages, planOf(broken).stages);
+        }
+    }
+};
+
+TEST_F(GrowingRun, GrowsAsWrittenByHand)
+{
+    const auto folder = makeRun("hand", byHand());
+    const auto ended = train(folder, byHand());
+    ASSERT_TRUE(ended) << ended.error().message << ended.error().detail;
+    // Every boundary is kept, as the model that it is.
+    EXPECT_EQ(boundaries(folder), (std::set<std::int64_t>{3, 6}));
+    for (const auto& [step, depth] : {std::pair{3, 2}, {6, 3}, {9, 4}}) {
+        const auto config = config::read(manifestOf(folder, step).about["config"]);
+        ASSERT_TRUE(config) << config.error().message;
+        EXPECT_EQ(std::get<config::VitConfig>(config->model).depth, depth);
+        const auto weights = tensors::readWeights(folder.checkpointFolder(step), "ema");
+        ASSERT_TRUE(weights);
+        EXPECT_EQ(weights->contains("blocks." + std::to_string(depth - 1) + ".norm1.weight"), true);
+        EXPECT_EQ(weights->contains("blocks." + std::to_string(depth) + ".norm1.weight"), false);
+        EXPECT_EQ(weights->at("pos_embed").size(1), 17) << "the table is the one of the whole model at every stage";
+    }
+    const auto plan = planOf(folder);
+    ASSERT_EQ(plan.stages.size(), 3u);
+    EXPECT_EQ(plan::endOf(plan, "stage-01")->steps, 6);
+    EXPECT_LT(plan::endOf(plan, "stage-00")->flops * 2, plan::endOf(plan, "stage-01")->flops);
+    runs::RunFollower follower(folder.root());
+    follower.poll();
+    EXPECT_EQ(follower.stages().size(), 3u);
+}
+
+TEST_F(GrowingRun, ByHandGoesOnExactlyFromEveryStep)
+{
+    expectExactFromEveryStep(byHand(), 9);
+}
+
+TEST_F(GrowingRun, AutoProgGoesOnExactlyFromEveryStep)
+{
+    expectExactFromEveryStep(autoProg(), 12);
+}
+
+TEST_F(GrowingRun, AutoProgZeroGoesOnExactlyFromEveryStep)
+{
+    expectExactFromEveryStep(zero(), 9);
+}
+
+TEST_F(GrowingRun, AUNetGrowsInLevelsAndBlocks)
+{
+    auto config = tinyConfig(6);
+    std::get<config::UNetConfig>(config.model).numResBlocks = 2;
+    config.schedule = config::StagesSchedule{.stages = 3, .levels = {1, 2, 2}, .blocks = {1, 1, 2}, .side = {8, 16, 16}};
+    const auto folder = makeRun("unet", config);
+    const auto ended = train(folder, config);
+    ASSERT_TRUE(ended) << ended.error().message << ended.error().detail;
+    EXPECT_EQ(boundaries(folder), (std::set<std::int64_t>{2, 4}));
+}
+
+TEST_F(GrowingRun, WhatIsFrozenKeepsEveryBit)
+{
+    auto config = tinyVit(6);
+    config.schedule = config::StagesSchedule{.stages = 2, .trainable = "head+blocks:3-3;all"};
+    config.checkpoints.every = 1;
+    config.checkpoints.keepLast = 100;
+    const auto folder = makeRun("frozen", config);
+    const auto ended = train(folder, config);
+    ASSERT_TRUE(ended) << ended.error().message << ended.error().detail;
+    const auto first = *tensors::readWeights(folder.checkpointFolder(1), "raw"),
+               third = *tensors::readWeights(folder.checkpointFolder(3), "raw"),
+               last = *tensors::readWeights(folder.checkpointFolder(6), "raw");
+    for (const auto& [name, value] : first) {
+        const bool trained = name.starts_with("blocks.3.") || name.starts_with("head.") || name.starts_with("norm.");
+        EXPECT_EQ(at::equal(value, third.at(name)), !trained) << name;
+        EXPECT_FALSE(at::equal(value, last.at(name))) << name;
+    }
+}
+
+TEST_F(GrowingRun, ASearchKeepsWhatItMeasuredAndTheVoteIsRepeatable)
+{
+    const auto a = makeRun("a", autoProg()), b = makeRun("b", autoProg());
+    ASSERT_TRUE(train(a, autoProg()));
+    ASSERT_TRUE(train(b, autoProg()));
+    const auto first = planOf(a), second = planOf(b);
+    EXPECT_EQ(first.stages, second.stages);
+    std::size_t scores = 0;
+    for (const auto& measurement : first.ledger) {
+        const auto* again = plan::findMeasurement(second, measurement.id);
+        ASSERT_NE(again, nullptr) << measurement.id;
+        if (plan::findStage(first, measurement.id))
+            continue;
+        ++scores;
+        EXPECT_EQ(measurement, *again) << "with analytic cost a search comes out the same";
+        for (const auto& row : measurement.table)
+            EXPECT_TRUE(std::isfinite(row[0])) << measurement.id;
+    }
+    EXPECT_GE(scores, 2u);
+}
+
+TEST_F(GrowingRun, MeasuringChangesNothingButTheTime)
+{
+    auto config = zero();
+    config.search.cost = config::SearchCost::Measured;
+    config.training.steps = 3; // one step a stage
+    const auto folder = makeRun("timed", config);
+    const auto ended = train(folder, config);
+    ASSERT_TRUE(ended) << ended.error().message << ended.error().detail;
+    const auto plan = planOf(folder);
+    for (const auto& measurement : plan.ledger)
+        if (!plan::findStage(plan, measurement.id)) {
+            EXPECT_TRUE(measurement.wallClock);
+            for (const auto& row : measurement.table)
+                EXPECT_GT(row[2], 0.0);
+        }
+    EXPECT_GT(manifestOf(folder, 3).clock["searching_seconds"].get<double>(), 0.0);
+}
+
+class GrowingRanks : public RanksRun {};
+
+TEST_F(GrowingRanks, DecideTheSameAndTrainTheSame)
+{
+    auto config = tinyConfig(6);
+    config.model = config::VitConfig{.patchSize = 4, .hiddenSize = 32, .depth = 4, .numHeads = 2, .numClasses = 10};
+    config.schedule = config::AutoProgSchedule{.stages = 2, .sideStart = 0.5, .depthStart = 0.5};
+    config.search = {.cost = config::SearchCost::Analytic, .rounds = 1, .share = 0.5, .batches = 1, .batch = 8};
+    const auto folder = makeRun("ranks", config);
+    tests::onRanks(2, [&](std::shared_ptr<parallel::ProcessGroup> group) -> std::string {
+        at::set_num_threads(1);
+        const auto ended = train(folder, config, group);
+        return ended ? "" : ended.error().message + " " + ended.error().detail;
+    });
+    EXPECT_TRUE(fs::exists(folder.checkpointFolder(6)));
+}
+
+} // namespace espalier::training
