@@ -126,9 +126,12 @@ private:
         std::vector<at::Tensor> averages; // one for each of `to`; undefined where the parent has none of that decay
     };
 
-    Error misfit(const PartSource& source, const std::string& why, ErrorCode code = ErrorCode::Usage) const
+    Error misfit(const PartSource& source, const std::string& why) const
     {
-        return {code, fmt::format("Stage {}: {} cannot come from {}: {}.", m_stage.id, partText(source.to), source.which, why), m_stage.id};
+        return {ErrorCode::Usage,
+                fmt::format("Stage {}: {} cannot come from {}: {}{}", m_stage.id, partText(source.to), source.which, why,
+                            why.ends_with('.') ? "" : "."),
+                m_stage.id};
     }
 
     Result<const Source*> sourceOf(const PartSource& source)
