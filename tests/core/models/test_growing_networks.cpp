@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What AutoProg and AutoProg-Zero ask of a transformer: other sides, sub-nets, and a table of stages.
+#include "core/config/config.h"
+#include "core/config/presets.h"
 #include "core/models/registry.h"
 #include "core/models/transformer.h"
 #include "core/models/vit.h"
+#include "core/plan/stage_config.h"
+#include "core/plan/strategy.h"
 #include "core/shapes/parameters.h"
 #include "tests/core/models/golden_dit.h"
 
@@ -180,6 +184,36 @@ TEST_F(GrowingNetworks, SubNetsOfAVitAreThePublishedOnes)
             keep[block.get<std::size_t>()] = true;
         expectGolden(model.forward({x}, {keep, -1}, {}), growthTensors.at(one.at("logits")), 1e-4, one.dump());
         EXPECT_TRUE(at::equal(model.forward({x}, {std::vector<bool>(keep.size(), true), -1}, {}), model.forward({x}, {}, {})));
+    }
+}
+
+// What a plan says before it is trained is what would be built, for every preset and each of its stages.
+TEST(Presets, EveryStageHasExactlyTheParametersThatThePlanSays)
+{
+    for (const auto& preset : config::presets()) {
+        SCOPED_TRACE(preset.id);
+        auto overlay = preset.overlay;
+        if (overlay["data"]["source"] == "folder")
+            overlay["data"]["path"] = "/images";
+        if (overlay.contains("latents"))
+            overlay["latents"]["vae"] = "/vae";
+        const auto run = config::read(overlay);
+        ASSERT_TRUE(run) << run.error().message;
+        const auto plan = plan::makeStrategy(*run, {100'000})->begin();
+        ASSERT_TRUE(plan) << plan.error().message;
+        for (const auto& stage : plan->stages) {
+            SCOPED_TRACE(stage.id);
+            const auto config = plan::configOf(*run, stage);
+            const auto model = make(config.model, imageShape(config), at::kMeta, false);
+            ASSERT_TRUE(model) << model.error().message;
+            const auto table = shapes::parameterTable(stage.shape);
+            const auto built = (*model)->named_parameters();
+            ASSERT_EQ(table.size(), built.size());
+            for (std::size_t i = 0; i < table.size(); ++i) {
+                EXPECT_EQ(table[i].name, built[i].key());
+                EXPECT_EQ(table[i].shape, built[i].value().sizes().vec()) << table[i].name;
+            }
+        }
     }
 }
 
