@@ -99,6 +99,9 @@ TEST(Ntk, IsTheProductOfPerSampleGradientsInPiecesOrNot)
     expectClose(pieces, kernel, 1e-9 * kernel.abs().max().item<double>(), 0, "in pieces");
     EXPECT_TRUE(allEqual(everythingIn(net.state), before));
     EXPECT_TRUE(net.model->is_training());
+    net.model->recompute = true;
+    expectClose(tangentKernel(*net.model, batch, {}, draws, 5000), kernel, 1e-6 * kernel.abs().max().item<double>(), 0, "recomputed");
+    net.model->recompute = false;
     // The whole batch at once, as published: hidden labels are those of the slots.
     const auto output = net.model->forward(batch, {}, draws);
     std::vector<at::Tensor> rows;
