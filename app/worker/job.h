@@ -29,6 +29,8 @@ struct JobContext {
 
 /// {"run": folder}: trains it to its end, a pause or a stop.
 Result<Json> trainJob(const Json& request, JobContext& context);
+/// The same, but leaves as soon as the next search has found its answer, or where there is none.
+Result<Json> searchJob(const Json& request, JobContext& context);
 /// {"config": whole configuration}: builds every stage and takes one step; writes nothing.
 Result<Json> rehearseJob(const Json& request, JobContext& context);
 /// {"checkpoint", "weights", "num", "sampler", "seed", "out", "npz", "device"}: images from weights.

@@ -49,9 +49,7 @@ void chooseTf32(const config::RunConfig& config, at::Device device)
     at::globalContext().setAllowTF32CuDNN(config.training.tf32);
 }
 
-} // namespace
-
-Result<Json> trainJob(const Json& request, JobContext& context)
+Result<Json> train(const Json& request, JobContext& context, bool searchOnly)
 {
     const auto run = textOf(request, "run", "");
     if (!run)
@@ -76,7 +74,9 @@ Result<Json> trainJob(const Json& request, JobContext& context)
     const auto group = parallel::ProcessGroup::join(*ranks, *device);
     if (!group)
         return group.error();
-    auto session = training::TrainingSession::open({folder, *config, *device, *group, std::nullopt}, context.link, context.log);
+    training::TrainingSession::Request wanted{folder, *config, *device, *group, std::nullopt};
+    wanted.searchOnly = searchOnly;
+    auto session = training::TrainingSession::open(std::move(wanted), context.link, context.log);
     if (!session)
         return session.error();
     context.link.started(Json{{"step", (*session)->state().counters.step}});
@@ -88,6 +88,18 @@ Result<Json> trainJob(const Json& request, JobContext& context)
     (*group)->leave();
     context.link.end(*ended, step);
     return Json{{"ended", std::string(runs::endText(*ended))}, {"step", step}};
+}
+
+} // namespace
+
+Result<Json> trainJob(const Json& request, JobContext& context)
+{
+    return train(request, context, false);
+}
+
+Result<Json> searchJob(const Json& request, JobContext& context)
+{
+    return train(request, context, true);
 }
 
 Result<Json> rehearseJob(const Json& request, JobContext& context)

@@ -82,6 +82,8 @@ std::string Generator::samplerName() const
     }
     if (m_config.label >= 0)
         name += fmt::format(", class {}", m_config.label);
+    if (m_config.stage >= 0)
+        name += fmt::format(", stage {}", m_config.stage);
     return name;
 }
 
@@ -106,6 +108,8 @@ Json Generator::recipe() const
         recipe["guidance_channels"] = guidesFirstThree() ? "first-three" : "all";
         recipe["label"] = m_config.label < 0 ? Json("all in turn") : Json(m_config.label);
     }
+    if (m_config.stage >= 0)
+        recipe["stage"] = m_config.stage;
     if (m_codec)
         recipe["latents"] = m_codec->recipe();
     recipe["rounding"] = "127.5 x + 127.5, ties to even";

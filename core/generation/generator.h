@@ -39,7 +39,7 @@ public:
     at::Device device() const { return m_model->parameters().front().device(); }
     /// What is needed to draw the same images again, for text chunks and events: sampler, eta, seed.
     Json recipe() const;
-    /// "DDIM-50", "DDPM-1000", "DDIM-50, CFG 2, class 3".
+    /// "DDIM-50", "DDPM-1000", "DDIM-50, CFG 2, class 3, stage 2".
     std::string samplerName() const;
 
 private:
