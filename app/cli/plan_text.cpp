@@ -52,13 +52,24 @@ bool isSearch(const plan::Stage& stage)
     return stage.role == plan::Stage::Role::Supernet;
 }
 
+/// Ranges that follow each other as one.
+std::vector<shapes::PartRange> joined(const std::vector<shapes::PartRange>& ranges)
+{
+    std::vector<shapes::PartRange> all;
+    for (const auto& range : ranges)
+        if (!all.empty() && all.back().part == range.part && all.back().end == range.begin)
+            all.back().end = range.end;
+        else
+            all.push_back(range);
+    return all;
+}
+
 std::string stageLine(const plan::Plan& plan, const plan::Stage& stage, const config::RunConfig& config)
 {
     const auto forecast = plan::forecast(stage);
-    const auto trained = forecast.trained == forecast.parameters
-                             ? fmt::format("{} parameters", groupedNumber(forecast.parameters))
-                             : fmt::format("{} of {} parameters train ({})", groupedNumber(forecast.trained),
-                                           groupedNumber(forecast.parameters), plan::textOf(stage.trainable));
+    const auto trained = stage.trainable.empty() ? fmt::format("{} parameters", groupedNumber(forecast.parameters))
+                                                 : fmt::format("{} of {} parameters train ({})", groupedNumber(forecast.trained),
+                                                               groupedNumber(forecast.parameters), plan::textOf(joined(stage.trainable)));
     auto line =
         fmt::format("  {}: {}{}, images of {}², {}, batch {}, {}", stage.id,
                     isSearch(stage) ? fmt::format("search for stage {} among {} sub-nets of ", stage.index, stage.window.size()) : "",
@@ -178,7 +189,7 @@ Json planDocument(const plan::Plan& plan, const config::RunConfig& config)
                   {"side", pixelsOf(stage, config)},
                   {"parameters", forecast.parameters},
                   {"trained", forecast.trained},
-                  {"trainable", plan::textOf(stage.trainable)},
+                  {"trainable", plan::textOf(joined(stage.trainable))},
                   {"batch", stage.globalBatch},
                   {"length", Json::object()},
                   {"flops_per_image", forecast.flopsPerImage},

@@ -131,9 +131,9 @@ Result<Fork> forkAt(const Plan& parent, const config::RunConfig& before, const c
     if (!(*same == *past)) {
         const auto path = culprit(before, neutral, *past, data, ledger, index);
         return Error{ErrorCode::Usage,
-                     fmt::format("{} decides how the stages up to {} were trained, which a fork takes as they are. Leave it, or fork at an "
-                                 "earlier stage.",
-                                 path, index),
+                     fmt::format("{} decides how {}, which a fork takes as {}. Leave it{}.", path,
+                                 index == 0 ? "stage 0 was trained" : fmt::format("the stages up to {} were trained", index),
+                                 index == 0 ? "it is" : "they are", index == 0 ? "" : ", or fork at an earlier stage"),
                      path};
     }
     auto plan = planOf(*makeStrategy(config, data), ledger);

@@ -146,7 +146,8 @@ Result<Done> takeHistory(const ForkRequest& request, const RunFollower& parent, 
     for (const auto& change : request.changes)
         if (auto done = pen->write(change); !done)
             return done;
-    return Done{};
+    return pen->write(
+        StateChanged{RunState::Paused, fmt::format("Forked from {} at the end of stage {}.", request.parent.name(), request.stage)});
 }
 
 /// The curves as one attempt: what the parent superseded is gone.

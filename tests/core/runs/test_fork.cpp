@@ -71,7 +71,7 @@ TEST_F(Forks, HaveTheHistoryUpToTheirStep)
     RunFollower follower(made->root());
     follower.poll();
     EXPECT_EQ(follower.problem(), "");
-    EXPECT_EQ(follower.state(), RunState::New);
+    EXPECT_EQ(follower.state(), RunState::Paused) << "it can be drawn from, and go on";
     EXPECT_EQ(follower.progress().step, 20);
     ASSERT_EQ(follower.stages().size(), 1u);
     EXPECT_EQ(follower.curve(tags::kLoss)->size(), 20u);
