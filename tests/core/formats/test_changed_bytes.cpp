@@ -3,6 +3,7 @@
 // sanitizers say whether it did more. ESPALIER_CHANGED_FILES sets how many changed files are made of each (default 40).
 #include "core/base/philox.h"
 #include "core/formats/image_decode.h"
+#include "core/formats/mat_file.h"
 #include "core/formats/npz.h"
 #include "core/formats/pickle.h"
 #include "core/formats/pickle_numpy.h"
@@ -309,6 +310,22 @@ TEST_F(ChangedBytes, PicklesAreReadOrRefused)
             return pickle.error();
         for (PickleRef ref = 0; ref <= pickle->rootRef(); ++ref)
             (void)numpyArrayOf(*pickle, (*pickle)[ref]);
+        return {};
+    });
+}
+
+TEST_F(ChangedBytes, MatlabFilesAreReadOrRefused)
+{
+    auto files = goldenFiles("mat", {});
+    for (int more = 0; more < 4; ++more)
+        files.push_back(files.back()); // the one that is not packed
+    tryAll(files, "some.mat", [](const std::string& bytes, const auto&) -> std::optional<Error> {
+        const auto mat = MatFile::parse(bytesOf(bytes), "some.mat");
+        if (!mat)
+            return mat.error();
+        for (const auto& [name, value] : mat->variables)
+            for (const auto& field : value.fields)
+                (void)value.field(value.size() - 1, field);
         return {};
     });
 }
