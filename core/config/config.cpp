@@ -120,6 +120,20 @@ bool isUsed(std::string_view typedPath, const Json& config)
     const auto* kind = find(config, "model.kind");
     const bool draws = !kind || *kind != Json(VitConfig::kKind);
     const auto begins = [&](std::string_view start) { return typedPath.starts_with(start); };
+    const bool unet = !kind || *kind == Json(UNetConfig::kKind), dit = kind && *kind == Json(DitConfig::kKind);
+    const auto* schedule = find(config, "schedule.kind");
+    const bool searches = schedule && (*schedule == Json(AutoProgSchedule::kKind) || *schedule == Json(AutoProgZeroSchedule::kKind));
+    if (typedPath.starts_with("search.") && !searches)
+        return false;
+    const auto isOne = [&](std::initializer_list<std::string_view> paths) { return std::ranges::find(paths, typedPath) != paths.end(); };
+    if (isOne({"schedule.levels", "schedule.blocks"}))
+        return unet;
+    if (typedPath == "schedule.depth")
+        return !unet;
+    if (isOne({"schedule.drop", "schedule.drop_start"}))
+        return !dit;
+    if (isOne({"schedule.rand_augment", "schedule.erase_prob", "schedule.rand_augment_start", "schedule.erase_start"}))
+        return !draws;
     return draws ? std::ranges::none_of(kOfTelling, begins) : std::ranges::none_of(kOfDrawing, begins);
 }
 
