@@ -17,8 +17,9 @@ namespace {
 QString becauseText(const std::string& because)
 {
     static const std::pair<const char*, const char*> kWords[] = {
-        {"interval", QT_TR_NOOP("at its interval")}, {"wish", QT_TR_NOOP("asked for")},    {"pause", QT_TR_NOOP("at a pause")},
-        {"stop", QT_TR_NOOP("at a stop")},           {"finish", QT_TR_NOOP("at the end")}, {"stage", QT_TR_NOOP("at the end of a stage")}};
+        {"interval", QT_TR_NOOP("at its interval")},      {"wish", QT_TR_NOOP("asked for")}, {"pause", QT_TR_NOOP("at a pause")},
+        {"search", QT_TR_NOOP("at the end of a search")}, {"stop", QT_TR_NOOP("at a stop")}, {"finish", QT_TR_NOOP("at the end")},
+        {"stage", QT_TR_NOOP("at the end of a stage")}};
     for (const auto& [word, text] : kWords)
         if (because == word)
             return CheckpointModel::tr(text);
@@ -108,8 +109,8 @@ int CheckpointModel::columnCount(const QModelIndex& parent) const
 bool CheckpointModel::isBest(int row) const
 {
     const auto& mine = entry(row).metric;
-    return mine &&
-           std::none_of(m_entries.begin(), m_entries.end(), [&](const auto& other) { return other.metric && other.metric->betterThan(*mine); });
+    return mine && std::none_of(m_entries.begin(), m_entries.end(),
+                                [&](const auto& other) { return other.metric && other.metric->betterThan(*mine); });
 }
 
 QVariant CheckpointModel::data(const QModelIndex& index, int role) const

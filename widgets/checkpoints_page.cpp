@@ -63,6 +63,7 @@ void CheckpointsPage::buildLayout()
     setThemedIcon(m_sample, QStringLiteral("sample"));
     m_export = pushButton(QStringLiteral("exportCheckpoint"), tr("Export…"), m_card);
     setThemedIcon(m_export, QStringLiteral("export"));
+    m_fork = pushButton(QStringLiteral("forkCheckpoint"), tr("Fork…"), m_card);
     m_keep = pushButton(QStringLiteral("keepCheckpoint"), tr("Keep"), m_card);
     setThemedIcon(m_keep, QStringLiteral("keep"));
     m_verify = pushButton(QStringLiteral("verifyCheckpoint"), tr("Verify"), m_card);
@@ -71,7 +72,7 @@ void CheckpointsPage::buildLayout()
     setThemedIcon(m_folder, QStringLiteral("folder"));
     m_delete = pushButton(QStringLiteral("deleteCheckpoint"), tr("Delete…"), m_card);
     m_delete->setProperty("danger", true);
-    for (QPushButton* button : {m_sample, m_export, m_keep, m_verify, m_folder})
+    for (QPushButton* button : {m_sample, m_export, m_fork, m_keep, m_verify, m_folder})
         actions->addWidget(button);
     actions->addStretch(1);
     actions->addWidget(m_delete);
@@ -93,6 +94,10 @@ void CheckpointsPage::connectSignals()
     connect(m_write, &QPushButton::clicked, this, &CheckpointsPage::checkpointRequested);
     connect(m_sample, &QPushButton::clicked, this, [this] { Q_EMIT sampleRequested(chosenStep()); });
     connect(m_export, &QPushButton::clicked, this, [this] { Q_EMIT exportRequested(chosenStep()); });
+    connect(m_fork, &QPushButton::clicked, this, [this] {
+        if (const auto end = m_ends.find(chosenStep()); end != m_ends.end())
+            Q_EMIT forkRequested(end->second);
+    });
     connect(m_verify, &QPushButton::clicked, this, [this] { Q_EMIT verifyRequested(chosenStep()); });
     connect(m_keep, &QPushButton::clicked, this, [this] {
         const int row = m_model->rowOf(chosenStep());
@@ -141,6 +146,12 @@ void CheckpointsPage::setPossible(const QString& whyNotWrite, const QString& why
     refreshActions();
 }
 
+void CheckpointsPage::setStageEnds(std::map<std::int64_t, int> ends)
+{
+    m_ends = std::move(ends);
+    refreshActions();
+}
+
 void CheckpointsPage::setExpectation(const QString& sentence)
 {
     m_expectation = sentence;
@@ -184,6 +195,10 @@ void CheckpointsPage::refreshActions()
     };
     setEnabledWithReason(m_sample, first({none, damaged, m_whyNotSample}), tr("Draw images with the weights of this checkpoint"));
     setEnabledWithReason(m_export, first({none, damaged}), tr("Write its weights for other programs, under their published names"));
+    m_fork->setVisible(!m_ends.empty());
+    setEnabledWithReason(m_fork,
+                         first({none, damaged, m_ends.contains(chosenStep()) ? QString() : tr("A run forks at the end of a stage only")}),
+                         tr("A new run that has everything up to here and goes its own way"));
     setEnabledWithReason(m_folder, none, tr("Show its files"));
     setEnabledWithReason(m_verify, check.state == CheckpointCheck::Checking ? tr("It is being verified") : none,
                          tr("Read every shard and compare it with the manifest"));
@@ -201,7 +216,9 @@ void CheckpointsPage::showMenu(const QPoint& position)
         return;
     QMenu menu(this);
     menu.setToolTipsVisible(true);
-    for (QPushButton* button : {m_sample, m_export, m_keep, m_verify, m_folder, m_delete}) {
+    for (QPushButton* button : {m_sample, m_export, m_fork, m_keep, m_verify, m_folder, m_delete}) {
+        if (button->isHidden())
+            continue;
         QAction* action = menu.addAction(button->icon(), button->text(), button, &QPushButton::click);
         action->setEnabled(button->isEnabled());
         action->setToolTip(button->toolTip());

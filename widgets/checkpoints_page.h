@@ -5,6 +5,8 @@
 
 #include <QWidget>
 
+#include <cstdint>
+#include <map>
 #include <vector>
 
 class QLabel;
@@ -30,6 +32,8 @@ public:
     void setCheck(std::int64_t step, const CheckpointCheck& check);
     /// Whether a checkpoint can be asked for, one sampled from, and one deleted: "" or why not.
     void setPossible(const QString& whyNotWrite, const QString& whyNotSample, const QString& whyNotDelete);
+    /// Steps at which stages ended, with their numbers from 0: their checkpoints can be forked at.
+    void setStageEnds(std::map<std::int64_t, int> ends);
     /// What the empty page says about when the first one comes.
     void setExpectation(const QString& sentence);
     /// The step of the chosen row, or -1.
@@ -41,6 +45,7 @@ Q_SIGNALS:
     void checkpointRequested(); // write one now
     void sampleRequested(qint64 step);
     void exportRequested(qint64 step);
+    void forkRequested(int stage);
     void keepRequested(qint64 step, bool keep);
     void verifyRequested(qint64 step);
     /// The person was asked and said yes.
@@ -56,6 +61,7 @@ private:
     void askToDelete();
 
     CheckpointModel* m_model;
+    std::map<std::int64_t, int> m_ends;
     QSortFilterProxyModel* m_sorted;
     QString m_whyNotWrite, m_whyNotSample, m_whyNotDelete, m_expectation;
     QStackedWidget* m_stack = nullptr;
@@ -65,6 +71,7 @@ private:
     QLabel* m_total = nullptr;
     QPushButton* m_sample = nullptr;
     QPushButton* m_export = nullptr;
+    QPushButton* m_fork = nullptr;
     QPushButton* m_keep = nullptr;
     QPushButton* m_verify = nullptr;
     QPushButton* m_folder = nullptr;

@@ -3,6 +3,7 @@
 
 #include "widgets/card.h"
 #include "widgets/page_parts.h"
+#include "widgets/schedule_editor.h"
 #include "widgets/setting_row.h"
 #include "widgets/setting_text.h"
 
@@ -41,6 +42,10 @@ void ConfigurationForm::buildLayout()
             card->body()->setSpacing(0);
             column->addWidget(card);
             section = m_sections.insert(m_sections.end(), Section{path, card, {}});
+            if (path == "schedule") {
+                m_schedule = new ScheduleEditor(m_model, card);
+                card->body()->addWidget(m_schedule);
+            }
         }
         auto* row = new SettingRow(field, section->card);
         static_cast<Card*>(section->card)->body()->addWidget(row);
@@ -105,6 +110,9 @@ bool ConfigurationForm::isShown(const SettingRow& row) const
     // What the chosen model has no use for is found by a search, and seen where it is in the way.
     if (m_words.isEmpty() && row.state().problem.isEmpty() && !m_model->isUsed(field))
         return false;
+    // The table has it, unless somebody looks for it or compares.
+    if (m_words.isEmpty() && m_compared.is_null() && m_schedule->covers(plainPath(field.path)))
+        return false;
     const bool differs = !m_compared.is_null() && !row.state().compared.isNull();
     const bool changed = m_compared.is_null() ? row.state().origin != ConfigurationModel::Origin::Default : differs;
     if (m_changedOnly && !changed)
@@ -127,6 +135,8 @@ void ConfigurationForm::applyFilter()
             row->setFirst(show && shown == 0);
             shown += show;
         }
+        if (section.path == "schedule")
+            shown += m_schedule->setShown(m_words.isEmpty() && m_compared.is_null() && !m_changedOnly);
         section.card->setVisible(shown > 0);
         m_visibleRows += shown;
     }
@@ -157,6 +167,7 @@ void ConfigurationForm::setChangedOnly(bool only)
 void ConfigurationForm::setReadOnly(bool readOnly)
 {
     m_readOnly = readOnly;
+    m_schedule->setReadOnly(readOnly);
     refresh();
 }
 
@@ -171,6 +182,15 @@ void ConfigurationForm::reveal(const std::string& path)
     SettingRow* target = row(plainPath(path));
     if (!target || !m_model->isApplicable(target->field()))
         return;
+    if (m_compared.is_null() && m_schedule->covers(plainPath(path))) {
+        m_words.clear();
+        m_changedOnly = false;
+        Q_EMIT filterCleared();
+        applyFilter();
+        m_schedule->focusSetting(plainPath(path));
+        QTimer::singleShot(0, m_schedule, [this] { ensureWidgetVisible(m_schedule, 0, 80); });
+        return;
+    }
     if (!isShown(*target)) {
         m_words.clear();
         m_changedOnly = false;

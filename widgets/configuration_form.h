@@ -11,6 +11,7 @@ class QLabel;
 
 namespace espalier::widgets {
 
+class ScheduleEditor;
 class SettingRow;
 
 /// Every setting as a row, in sections. Rows are made once; searching and alternatives hide them.
@@ -32,6 +33,7 @@ public:
     void reveal(const std::string& path);
     int visibleRowCount() const { return m_visibleRows; }
     SettingRow* row(const std::string& plainPath) const;
+    ScheduleEditor* schedule() const { return m_schedule; }
 
 Q_SIGNALS:
     void browseRequested(const QString& path);
@@ -54,6 +56,7 @@ private:
 
     ConfigurationModel* m_model;
     std::vector<Section> m_sections;
+    ScheduleEditor* m_schedule = nullptr;
     QLabel* m_nothing = nullptr;
     QStringList m_words;
     Json m_compared;

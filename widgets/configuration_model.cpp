@@ -169,6 +169,18 @@ void ConfigurationModel::setToDefault(const config::Field& field)
     push(std::move(next), tr("Default of %1").arg(settingTitle(field.path)), {});
 }
 
+void ConfigurationModel::setValues(const Json& values, const QString& what)
+{
+    State next = m_state;
+    for (const config::Field& field : config::fields())
+        if (valueAt(values, plainPath(field.path)))
+            next.unread.erase(plainPath(field.path));
+    next.config = completed(config::merge(next.config, values));
+    if (next.config == m_state.config && next.unread == m_state.unread)
+        return;
+    push(std::move(next), what, {});
+}
+
 QString ConfigurationModel::problem(const config::Field& field) const
 {
     const std::string path = plainPath(field.path);

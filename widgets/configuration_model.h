@@ -56,6 +56,8 @@ public:
     /// Back to the given value.
     void revert(const config::Field& field);
     void setToDefault(const config::Field& field);
+    /// Several settings at once, which can be undone at once: an object like the configuration.
+    void setValues(const Json& values, const QString& what);
 
     /// Everything wrong now, in the order of the form.
     const std::vector<config::Problem>& problems() const { return m_problems; }

@@ -8,6 +8,7 @@
 #include "widgets/plan_card.h"
 #include "widgets/preset_strip.h"
 #include "widgets/problem_list.h"
+#include "widgets/schedule_editor.h"
 #include "widgets/setting_row.h"
 #include "widgets/setting_text.h"
 #include "widgets/theme.h"
@@ -165,6 +166,10 @@ QWidget* ConfigurationPage::buildSide()
 void ConfigurationPage::connectSignals()
 {
     connect(m_model, &ConfigurationModel::changed, this, &ConfigurationPage::refresh);
+    connect(m_form->schedule(), &ScheduleEditor::planChanged, this, [this] {
+        refreshProblems();
+        refreshStart();
+    });
     connect(m_presets, &PresetStrip::chosen, this, &ConfigurationPage::choosePreset);
     connect(m_search, &QLineEdit::textChanged, m_form, &ConfigurationForm::setSearch);
     connect(m_advanced, &QPushButton::toggled, m_form, &ConfigurationForm::setAdvancedShown);
@@ -249,11 +254,20 @@ void ConfigurationPage::refresh()
     m_changedOnly->setText(compared ? tr("Differences") : tr("Changed"));
     m_changedOnly->setToolTip(compared ? tr("Show only what differs") : tr("Show only what is not default"));
     refreshUndo();
-    m_problems->setProblems(m_editing ? m_model->problems() : std::vector<config::Problem>(), m_importProblem);
+    refreshProblems();
     if (m_editing && !m_nameTyped)
         m_name->setText(m_model->presetId().isEmpty() ? QStringLiteral("run") : m_model->presetId());
     refreshPlan();
     refreshStart();
+}
+
+void ConfigurationPage::refreshProblems()
+{
+    auto problems = m_editing ? m_model->problems() : std::vector<config::Problem>();
+    if (m_editing && problems.empty())
+        if (const auto& found = m_form->schedule()->planProblem())
+            problems.push_back(*found);
+    m_problems->setProblems(problems, m_importProblem);
 }
 
 void ConfigurationPage::refreshUndo()
@@ -276,6 +290,8 @@ QString ConfigurationPage::whyNotStart() const
     const std::size_t wrong = m_model->problems().size();
     if (wrong > 0)
         return wrong == 1 ? tr("One setting is not right yet.") : tr("%1 settings are not right yet.").arg(wrong);
+    if (const auto& found = m_form->schedule()->planProblem())
+        return QString::fromStdString(found->message);
     static const QRegularExpression kName(QStringLiteral("^[A-Za-z0-9_-][A-Za-z0-9._-]*$"));
     if (m_name->text().isEmpty())
         return tr("The run needs a name.");
@@ -323,6 +339,7 @@ void ConfigurationPage::setStartBlocked(const QString& reason)
 void ConfigurationPage::setPace(const std::optional<Pace>& pace)
 {
     m_plan->setPace(pace);
+    m_form->schedule()->setPace(pace);
 }
 
 void ConfigurationPage::setComparable(const std::vector<Comparable>& others)

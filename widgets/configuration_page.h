@@ -87,6 +87,7 @@ private:
     QWidget* buildSide();
     void connectSignals();
     void refresh();
+    void refreshProblems();
     void refreshUndo();
     void refreshPlan();
     void refreshStart();

@@ -107,6 +107,10 @@ QString datasetName(const QString& kind)
 
 QString scheduleName(const QString& kind)
 {
+    if (kind == QLatin1String("autoprog"))
+        return QStringLiteral("AutoProg");
+    if (kind == QLatin1String("autoprog-zero"))
+        return QStringLiteral("AutoProg-Zero");
     return kind;
 }
 

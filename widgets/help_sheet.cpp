@@ -24,6 +24,9 @@ zooming in shows every single point. A triangle at the axis marks values that we
 *Follow* returns to the newest point. Arrow keys, + and −, Home and End do the same. All plots and the stages above share one axis:
 steps, images, training time, wall clock or FLOPs.
 
+**Stages.** Filled is trained, hatched is forecast, amber is a search for the size of a stage. Click one to zoom there and to see its
+samples; the right button forks the run there, exports it or compares it with the next.
+
 **Distance.** FD or FID, always with its recipe: a number without its recipe cannot be compared. Dashed lines are the floor (real
 images against other real images) and the ceiling (real images against noise).
 
@@ -46,6 +49,11 @@ samples from a checkpoint, keep one for good, or delete those you do not need.)"
 
 For a new run: choose a preset, change what you like, press Start. Every setting says what it does; the arrow takes a change back.
 What is wrong stands at its field and in a list. For an existing run this page is read-only; duplicate the run to change something.)"},
+                                                       {QStringLiteral("search"), R"(# Search
+
+Before a stage, candidates for its size are measured. The table has what each scored, the plot its cost against its loss or its votes;
+the chosen one is marked. Measured times are kept with the run and never measured again, so a new search may choose otherwise;
+set *search.cost* to analytic for one that finds the same again.)"},
                                                        {QStringLiteral("log"), R"(# Log
 
 What the run said, newest last. Type to filter; errors are marked and say what to do.)"},

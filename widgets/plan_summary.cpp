@@ -133,17 +133,23 @@ PlanLine memoryLine(const config::RunConfig& run, const shapes::ModelShape& shap
 QString timeText(const config::RunConfig& run, const std::optional<Pace>& pace)
 {
     const double limit = run.training.seconds;
-    auto images = epochImages(run.data);
-    if (images == 0 && run.training.epochs == 0)
-        images = run.training.batchSize; // only epochs need to know how many there are
-    const auto planned = plan::makeStrategy(run, {.images = images})->begin();
+    const auto planned = plannedOf(run);
     if (pace && planned) {
-        const auto cost = plan::forecast(planned->stages.front(), pace->imagesPerSecond);
+        double seconds = 0.0;
+        std::int64_t steps = 0;
+        bool known = true;
+        const auto times = stageSeconds(*planned, pace);
+        for (std::size_t i = 0; i < times.size(); ++i) {
+            const auto cost = plan::forecast(planned->stages[i], pace->imagesPerSecond);
+            known = known && times[i] && cost.steps;
+            seconds += times[i].value_or(0.0);
+            steps += cost.steps.value_or(0);
+        }
         const QString basis = QObject::tr("at the %1 images/s of %2").arg(value(pace->imagesPerSecond, 3), pace->run);
-        if (cost.seconds && limit > 0 && *cost.seconds >= limit && cost.steps)
-            return QObject::tr("%1: about %2 steps, %3").arg(duration(limit), groupedText(*cost.steps), basis);
-        if (cost.seconds)
-            return QObject::tr("about %1, %2").arg(duration(*cost.seconds), basis);
+        if (known && limit > 0 && seconds >= limit * (1.0 - 1e-9) && planned->stages.size() == 1)
+            return QObject::tr("%1: about %2 steps, %3").arg(duration(limit), groupedText(steps), basis);
+        if (known)
+            return QObject::tr("about %1, %2").arg(duration(seconds), basis);
     }
     const bool others = run.training.steps > 0 || run.training.epochs > 0 || run.training.images > 0;
     if (limit > 0)
@@ -152,6 +158,26 @@ QString timeText(const config::RunConfig& run, const std::optional<Pace>& pace)
 }
 
 } // namespace
+
+Result<plan::Plan> plannedOf(const config::RunConfig& run)
+{
+    auto images = epochImages(run.data);
+    if (images == 0) // only epochs need to know how many there are
+        images = std::max<std::int64_t>(run.training.batchSize, 1'000'000);
+    return plan::makeStrategy(run, {.images = images})->begin();
+}
+
+std::vector<std::optional<double>> stageSeconds(const plan::Plan& plan, const std::optional<Pace>& pace)
+{
+    // The same operations a second at every size: small networks are slower than that, which is why it is a forecast.
+    const double flopsPerSecond = pace ? pace->imagesPerSecond * plan::forecast(plan.stages.back()).flopsPerImage : 0.0;
+    std::vector<std::optional<double>> seconds;
+    for (const auto& stage : plan.stages) {
+        const double each = plan::forecast(stage).flopsPerImage;
+        seconds.push_back(plan::forecast(stage, each > 0.0 ? flopsPerSecond / each : 0.0).seconds);
+    }
+    return seconds;
+}
 
 std::vector<PlanLine> planSummary(const Json& json, const MachineFacts& machine, const std::optional<Pace>& pace)
 {

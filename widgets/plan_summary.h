@@ -2,6 +2,9 @@
 #pragma once
 
 #include "core/base/json.h"
+#include "core/base/result.h"
+#include "core/config/run_config.h"
+#include "core/plan/plan.h"
 
 #include <QString>
 
@@ -30,6 +33,11 @@ struct PlanLine {
     bool wrong = false; // it will not work
     bool operator==(const PlanLine&) const = default;
 };
+
+/// The stages of a configuration, as far as they can be known before its data is read.
+Result<plan::Plan> plannedOf(const config::RunConfig& run);
+/// Training time of each stage at a pace that was measured for the whole model; none where neither length nor pace gives it.
+std::vector<std::optional<double>> stageSeconds(const plan::Plan& plan, const std::optional<Pace>& pace);
 
 /// What a valid configuration amounts to, line by line: length, cost, batch, learning rate, devices, what is saved and drawn. Empty if it
 /// is not valid. Time is said only where a limit or a measured pace gives it.

@@ -3,6 +3,7 @@
 
 // What crosses from the engine thread to the widgets: plain values, copied, never touched by two threads.
 
+#include "core/plan/plan.h"
 #include "core/runs/confusion.h"
 #include "core/runs/follower.h"
 #include "core/runs/library.h"
@@ -42,16 +43,17 @@ struct RunView {
     std::optional<runs::Failed> failure;
     runs::Progress progress;
     int attempt = 0, ranks = 1;
-    std::string devices; // as the running attempt says: "cpu:2", "0,1"
-    Json config;         // null while unread
+    std::string devices;                    // as the running attempt says: "cpu:2", "0,1"
+    Json config;                            // null while unread
+    std::shared_ptr<const plan::Plan> plan; // null: there is none, or it cannot be read
     Shared<runs::StageEntry> stages = std::make_shared<std::vector<runs::StageEntry>>();
     Shared<runs::SampleEntry> samples = std::make_shared<std::vector<runs::SampleEntry>>();
     Shared<runs::CheckpointEntry> checkpoints = std::make_shared<std::vector<runs::CheckpointEntry>>();
     Shared<runs::EvaluationEntry> evaluations = std::make_shared<std::vector<runs::EvaluationEntry>>();
     std::shared_ptr<const ConfusionOfStep> confusion; // the newest; null: none was measured
     std::map<std::string, runs::ScalarPoint> last;    // newest point per tag
-    std::optional<double> lossPerThousand;         // slope of the loss over the newest tenth of the run, per 1000 steps
-    std::optional<double> smoothedLoss;            // mean of the newest points
+    std::optional<double> lossPerThousand;            // slope of the loss over the newest tenth of the run, per 1000 steps
+    std::optional<double> smoothedLoss;               // mean of the newest points
     bool valid() const { return !folder.empty(); }
 };
 
@@ -105,6 +107,9 @@ struct BlockView { // a stage in the lanes
     std::string title, detail;
     double x0 = 0.0, x1 = 0.0; // x1 is a forecast until the stage ended
     bool started = false, ended = false;
+    bool search = false; // for the size of stage `index`; x0 == x1: it takes no steps and is a mark on the boundary
+    std::string id, tip; // of the plan's stage; everything there is to say
+    bool operator==(const BlockView&) const = default;
 };
 
 /// The answer to a PlotQuery.

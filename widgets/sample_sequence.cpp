@@ -37,6 +37,14 @@ int SampleSequence::placeOf(std::int64_t step) const
     return std::min(best, count() - 1);
 }
 
+int SampleSequence::lastOfStage(int stage) const
+{
+    for (int place = count() - 1; place >= 0; --place)
+        if (entry(place).drawn.stage == stage)
+            return place;
+    return -1;
+}
+
 ImageSource SampleSequence::source(int place) const
 {
     const runs::SampleEntry& sample = entry(place);

@@ -27,6 +27,9 @@ public:
     /// The last grid at or before a step; the newest for -1; -1 where there is none.
     int placeOf(std::int64_t step) const;
 
+    /// The last grid of a stage; -1 where there is none.
+    int lastOfStage(int stage) const;
+
     ImageSource source(int place) const;
     std::vector<ImageSource> sources() const;
     /// "12 400"

@@ -111,6 +111,10 @@ QWidget* SamplesPage::buildHeader()
     m_stages = new QComboBox(header);
     m_stages->setObjectName(QStringLiteral("stageFilter"));
     m_stages->setAccessibleName(tr("Stage"));
+    m_pairs = new QComboBox(header);
+    m_pairs->setObjectName(QStringLiteral("stagePairs"));
+    m_pairs->setAccessibleName(tr("Compare two stages"));
+    m_pairs->setToolTip(tr("The last grid of a stage beside the last of the next, from the same noise"));
     m_compare = pushButton(QStringLiteral("compareSteps"), tr("A | B"), header);
     m_compare->setCheckable(true);
     m_compare->setAccessibleName(tr("Compare two steps side by side"));
@@ -131,7 +135,7 @@ QWidget* SamplesPage::buildHeader()
         connect(action, &QAction::triggered, this, [this, name = QString::fromLatin1(what)] { askAndExport(name); });
     }
     m_export->setMenu(m_exportMenu);
-    for (QWidget* widget : std::initializer_list<QWidget*>{m_back, m_weights, m_stages, m_compare, m_fit, m_export})
+    for (QWidget* widget : std::initializer_list<QWidget*>{m_back, m_weights, m_stages, m_pairs, m_compare, m_fit, m_export})
         row->addWidget(widget);
     return header;
 }
@@ -161,6 +165,12 @@ void SamplesPage::connectSignals()
     };
     connect(m_weights, &QComboBox::activated, this, filtered);
     connect(m_stages, &QComboBox::activated, this, filtered);
+    connect(m_pairs, &QComboBox::activated, this, [this](int index) {
+        if (index > 0)
+            comparePair(m_pairs->itemData(index).toInt());
+        else
+            setComparing(false);
+    });
     connect(m_viewA, &GridView::viewChanged, m_viewB, &GridView::setView);
     connect(m_viewB, &GridView::viewChanged, m_viewA, &GridView::setView);
     for (GridView* view : {m_viewA, m_viewB}) {
@@ -253,6 +263,12 @@ void SamplesPage::refreshFilters()
         m_stages->addItem(tr("Stage %1").arg(stage + 1), stage);
     m_stages->setCurrentIndex(wanted ? std::max(0, m_stages->findData(chosenStage)) : 0);
     m_stages->setVisible(stages.size() > 1);
+    m_pairs->clear();
+    m_pairs->addItem(tr("Compare stages…"), -1);
+    for (int stage : stages)
+        if (stages.count(stage + 1))
+            m_pairs->addItem(tr("Stage %1 | %2").arg(stage + 1).arg(stage + 2), stage);
+    m_pairs->setVisible(m_pairs->count() > 1);
 }
 
 void SamplesPage::refilter()
@@ -285,6 +301,30 @@ void SamplesPage::setStage(int stage)
     m_filtersTouched = true;
     m_stages->setCurrentIndex(index);
     refilter();
+}
+
+bool SamplesPage::hasPair(int stage) const
+{
+    return m_pairs->findData(stage) > 0;
+}
+
+void SamplesPage::comparePair(int stage)
+{
+    if (!hasPair(stage))
+        return;
+    setStage(-1);
+    if (m_weights->currentData().toString() == QLatin1String("*")) { // grids of the same weights
+        m_weights->setCurrentIndex(0);
+        refilter();
+    }
+    const int before = m_grids.lastOfStage(stage), after = m_grids.lastOfStage(stage + 1);
+    if (before < 0 || after < 0)
+        return;
+    m_cell = -1;
+    setCurrent(after);
+    m_pinned = before;
+    refreshMode();
+    m_pairs->setCurrentIndex(m_pairs->findData(stage));
 }
 
 void SamplesPage::showStep(std::int64_t step)
@@ -332,9 +372,10 @@ void SamplesPage::showPicture(GridView* view, int index)
     }
     view->setColumnNames(columnNames(m_grids.entry(index)));
     if (m_pinned >= 0)
-        view->setCaption(QStringLiteral("%1 · %2 · %3")
+        view->setCaption(QStringLiteral("%1 · %2 · %3%4")
                              .arg(view == m_viewA ? QStringLiteral("A") : QStringLiteral("B"), m_grids.stepText(index),
-                                  weightsText(m_grids.entry(index).drawn.weights)));
+                                  weightsText(m_grids.entry(index).drawn.weights),
+                                  m_grids.stages().size() > 1 ? tr(" · stage %1").arg(m_grids.entry(index).drawn.stage + 1) : QString()));
     else
         view->setCaption({});
 }
@@ -367,6 +408,9 @@ void SamplesPage::refreshMode()
         const QSignalBlocker block(m_compare);
         m_compare->setChecked(m_pinned >= 0);
     }
+    m_pairs->setVisible(!following && m_pairs->count() > 1);
+    if (m_pinned < 0)
+        m_pairs->setCurrentIndex(0);
     const int cell = following ? m_cell : m_viewB->selectedCell();
     for (QAction* action : m_exportMenu->actions()) {
         const bool ofCell = action->objectName() == QLatin1String("export.strip") || action->objectName() == QLatin1String("export.cells");

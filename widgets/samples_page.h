@@ -37,6 +37,9 @@ public:
     void setExpectation(const QString& sentence, const QString& whyNotSample);
     /// Shows only one stage, as a click on its lane asks for; -1: all.
     void setStage(int stage);
+    /// Stage k against k + 1: the last grid of each side by side, from the same noise.
+    bool hasPair(int stage) const;
+    void comparePair(int stage);
     /// Shows the grid of a step, or the nearest before it.
     void showStep(std::int64_t step);
 
@@ -96,6 +99,7 @@ private:
     GridSettings* m_settings = nullptr;
     QComboBox* m_weights = nullptr;
     QComboBox* m_stages = nullptr;
+    QComboBox* m_pairs = nullptr;
     QPushButton* m_compare = nullptr;
     QPushButton* m_back = nullptr;
     QToolButton* m_fit = nullptr;

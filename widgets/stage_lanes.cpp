@@ -7,7 +7,9 @@
 
 #include <QFontMetricsF>
 #include <QHelpEvent>
+#include <QContextMenuEvent>
 #include <QKeyEvent>
+#include <QMenu>
 #include <QPainter>
 #include <QPainterPath>
 #include <QToolTip>
@@ -21,6 +23,12 @@ namespace espalier::widgets {
 namespace {
 
 constexpr int kHead = 30, kLane = 44, kGapBelow = 6;
+constexpr qreal kMark = 12.0, kBetween = 1.5;
+
+bool isMark(const BlockView& block)
+{
+    return block.search && !(block.x1 > block.x0);
+}
 
 } // namespace
 
@@ -96,9 +104,40 @@ double StageLanes::valueAt(qreal pixel) const
     return m_axis->from() + (pixel - area.left()) / area.width() * (m_axis->to() - m_axis->from());
 }
 
+void StageLanes::setSelected(int index)
+{
+    if (std::exchange(m_selected, index) != index)
+        update();
+}
+
+QRectF StageLanes::areaOf(std::size_t place) const
+{
+    const QRectF lane = laneArea();
+    const BlockView& block = m_blocks[place];
+    const qreal left = pixelOf(block.x0), right = pixelOf(block.x1);
+    if (isMark(block)) { // at the start of the run it stands right of the edge
+        const qreal from = std::max(left - kMark / 2, place == 0 && block.x0 <= 0 ? left : left - kMark / 2);
+        return QRectF(from, lane.top(), kMark, lane.height());
+    }
+    QRectF area(left, lane.top(), std::max(3.0, right - left), lane.height());
+    if (place > 0)
+        area.setLeft(isMark(m_blocks[place - 1]) ? areaOf(place - 1).right() + 2 * kBetween : area.left() + kBetween);
+    if (place + 1 < m_blocks.size())
+        area.setRight(area.right() - (isMark(m_blocks[place + 1]) ? kMark / 2 + 2 * kBetween : kBetween));
+    if (area.width() < 3.0)
+        area.setWidth(3.0);
+    return area;
+}
+
 const BlockView* StageLanes::blockAt(const QPointF& position) const
 {
-    if (!laneArea().contains(position))
+    const QRectF lane = laneArea();
+    if (!lane.adjusted(-kMark, 0, kMark, 0).contains(position))
+        return nullptr;
+    for (std::size_t i = 0; i < m_blocks.size(); ++i) // marks lie over the boundary of their neighbours
+        if (isMark(m_blocks[i]) && areaOf(i).adjusted(-kBetween, 0, kBetween, 0).contains(position))
+            return &m_blocks[i];
+    if (!lane.contains(position))
         return nullptr;
     const double x = valueAt(position.x());
     const auto it = std::find_if(m_blocks.begin(), m_blocks.end(), [x](const auto& block) { return x >= block.x0 && x < block.x1; });
@@ -144,8 +183,8 @@ void StageLanes::paintEvent(QPaintEvent*)
     }
     painter.save();
     painter.setClipRect(area.adjusted(-1, -8, 1, 8));
-    for (const auto& block : m_blocks)
-        paintBlock(painter, block);
+    for (std::size_t i = 0; i < m_blocks.size(); ++i)
+        paintBlock(painter, i);
     const qreal now = pixelOf(m_axis->now());
     if (m_axis->now() > 0 && now >= area.left() && now <= area.right() + 0.5) {
         painter.setPen(QPen(t.text, m_training ? 1.6 : 1.0));
@@ -160,36 +199,38 @@ void StageLanes::paintEvent(QPaintEvent*)
     paintAxis(painter);
 }
 
-void StageLanes::paintBlock(QPainter& painter, const BlockView& block) const
+void StageLanes::paintBlock(QPainter& painter, std::size_t place) const
 {
     const auto& t = tokens(palette());
-    const QRectF lane = laneArea();
-    const qreal left = pixelOf(block.x0), right = pixelOf(block.x1);
-    if (right < lane.left() - 20 || left > lane.right() + 20)
+    const BlockView& block = m_blocks[place];
+    const QRectF lane = laneArea(), area = areaOf(place);
+    if (area.right() < lane.left() - 20 || area.left() > lane.right() + 20)
         return;
-    QRectF area(left, lane.top(), std::max(3.0, right - left), lane.height());
-    if (&block != &m_blocks.front())
-        area.setLeft(area.left() + 1.5);
-    if (&block != &m_blocks.back())
-        area.setRight(area.right() - 1.5);
     QPainterPath shape;
-    shape.addRoundedRect(area.adjusted(0.5, 0.5, -0.5, -0.5), 6, 6);
+    const qreal radius = std::min(6.0, area.width() / 3);
+    shape.addRoundedRect(area.adjusted(0.5, 0.5, -0.5, -0.5), radius, radius);
 
-    const double done = std::clamp(m_axis->now(), block.x0, block.x1);
-    const qreal donePixel = pixelOf(done);
+    const QColor full = block.search ? t.search : t.accent;
+    QColor tint = block.search ? t.search : t.softAccent;
+    if (block.search)
+        tint.setAlphaF(0.3f);
+    const double done = std::clamp(m_axis->now(), block.x0, std::max(block.x0, block.x1));
+    const qreal donePixel = std::clamp(pixelOf(done), area.left(), area.right());
     painter.save();
     painter.setClipPath(shape, Qt::IntersectClip);
     if (!block.started) {
-        painter.fillRect(area, hatch(t.line, t.card, devicePixelRatioF()));
+        painter.fillRect(area, hatch(block.search ? t.search : t.line, t.card, devicePixelRatioF()));
     } else if (block.ended) {
-        painter.fillRect(area, t.accent);
+        painter.fillRect(area, full);
     } else {
-        painter.fillRect(area, t.softAccent);
-        painter.fillRect(QRectF(area.left(), area.top(), donePixel - area.left(), area.height()), t.accent);
+        painter.fillRect(area, tint);
+        painter.fillRect(QRectF(area.left(), area.top(), donePixel - area.left(), area.height()), full);
     }
     painter.restore();
-    if (!block.started || !block.ended) {
-        painter.setPen(QPen(block.started ? t.text : t.line, block.started ? 1.4 : 1.0));
+    const bool selected = !block.search && block.index == m_selected && m_blocks.size() > 1;
+    if (!block.started || !block.ended || selected) {
+        const QColor line = block.started ? t.text : block.search ? t.search : t.line;
+        painter.setPen(QPen(selected ? t.text : line, selected ? 2.0 : block.started ? 1.4 : 1.0));
         painter.setBrush(Qt::NoBrush);
         painter.drawPath(shape);
     }
@@ -244,37 +285,66 @@ void StageLanes::paintAxis(QPainter& painter) const
 
 bool StageLanes::event(QEvent* event)
 {
-    if (event->type() == QEvent::ToolTip) {
-        auto* help = static_cast<QHelpEvent*>(event);
-        if (const auto* block = blockAt(help->pos()))
-            QToolTip::showText(help->globalPos(),
-                               QStringLiteral("%1\n%2\n%3 to %4%5\nClick to zoom there, double-click to see all.")
-                                   .arg(qstr(block->title), qstr(block->detail), xText(m_axis->kind(), block->x0),
-                                        xText(m_axis->kind(), block->x1), block->ended ? QString() : QStringLiteral(" (forecast)")),
-                               this);
-        else
-            QToolTip::hideText();
+    if (event->type() != QEvent::ToolTip)
+        return QWidget::event(event);
+    auto* help = static_cast<QHelpEvent*>(event);
+    const auto* block = blockAt(help->pos());
+    if (block == nullptr) {
+        QToolTip::hideText();
         return true;
     }
-    return QWidget::event(event);
+    QStringList lines{block->tip.empty() ? qstr(block->title) + QLatin1Char('\n') + qstr(block->detail) : qstr(block->tip)};
+    if (block->x1 > block->x0)
+        lines << QStringLiteral("%1 to %2%3")
+                     .arg(xText(m_axis->kind(), block->x0), xText(m_axis->kind(), block->x1),
+                          block->ended ? QString() : QStringLiteral(" (forecast)"));
+    lines << (block->search ? QStringLiteral("Click to see what it found.")
+                            : QStringLiteral("Click to zoom there, double-click to see all; the right button has more."));
+    QToolTip::showText(help->globalPos(), lines.join(QLatin1Char('\n')), this);
+    return true;
 }
 
 void StageLanes::mousePressEvent(QMouseEvent* event)
 {
     if (event->button() != Qt::LeftButton)
         return;
-    if (const auto* block = blockAt(event->position())) {
-        const BlockView chosen = *block; // zooming may bring new blocks
-        if (m_blocks.size() == 1)
-            m_axis->showAll();
-        else
-            m_axis->zoomTo(chosen.x0, chosen.x1);
-        Q_EMIT blockClicked(chosen.index);
-    }
+    const auto* block = blockAt(event->position());
+    if (block == nullptr)
+        return;
+    const BlockView chosen = *block; // zooming may bring new blocks
+    if (chosen.search)
+        return Q_EMIT searchClicked(chosen.index);
+    setSelected(chosen.index);
+    if (m_blocks.size() == 1)
+        m_axis->showAll();
+    else
+        m_axis->zoomTo(chosen.x0, chosen.x1);
+    Q_EMIT blockClicked(chosen.index);
+}
+
+void StageLanes::contextMenuEvent(QContextMenuEvent* event)
+{
+    const BlockView* block = nullptr;
+    if (event->reason() == QContextMenuEvent::Mouse)
+        block = blockAt(event->pos());
+    else // the chosen stage, else the one that trains
+        for (const BlockView& each : m_blocks)
+            if (!each.search && (each.index == m_selected || (m_selected < 0 && each.started)))
+                block = &each;
+    if (block == nullptr || !m_fillMenu)
+        return;
+    const BlockView chosen = *block;
+    QMenu menu(this);
+    menu.setToolTipsVisible(true);
+    m_fillMenu(menu, chosen);
+    if (!menu.isEmpty())
+        menu.exec(event->globalPos());
 }
 
 void StageLanes::mouseDoubleClickEvent(QMouseEvent*)
 {
+    setSelected(-1);
+    Q_EMIT blockClicked(-1);
     m_axis->showAll();
 }
 

@@ -5,12 +5,17 @@
 
 #include <QWidget>
 
+#include <functional>
+
+class QMenu;
+
 namespace espalier::widgets {
 
 class TimeAxis;
 
 /// The schedule as blocks over the axis that it shares with the plots: filled as trained, tinted while training, hatched as forecast.
-/// At the right stands what the schedule costs. Click a block to zoom there, double-click to see all.
+/// Searches have their own colour; one that takes no steps is a mark of fixed width on the boundary. At the right stands what the schedule
+/// costs. Click a block to zoom there, double-click to see all; the context menu has what can be done with a stage.
 class StageLanes : public QWidget {
     Q_OBJECT
 public:
@@ -20,6 +25,11 @@ public:
     /// "SCHEDULE  plain · 1 stage · 50 000 steps" and two lines at the right.
     void setWords(const QString& schedule, const QString& forecast, const QString& detail);
     void setTraining(bool training); // whether the mark of now is live
+    /// The stage that is looked at has a frame; -1: none.
+    void setSelected(int index);
+    int selected() const { return m_selected; }
+    /// What can be done with a stage: a menu that its owner fills with actions that work.
+    void setMenuOf(std::function<void(QMenu&, const BlockView&)> fill) { m_fillMenu = std::move(fill); }
     /// Left and right end of the plots' axis in this widget's x, to the pixel.
     void setSpan(int left, int right);
     QSize sizeHint() const override;
@@ -28,6 +38,7 @@ public:
 
 Q_SIGNALS:
     void blockClicked(int index);
+    void searchClicked(int index); // the search for the size of this stage
 
 protected:
     void paintEvent(QPaintEvent* event) override;
@@ -37,13 +48,16 @@ protected:
     void wheelEvent(QWheelEvent* event) override;
     void leaveEvent(QEvent* event) override;
     void keyPressEvent(QKeyEvent* event) override;
+    void contextMenuEvent(QContextMenuEvent* event) override;
 
 private:
     qreal pixelOf(double x) const;
     double valueAt(qreal pixel) const;
     QRectF laneArea() const;
     const BlockView* blockAt(const QPointF& position) const;
-    void paintBlock(QPainter& painter, const BlockView& block) const;
+    /// Where a block is painted: marks have a width of their own and push their neighbours aside.
+    QRectF areaOf(std::size_t place) const;
+    void paintBlock(QPainter& painter, std::size_t place) const;
     void paintAxis(QPainter& painter) const;
 
     TimeAxis* m_axis;
@@ -51,6 +65,8 @@ private:
     QString m_schedule, m_forecast, m_detail;
     int m_left, m_right = 0;
     bool m_training = false;
+    int m_selected = -1;
+    std::function<void(QMenu&, const BlockView&)> m_fillMenu;
 };
 
 } // namespace espalier::widgets

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/gui/curve_views.h"
 
+#include "app/gui/lane_blocks.h"
 #include "core/base/files.h"
 #include "core/base/json.h"
-#include "core/base/text.h"
 #include "core/runs/metrics.h"
 
 #include <algorithm>
@@ -174,41 +174,11 @@ std::vector<widgets::DistanceSeries> distancesOf(const runs::RunFollower& run, c
     return all;
 }
 
-std::string kindOf(const Json& config, const char* group)
-{
-    if (config.is_object() && config.contains(group) && config[group].is_object() && config[group].contains("kind") &&
-        config[group]["kind"].is_string())
-        return config[group]["kind"].get<std::string>();
-    return {};
-}
-
-void addBlocks(const runs::RunFollower& run, const AxisMap& map, PlotData& data)
-{
-    const auto& stages = run.stages();
-    const bool begun = run.progress().step > 0 || runs::isLive(run.state());
-    const bool over = run.state() == runs::RunState::Finished;
-    if (stages.size() < 2) {
-        const auto schedule = kindOf(run.config(), "schedule");
-        const bool plain = schedule.empty() || schedule == "plain";
-        std::string detail = "all parts train";
-        if (run.progress().ofSteps > 0)
-            detail += " · " + groupedNumber(run.progress().ofSteps) + " steps";
-        data.blocks.push_back({0, plain ? "Whole model" : "Stage 1", detail, 0.0, data.full1, begun, over});
-        return;
-    }
-    for (std::size_t i = 0; i < stages.size(); ++i) {
-        const bool last = i + 1 == stages.size();
-        const double from = map.at(static_cast<double>(stages[i].fromStep));
-        const double to = last ? data.full1 : map.at(static_cast<double>(stages[i + 1].fromStep));
-        data.blocks.push_back(
-            {stages[i].index, "Stage " + std::to_string(stages[i].index + 1), stages[i].id, from, to, true, !last || over});
-    }
-}
-
 void addMarks(const runs::RunFollower& run, const AxisMap& map, PlotData& data)
 {
+    int before = 0; // the supernet of a stage comes before the stage, with the same number
     for (const auto& stage : run.stages())
-        if (stage.fromStep > 0 && stage.index > 0)
+        if (stage.fromStep > 0 && std::exchange(before, stage.index) != stage.index)
             data.marks.push_back({map.at(static_cast<double>(stage.fromStep)), "stage " + std::to_string(stage.index + 1), true});
     for (const auto& event : run.events())
         if (const auto resumed = runs::Resumed::from(event); resumed && resumed->fromStep > 0)
@@ -271,7 +241,7 @@ std::string devicesOfCheckpoint(const runs::RunFollower& run)
 
 } // namespace
 
-PlotData answer(const runs::RunFollower& run, const PlotQuery& query)
+PlotData answer(const runs::RunFollower& run, const PlotQuery& query, const plan::Plan* plan)
 {
     PlotData data;
     data.folder = run.folder().root();
@@ -280,6 +250,7 @@ PlotData answer(const runs::RunFollower& run, const PlotQuery& query)
     data.now = map.known() ? map.at(static_cast<double>(run.progress().step)) : 0.0;
     data.full0 = 0.0;
     data.full1 = forecastEnd(run, query.axis, data.now);
+    addBlocks(run, plan, map, data); // which may know better where the run ends
     data.x0 = data.full0;
     data.x1 = data.full1;
     if (query.x1 > query.x0) {
@@ -293,7 +264,6 @@ PlotData answer(const runs::RunFollower& run, const PlotQuery& query)
         addMarks(run, map, data);
         data.distances = distancesOf(run, map);
     }
-    addBlocks(run, map, data);
     return data;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "core/plan/plan.h"
 #include "core/runs/follower.h"
 #include "widgets/run_values.h"
 
@@ -22,8 +23,8 @@ private:
     double m_origin = 0.0;                  // wall clock: seconds since 1970 of the first point
 };
 
-/// Everything that the plots and lanes show for a query. Reads the follower only.
-widgets::PlotData answer(const runs::RunFollower& run, const widgets::PlotQuery& query);
+/// Everything that the plots and lanes show for a query. Reads the follower and the plan, which may be null, only.
+widgets::PlotData answer(const runs::RunFollower& run, const widgets::PlotQuery& query, const plan::Plan* plan = nullptr);
 
 /// What the window shows of a run; lists are copied only where `changes` says so, else taken from `before`.
 widgets::RunView viewOf(const runs::RunFollower& run, const widgets::RunView& before, const runs::RunChanges& changes);

@@ -216,6 +216,7 @@ void Engine::selectRun(const fs::path& folder)
     if (folder.empty())
         return;
     m_follower = std::make_unique<runs::RunFollower>(folder);
+    m_plan.emplace(runs::RunFolder(folder));
     pollRun(true);
     if (m_library)
         watchFolders();
@@ -225,12 +226,14 @@ void Engine::pollRun(bool fresh)
 {
     m_runDirty = false;
     const auto changes = m_follower->poll();
+    const bool planned = m_plan->poll();
     m_polled = Clock::now();
     publishLog(fresh);
-    if (!changes.any() && !fresh)
+    if (!changes.any() && !planned && !fresh)
         return;
     const auto attempt = m_view.attempt;
     m_view = viewOf(*m_follower, fresh ? widgets::RunView{} : m_view, changes);
+    m_view.plan = m_plan->plan();
     RunChanged event{m_view, fresh ? m_follower->events() : changes.events, fresh};
     m_sink(std::move(event));
     m_plotDue = m_asked || fresh;
@@ -253,7 +256,7 @@ void Engine::publishPlot()
 {
     m_plotDue = false;
     if (m_follower)
-        m_sink(PlotAnswered{answer(*m_follower, m_query)});
+        m_sink(PlotAnswered{answer(*m_follower, m_query, m_plan->plan().get())});
 }
 
 void Engine::askPace(const Json& config)
@@ -369,6 +372,15 @@ void Engine::resume(const fs::path& folder)
     m_sink(Launched{folder});
     if (m_library)
         scanLibrary(false);
+}
+
+void Engine::showNew(const fs::path& folder, bool start)
+{
+    if (start)
+        return resume(folder);
+    if (m_library)
+        scanLibrary(false);
+    m_sink(Launched{folder});
 }
 
 void Engine::watchLaunches()

@@ -6,6 +6,7 @@
 #include "app/gui/log_reader.h"
 #include "app/gui/machine_reader.h"
 #include "app/gui/pace.h"
+#include "app/gui/plan_reader.h"
 #include "core/runs/control.h"
 #include "core/runs/watcher.h"
 #include "widgets/run_values.h"
@@ -49,6 +50,8 @@ public:
     void readConfig(const std::filesystem::path& folder);
     void startNew(const Json& config, const std::string& name, std::filesystem::path folder);
     void resume(const std::filesystem::path& folder);
+    /// A run that somebody made in the library: shows it, and starts it where asked.
+    void showNew(const std::filesystem::path& folder, bool start);
     void wish(const std::filesystem::path& folder, runs::WishKind kind, Json options);
     /// `said` while it goes on, `done` when it has ended well, else `failed` and why.
     void job(const std::filesystem::path& folder, std::vector<std::string> arguments, const QString& said, const QString& done,
@@ -106,6 +109,7 @@ private:
     std::set<std::filesystem::path> m_dirtyRuns;   // where files have changed since the last look
     bool m_libraryDirty = false;                   // runs came or went
     std::unique_ptr<runs::RunFollower> m_follower;
+    std::optional<PlanReader> m_plan; // of the chosen run
     widgets::RunView m_view;
     widgets::PlotQuery m_query;
     bool m_asked = false, m_plotDue = false, m_runDirty = false;

@@ -70,6 +70,13 @@ Options readOptions(const QApplication& app)
     return options;
 }
 
+void showPageOf(gui::MainWindow& window, const Options& options)
+{
+    for (int i = 0; i < gui::RunPage::kPages; ++i)
+        if (gui::RunPage::pageId(static_cast<gui::RunPage::Page>(i)) == options.page)
+            window.runPage()->showPage(static_cast<gui::RunPage::Page>(i));
+}
+
 void arrangeForPicture(gui::MainWindow& window, const Options& options)
 {
     if (!options.run.isEmpty())
@@ -78,9 +85,7 @@ void arrangeForPicture(gui::MainWindow& window, const Options& options)
                 window.openRun(run.folder);
     if (!options.preset.isEmpty())
         window.newRun(options.preset);
-    for (int i = 0; i < 6; ++i)
-        if (gui::RunPage::pageId(static_cast<gui::RunPage::Page>(i)) == options.page)
-            window.runPage()->showPage(static_cast<gui::RunPage::Page>(i));
+    showPageOf(window, options);
 }
 
 } // namespace
@@ -112,6 +117,7 @@ int main(int argc, char** argv)
         window.resize(options.size);
         QObject::connect(&window, &gui::MainWindow::libraryShown, &window, [&] {
             arrangeForPicture(window, options);
+            QTimer::singleShot(options.waitMs / 2, &window, [&] { showPageOf(window, options); }); // some pages come with the run
             QTimer::singleShot(options.waitMs, &window, [&] {
                 const bool saved = window.grab().save(options.screenshot);
                 QCoreApplication::exit(saved ? 0 : 1);

@@ -160,6 +160,12 @@ void MainWindow::connectParts()
     connect(m_page, &RunPage::duplicateRequested, this, &MainWindow::duplicate);
     connect(m_page, &RunPage::startPossible, this, [this](const QString& whyNot) { m_tools->setForm(whyNot); });
     connect(m_page, &RunPage::sampleFromRequested, this, [this](qint64 step) { m_actions->askSample(m_page->run(), step); });
+    connect(m_page, &RunPage::forkRequested, this, [this](int stage) {
+        QSet<QString> taken;
+        for (const auto& run : m_model->runs())
+            taken.insert(qstr(run.name));
+        m_actions->askFork(m_page->run(), stage, taken);
+    });
     connect(m_page, &RunPage::exportRequested, this, [this](qint64 step) { m_actions->askExport(m_page->run(), step); });
     connect(m_page, &RunPage::keepRequested, this,
             [this](qint64 step, bool keep) { m_controller->keepCheckpoint(m_page->run().folder, step, keep); });
@@ -183,7 +189,7 @@ void MainWindow::makeShortcuts()
     on(QKeySequence(Qt::CTRL | Qt::Key_Q), [this] { close(); });
     on(QKeySequence(Qt::Key_F1), [this] { help(); });
     on(QKeySequence(Qt::Key_Escape), [this] { escape(); });
-    for (int i = 0; i < 6; ++i) // typing into a field comes first: Qt asks the focus widget before a shortcut
+    for (int i = 0; i < RunPage::kPages; ++i) // typing into a field comes first: Qt asks the focus widget before a shortcut
         on(QKeySequence(Qt::Key_1 + i), [this, i] { m_page->showPage(static_cast<RunPage::Page>(i)); });
 }
 
@@ -383,7 +389,7 @@ void MainWindow::search()
     entries.push_back(
         {QStringLiteral("Open a folder of runs…"), QStringLiteral("Action"), QStringLiteral("Ctrl+O"), [this] { chooseLibrary(); }});
     entries.push_back({QStringLiteral("Open a checkpoint…"), QStringLiteral("Action"), {}, [this] { m_foreign->choose(); }});
-    for (int i = 0; i < 6; ++i) {
+    for (int i = 0; i < RunPage::kPages; ++i) {
         const auto page = static_cast<RunPage::Page>(i);
         entries.push_back({RunPage::pageTitle(page), QStringLiteral("Page"), QString::number(i + 1),
                            [this, page] { m_page->showPage(page); }, !m_page->editing()});

@@ -6,6 +6,7 @@
 #include "core/runs/run_folder.h"
 #include "core/shapes/layouts.h"
 #include "widgets/export_dialog.h"
+#include "widgets/fork_dialog.h"
 #include "widgets/format.h"
 #include "widgets/sample_dialog.h"
 
@@ -119,6 +120,18 @@ void RunActions::askExport(const RunView& run, std::int64_t step)
         Q_EMIT message(QStringLiteral("Exporting…"));
         m_controller->runTool(QStringList{QStringLiteral("export"), QStringLiteral("--checkpoint"), from} + request.arguments(),
                               QStringLiteral("Exported to %1.").arg(request.file), QStringLiteral("The export failed."));
+    });
+    dialog->open();
+}
+
+void RunActions::askFork(const RunView& run, int stage, const QSet<QString>& taken)
+{
+    auto* dialog = new ForkDialog(qstr(run.name), stage, taken, m_window);
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    connect(dialog, &QDialog::accepted, this, [this, dialog, run] {
+        const auto request = dialog->request();
+        Q_EMIT message(QStringLiteral("Forking %1…").arg(qstr(run.name)));
+        m_controller->fork(run.folder, request.arguments(), request.name, request.start);
     });
     dialog->open();
 }

@@ -6,6 +6,7 @@
 #include "widgets/run_values.h"
 
 #include <QObject>
+#include <QSet>
 
 #include <filesystem>
 
@@ -26,6 +27,8 @@ public:
     void askSample(const widgets::RunView& run, std::int64_t step);
     void askEvaluate(const widgets::RunView& run);
     void askExport(const widgets::RunView& run, std::int64_t step);
+    /// A new run that is this one to the end of a stage. `taken`: names of runs that there are.
+    void askFork(const widgets::RunView& run, int stage, const QSet<QString>& taken);
     void askRename(const QString& folder);
     void askArchive(const QString& folder);
     void askTrash(const QString& folder);

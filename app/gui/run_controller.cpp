@@ -119,6 +119,29 @@ void RunController::startJob(const std::filesystem::path& folder, const QStringL
         [folder, words = std::move(words), said, done, failed](Engine& engine) { engine.job(folder, words, said, done, failed); });
 }
 
+void RunController::fork(const std::filesystem::path& folder, const QStringList& arguments, const QString& name, bool start)
+{
+    std::vector<std::string> command{m_cli.string(), "fork", folder.string(), "--no-start"};
+    for (const auto& argument : arguments)
+        command.push_back(argument.toStdString());
+    const auto made = folder.parent_path() / name.toStdString();
+    m_jobs.post([this, command = std::move(command), made, start](std::stop_token stop) {
+        const auto finished = runAndWait(command, stop);
+        if (stop.stop_requested())
+            return;
+        if (!finished)
+            return publish(Said{widgets::qstr(finished.error().message), true, widgets::qstr(finished.error().detail)});
+        if (finished->exitCode != 0) {
+            std::string_view why = finished->errors;
+            while (why.ends_with('\n') || why.ends_with(' '))
+                why.remove_suffix(1);
+            return publish(Said{
+                QStringLiteral("The run was not forked. ") + sentenceOf(why.substr(why.rfind('\n') + 1), finished->exitCode), true, {}});
+        }
+        m_engine.post([made, start](Engine& engine) { engine.showNew(made, start); });
+    });
+}
+
 void RunController::rename(const std::filesystem::path& folder, const QString& name)
 {
     m_engine.post([folder, name = name.toStdString()](Engine& engine) { engine.rename(folder, name); });

@@ -32,6 +32,8 @@ public:
     /// ended well, else `failed` and why.
     void startJob(const std::filesystem::path& folder, const QStringList& arguments, const QString& said, const QString& done,
                   const QString& failed);
+    /// Makes a run of another's stages beside it on the thread for long work, shows it, and starts it where asked.
+    void fork(const std::filesystem::path& folder, const QStringList& arguments, const QString& name, bool start);
     void rename(const std::filesystem::path& folder, const QString& name);
     void archive(const std::filesystem::path& folder);
     void trash(const std::filesystem::path& folder);

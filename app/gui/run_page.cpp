@@ -2,6 +2,7 @@
 #include "app/gui/run_page.h"
 
 #include "core/config/config.h"
+#include "core/plan/search_results.h"
 #include "widgets/checkpoints_page.h"
 #include "widgets/configuration_page.h"
 #include "widgets/evaluation_page.h"
@@ -10,16 +11,22 @@
 #include "widgets/log_page.h"
 #include "widgets/run_header.h"
 #include "widgets/samples_page.h"
+#include "widgets/search_page.h"
 #include "widgets/stage_lanes.h"
+#include "widgets/stage_view.h"
 #include "widgets/theme.h"
 #include "widgets/time_axis.h"
 #include "widgets/watch_page.h"
 
 #include <QEvent>
+#include <QMenu>
 #include <QSet>
 #include <QTabBar>
 #include <QTabWidget>
 #include <QVBoxLayout>
+
+#include <algorithm>
+#include <map>
 
 namespace espalier::gui {
 
@@ -29,7 +36,7 @@ RunPage::RunPage(QWidget* parent)
     : QWidget(parent), m_axis(new TimeAxis(this)), m_header(new RunHeader(this)), m_lanes(new StageLanes(m_axis, this)),
       m_tabs(new QTabWidget(this)), m_watch(new WatchPage(m_axis, this)), m_images(new ImageProvider(this)),
       m_samples(new SamplesPage(m_images, this)), m_evaluation(new EvaluationPage(this)), m_checkpoints(new CheckpointsPage(this)),
-      m_configuration(new ConfigurationPage(this)), m_log(new LogPage(this))
+      m_configuration(new ConfigurationPage(this)), m_log(new LogPage(this)), m_search(new SearchPage(this))
 {
     setObjectName(QStringLiteral("runPage"));
     buildLayout();
@@ -38,13 +45,13 @@ RunPage::RunPage(QWidget* parent)
 
 QString RunPage::pageId(Page page)
 {
-    static const char* const kIds[] = {"watch", "samples", "evaluation", "checkpoints", "configuration", "log"};
+    static const char* const kIds[] = {"watch", "samples", "evaluation", "checkpoints", "configuration", "log", "search"};
     return QLatin1String(kIds[page]);
 }
 
 QString RunPage::pageTitle(Page page)
 {
-    static const char* const kTitles[] = {"Watch", "Samples", "Evaluation", "Checkpoints", "Configuration", "Log"};
+    static const char* const kTitles[] = {"Watch", "Samples", "Evaluation", "Checkpoints", "Configuration", "Log", "Search"};
     return QLatin1String(kTitles[page]);
 }
 
@@ -60,14 +67,15 @@ void RunPage::buildLayout()
     m_tabs->tabBar()->setDrawBase(false);
     m_tabs->tabBar()->setExpanding(false);
     column->addWidget(m_tabs, 1);
-    QWidget* const pages[] = {m_watch, m_samples, m_evaluation, m_checkpoints, m_configuration, m_log};
-    for (int i = Watch; i <= Log; ++i) {
+    QWidget* const pages[] = {m_watch, m_samples, m_evaluation, m_checkpoints, m_configuration, m_log, m_search};
+    for (int i = 0; i < kPages; ++i) {
         m_tabs->addTab(pages[i], pageTitle(static_cast<Page>(i)));
         if (i != Watch) // it has this gap itself
             pages[i]->setContentsMargins(0, metric::kCardGap - 2, 0, 0);
     }
     for (int i = 0; i < m_tabs->count(); ++i)
         m_tabs->setTabToolTip(i, QStringLiteral("%1 (%2)").arg(m_tabs->tabText(i)).arg(i + 1));
+    m_tabs->setTabVisible(Search, false);
     m_lanes->installEventFilter(this);
 }
 
@@ -92,6 +100,12 @@ void RunPage::connectSignals()
     connect(m_configuration, &ConfigurationPage::comparisonRequested, this, &RunPage::configWanted);
     connect(m_configuration, &ConfigurationPage::paceWanted, this, &RunPage::paceWanted);
     connect(m_configuration, &ConfigurationPage::duplicateRequested, this, &RunPage::duplicateRequested);
+    connect(m_lanes, &StageLanes::searchClicked, this, [this](int stage) {
+        m_search->showSearch(stage);
+        showPage(Search);
+    });
+    m_lanes->setMenuOf([this](QMenu& menu, const BlockView& block) { fillStageMenu(menu, block); });
+    connect(m_checkpoints, &CheckpointsPage::forkRequested, this, &RunPage::forkRequested);
     connect(m_lanes, &StageLanes::blockClicked, this, [this](int stage) { m_samples->setStage(m_view.stages->size() > 1 ? stage : -1); });
     connect(m_samples, &SamplesPage::sampleRequested, this, [this] { Q_EMIT actionRequested(runs::Action::Sample); });
     connect(m_evaluation, &EvaluationPage::evaluateRequested, this, [this] { Q_EMIT actionRequested(runs::Action::Evaluate); });
@@ -131,8 +145,12 @@ void RunPage::setRun(const RunChanged& change)
         showSamples();
     if (state || before.evaluations != m_view.evaluations || m_view.state == runs::RunState::Evaluating)
         showEvaluations();
-    if (state || before.checkpoints != m_view.checkpoints)
+    if (state || before.checkpoints != m_view.checkpoints || before.plan != m_view.plan)
         showCheckpoints();
+    if (config || before.plan != m_view.plan)
+        showPlan();
+    if (other)
+        m_lanes->setSelected(-1);
     if (config)
         m_configuration->showRun(qstr(m_view.name), m_view.config.is_object() ? m_view.config : Json::object());
 }
@@ -163,9 +181,9 @@ void RunPage::showEvaluations()
                                                          ? QStringLiteral("Evaluating step %1 …").arg(number(m_view.progress.step))
                                                          : QString());
     const QString what = draws ? QStringLiteral("distance") : QStringLiteral("test accuracy");
-    m_evaluation->setExpectation(
-        every > 0 ? QStringLiteral("A new %1 appears here every %2 steps.").arg(what, number(every))
-                  : QStringLiteral("This run measures no %1 by itself. Press Evaluate to measure it now.").arg(what));
+    m_evaluation->setExpectation(every > 0
+                                     ? QStringLiteral("A new %1 appears here every %2 steps.").arg(what, number(every))
+                                     : QStringLiteral("This run measures no %1 by itself. Press Evaluate to measure it now.").arg(what));
 }
 
 void RunPage::showCheckpoints()
@@ -182,6 +200,69 @@ void RunPage::showCheckpoints()
         keeping.every > 0
             ? QStringLiteral("A checkpoint appears here every %1 steps, and whenever the run pauses or ends.").arg(number(keeping.every))
             : QStringLiteral("A checkpoint appears here when the run pauses, stops or finishes."));
+}
+
+void RunPage::showPlan()
+{
+    std::vector<SearchView> searches;
+    bool any = false;
+    const auto config = config::read(m_view.config.is_object() ? m_view.config : Json::object());
+    if (m_view.plan && config)
+        for (const auto& stage : m_view.plan->stages) {
+            any = any || !stage.window.empty();
+            if (auto found = plan::searchResults(*m_view.plan, stage, *config))
+                searches.push_back({stage.index, config->search.cost == config::SearchCost::Measured, *std::move(found)});
+        }
+    m_search->setSearches(searches);
+    if (!any && page() == Search)
+        showPage(Watch);
+    m_tabs->setTabVisible(Search, any);
+    std::map<std::int64_t, int> ends;
+    if (m_view.plan && m_view.plan->stages.size() > 1)
+        for (const auto& stage : m_view.plan->stages)
+            if (const auto end = plan::endOf(*m_view.plan, stage.id); end && stage.role == plan::Stage::Role::Train)
+                ends[end->steps] = stage.index;
+    m_checkpoints->setStageEnds(std::move(ends));
+}
+
+void RunPage::fillStageMenu(QMenu& menu, const BlockView& block)
+{
+    if (block.search) {
+        menu.addAction(QStringLiteral("What it found"), this, [this, block] {
+            m_search->showSearch(block.index);
+            showPage(Search);
+        });
+        return;
+    }
+    const auto end = m_view.plan ? plan::endOf(*m_view.plan, block.id) : std::nullopt;
+    const std::int64_t step = end ? end->steps : -1;
+    const auto& all = *m_view.checkpoints;
+    const bool kept = std::any_of(all.begin(), all.end(), [step](const auto& each) { return each.step == step; });
+    const QString notYet = QStringLiteral("This stage has not ended yet"), gone = QStringLiteral("The checkpoint of its end is gone");
+    const auto add = [&](const QString& title, const QString& whyNot, auto&& work) {
+        auto* action = menu.addAction(title, this, work);
+        action->setEnabled(whyNot.isEmpty());
+        action->setToolTip(whyNot);
+    };
+    const QString whyNot = step < 0 ? notYet : kept ? QString() : gone;
+    const bool several = m_view.plan && m_view.plan->stages.size() > 1;
+    add(QStringLiteral("Fork here…"), several ? whyNot : QStringLiteral("A run of one stage has no boundary to fork at"),
+        [this, block] { Q_EMIT forkRequested(block.index); });
+    if (widgets::drawsImages(m_view.config))
+        add(QStringLiteral("Sample with this stage…"),
+            runs::isLive(m_view.state) ? QStringLiteral("This run is training: press Sample to draw from it as it is now.") : whyNot,
+            [this, step] { Q_EMIT sampleFromRequested(step); });
+    add(QStringLiteral("Export this stage…"), whyNot, [this, step] { Q_EMIT exportRequested(step); });
+    add(QStringLiteral("Checkpoint of its end"), whyNot, [this, step] {
+        m_checkpoints->choose(step);
+        showPage(Checkpoints);
+    });
+    menu.addSeparator();
+    add(QStringLiteral("Compare with the next stage"),
+        m_samples->hasPair(block.index) ? QString() : QStringLiteral("There are no grids of both"), [this, block] {
+            m_samples->comparePair(block.index);
+            showPage(Samples);
+        });
 }
 
 void RunPage::setMachine(const MachineChanged& machine)
@@ -234,7 +315,10 @@ void RunPage::setComparison(const ConfigRead& read)
 void RunPage::showLanesWords()
 {
     const auto& p = m_view.progress;
-    const auto stages = std::max<std::size_t>(1, m_view.stages->size());
+    std::size_t stages = std::max<std::size_t>(1, m_view.stages->size());
+    if (m_view.plan)
+        stages = static_cast<std::size_t>(
+            std::ranges::count_if(m_view.plan->stages, [](const auto& stage) { return stage.role == plan::Stage::Role::Train; }));
     QString schedule = scheduleName(settingText(m_view.config, "schedule", "kind"));
     if (schedule.isEmpty())
         schedule = QStringLiteral("plain");
@@ -251,11 +335,15 @@ void RunPage::showLanesWords()
         detail = QStringLiteral("trained %1").arg(duration(p.seconds));
     if (m_view.state == runs::RunState::Finished)
         forecast = QStringLiteral("finished");
+    else if (m_view.plan && m_view.plan->stages.size() > 1 && p.seconds > 0 && runs::isLive(m_view.state)) // later stages are slower
+        forecast = QStringLiteral("forecast %1").arg(duration(stageSpans(*m_view.plan, p).back().to.seconds));
     else if (p.etaSeconds && runs::isLive(m_view.state))
         forecast = QStringLiteral("forecast %1").arg(duration(p.seconds + *p.etaSeconds));
     else if (p.fraction > 0)
         forecast = QStringLiteral("%1 % done").arg(qRound(p.fraction * 100));
-    if (p.images > 0)
+    if (const auto plain = m_view.plan ? plainSeconds(*m_view.plan, stageSpans(*m_view.plan, p)) : std::nullopt)
+        detail += (detail.isEmpty() ? QString() : QStringLiteral(" · ")) + QStringLiteral("plain %1").arg(duration(*plain));
+    else if (p.images > 0)
         detail += (detail.isEmpty() ? QString() : QStringLiteral(" · ")) + QStringLiteral("%1 images").arg(compact(p.images));
     m_lanes->setWords(parts.join(QStringLiteral(" · ")), forecast, detail);
 }
@@ -329,7 +417,7 @@ void RunPage::startForm()
 
 void RunPage::showPage(Page page)
 {
-    if (m_tabs->isTabEnabled(page))
+    if (m_tabs->isTabEnabled(page) && m_tabs->isTabVisible(page))
         m_tabs->setCurrentIndex(page);
 }
 
@@ -367,7 +455,7 @@ void RunPage::restoreLayout(const Json& state)
     if (state.contains("watch"))
         m_watch->restoreLayout(state["watch"]);
     if (state.contains("page") && state["page"].is_number_integer())
-        showPage(static_cast<Page>(std::clamp(state["page"].get<int>(), 0, 5)));
+        showPage(static_cast<Page>(std::clamp(state["page"].get<int>(), 0, kPages - 2)));
 }
 
 } // namespace espalier::gui

@@ -6,6 +6,7 @@
 
 #include <QWidget>
 
+class QMenu;
 class QTabWidget;
 
 namespace espalier::widgets {
@@ -16,6 +17,7 @@ class ImageProvider;
 class LogPage;
 class RunHeader;
 class SamplesPage;
+class SearchPage;
 class StageLanes;
 class TimeAxis;
 class WatchPage;
@@ -27,7 +29,8 @@ namespace espalier::gui {
 class RunPage : public QWidget {
     Q_OBJECT
 public:
-    enum Page { Watch, Samples, Evaluation, Checkpoints, Configuration, Log };
+    enum Page { Watch, Samples, Evaluation, Checkpoints, Configuration, Log, Search }; // Search: where the plan has searches
+    static constexpr int kPages = 7;
     explicit RunPage(QWidget* parent = nullptr);
 
     void setRun(const RunChanged& change);
@@ -55,6 +58,8 @@ public:
     widgets::WatchPage* watch() const { return m_watch; }
     widgets::SamplesPage* samples() const { return m_samples; }
     widgets::CheckpointsPage* checkpoints() const { return m_checkpoints; }
+    widgets::SearchPage* search() const { return m_search; }
+    widgets::StageLanes* lanes() const { return m_lanes; }
     widgets::ConfigurationPage* configuration() const { return m_configuration; }
     Json layoutState() const;
     void restoreLayout(const Json& state);
@@ -65,6 +70,7 @@ Q_SIGNALS:
     void actionRequested(espalier::runs::Action action);
     void sampleFromRequested(qint64 step);
     void exportRequested(qint64 step);
+    void forkRequested(int stage); // at its end
     void keepRequested(qint64 step, bool keep);
     void verifyRequested(qint64 step);
     void deleteRequested(qint64 step);
@@ -88,6 +94,8 @@ private:
     void showSamples();
     void showEvaluations();
     void showCheckpoints();
+    void showPlan();
+    void fillStageMenu(QMenu& menu, const widgets::BlockView& block);
 
     widgets::TimeAxis* m_axis;
     widgets::RunHeader* m_header;
@@ -100,6 +108,7 @@ private:
     widgets::CheckpointsPage* m_checkpoints;
     widgets::ConfigurationPage* m_configuration;
     widgets::LogPage* m_log;
+    widgets::SearchPage* m_search;
     widgets::RunView m_view;
     std::vector<widgets::LogLine> m_firstLines;
     bool m_editing = false;

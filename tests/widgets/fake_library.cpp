@@ -4,6 +4,8 @@
 #include "core/base/files.h"
 #include "core/config/config.h"
 #include "core/config/presets.h"
+#include "core/plan/forecast.h"
+#include "core/plan/strategy.h"
 #include "core/runs/events.h"
 #include "core/runs/scalars.h"
 
@@ -15,6 +17,8 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
+#include <map>
 #include <random>
 
 namespace espalier::testing {
@@ -117,6 +121,52 @@ void writeScalars(const runs::RunFolder& folder, const FakeRun& run, double bega
         must(each->flush());
 }
 
+/// Answers what the strategy of a configuration asks for until the run has done `run.step` steps, and writes plan.json.
+plan::Plan writePlan(const runs::RunFolder& folder, const config::RunConfig& config, const FakeRun& run)
+{
+    const auto strategy = plan::makeStrategy(config, {.images = 100'000});
+    auto now = must(strategy->begin());
+    plan::Progress done;
+    for (auto wanted = strategy->ready(now); !wanted.empty(); wanted = strategy->ready(now)) {
+        if (const auto* train = std::get_if<plan::TrainStage>(&wanted.front())) {
+            const auto cost = plan::forecast(*plan::findStage(now, train->stage), 900.0);
+            if (done.steps + cost.steps.value_or(0) > run.step)
+                break;
+            done.steps += cost.steps.value_or(0);
+            done.images += cost.images.value_or(0);
+            done.seconds = static_cast<double>(done.steps) * run.secondsPerStep;
+            done.flops += cost.flops.value_or(0.0);
+            done.searchSeconds += 21.0;
+            now = strategy->apply(now, plan::stageFinished(train->stage, done));
+            continue;
+        }
+        plan::Measurement answer{std::visit(
+                                     [](const auto& request) {
+                                         if constexpr (requires { request.id; })
+                                             return request.id;
+                                         else
+                                             return std::string();
+                                     },
+                                     wanted.front()),
+                                 {},
+                                 true};
+        const auto& stage =
+            *plan::findStage(now, std::visit([](const auto& request) -> const std::string& { return request.stage; }, wanted.front()));
+        const bool trained = std::holds_alternative<plan::ProbeLoss>(wanted.front());
+        for (std::size_t i = 0; i < stage.window.size(); ++i) {
+            const double size = plan::costOf(stage, stage.window[i]) / plan::forecast(now.stages.back()).flopsPerImage,
+                         seconds = 0.002 + 0.03 * size;
+            if (trained)
+                answer.table.push_back({1.6 * std::pow(size, -0.08) * (1.0 + 0.03 * static_cast<double>(i)), seconds}); // the smallest wins
+            else
+                answer.table.push_back({-1500.0 * (1.0 + size), 40.0 + 22.0 * size - 3.0 * static_cast<double>(i % 2), seconds});
+        }
+        now = strategy->apply(now, answer);
+    }
+    must(writeFileAtomically(folder.planFile(), plan::toJson(now).dump()));
+    return now;
+}
+
 } // namespace
 
 runs::RunFolder makeRun(const std::filesystem::path& library, const FakeRun& run)
@@ -124,6 +174,7 @@ runs::RunFolder makeRun(const std::filesystem::path& library, const FakeRun& run
     Json overlay = config::findPreset("demo")->overlay;
     overlay["training"]["steps"] = run.ofSteps;
     overlay["training"]["seconds"] = 0;
+    overlay = config::merge(overlay, run.settings);
     const auto config = must(config::read(overlay));
     const auto folder = must(runs::createRunFolder(library / run.name, config::document(config)));
     const double began = runs::wallTime() - static_cast<double>(run.step) * run.secondsPerStep - 240;
@@ -134,14 +185,33 @@ runs::RunFolder makeRun(const std::filesystem::path& library, const FakeRun& run
         return folder;
     note(runs::StateChanged{runs::RunState::Starting, ""}, 0);
     note(runs::Started{1, 0, 2, "cpu:2", run.ofSteps, 0, 0.0}, 0);
-    note(runs::StageStarted{0, "stage-0", 0}, 0);
+    std::map<std::int64_t, int> stages; // from which step
+    std::vector<std::int64_t> ends;
+    if (config::stagesOf(config.schedule) > 1) {
+        const auto plan = writePlan(folder, config, run);
+        for (const auto& stage : plan.stages) {
+            const auto begins = plan::beginOf(plan, stage);
+            if (!begins || begins->steps > run.step)
+                break;
+            note(runs::StageStarted{stage.index, stage.id, begins->steps}, begins->steps);
+            stages.try_emplace(begins->steps, stage.index);
+            if (const auto end = plan::endOf(plan, stage.id); end && stage.role == plan::Stage::Role::Train)
+                ends.push_back(end->steps);
+        }
+    } else {
+        note(runs::StageStarted{0, "stage-00", 0}, 0);
+    }
+    const auto stageAt = [&](std::int64_t step) {
+        const auto after = stages.lower_bound(step); // a grid at a boundary is that of the stage that ended
+        return after == stages.begin() ? 0 : std::prev(after)->second;
+    };
     note(runs::StateChanged{runs::RunState::Training, ""}, 0);
     writeScalars(folder, run, began);
     for (int i = 1; i <= run.grids; ++i) {
         const auto step = run.step * i / run.grids / 100 * 100;
-        const auto place = folder.samplesFolder(0, step);
+        const auto place = folder.samplesFolder(stageAt(step), step);
         runs::SamplesDrawn drawn{step,
-                                 0,
+                                 stageAt(step),
                                  "ema",
                                  folder.relative(place),
                                  folder.relative(place / "grid-ema.png"),
@@ -155,19 +225,25 @@ runs::RunFolder makeRun(const std::filesystem::path& library, const FakeRun& run
     }
     for (int i = 1; i <= run.evaluations; ++i) {
         const auto step = run.step * i / run.evaluations / 100 * 100;
-        runs::Evaluated e{step, 0, "ema", "fd", 10.0 + 48.0 * std::exp(-static_cast<double>(step) / 6000.0) + 1.3 * std::sin(i * 2.1), 0.9};
+        runs::Evaluated e{
+            step, stageAt(step), "ema", "fd", 10.0 + 48.0 * std::exp(-static_cast<double>(step) / 6000.0) + 1.3 * std::sin(i * 2.1), 0.9};
         e.floor = 3.1;
         e.ceiling = 412.0;
         e.recipe = Json{{"name", "FD-1k, EMA, DDIM-50, seed 1"}};
         note(e, step);
     }
-    for (int i = 1; i <= run.checkpoints; ++i) {
-        const auto step = run.step * i / run.checkpoints / 100 * 100;
+    for (int i = 1; i <= run.checkpoints; ++i)
+        ends.push_back(run.step * i / run.checkpoints / 100 * 100);
+    std::sort(ends.begin(), ends.end());
+    ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
+    for (const auto step : ends) {
         std::filesystem::create_directories(folder.checkpointFolder(step));
         must(writeFileAtomically(folder.checkpointFolder(step) / "manifest.json", "{\"step\": " + std::to_string(step) +
                                                                                       ", \"made_on\": {\"device\": \"cpu\", "
                                                                                       "\"world_size\": 1}}"));
-        note(runs::CheckpointWritten{step, 0, folder.relative(folder.checkpointFolder(step)), 143'000'000, "interval"}, step);
+        note(runs::CheckpointWritten{step, stageAt(step), folder.relative(folder.checkpointFolder(step)), 143'000'000,
+                                     stages.count(step) > 0 ? "stage" : "interval"},
+             step);
     }
     if (run.state == runs::RunState::Failed)
         note(runs::Failed{run.failure, "rank 1: out of memory", run.step,
@@ -178,12 +254,39 @@ runs::RunFolder makeRun(const std::filesystem::path& library, const FakeRun& run
     return folder;
 }
 
+FakeRun growingVit()
+{
+    return {.name = "vit-growing",
+            .step = 31'000,
+            .pointEvery = 5,
+            .grids = 0,
+            .checkpoints = 2,
+            .seed = 11,
+            .settings = {{"model", {{"kind", "vit"}, {"depth", 12}}}, {"schedule", {{"kind", "autoprog"}}}}};
+}
+
+FakeRun growingDit()
+{
+    return {.name = "dit-zero",
+            .step = 31'000,
+            .pointEvery = 5,
+            .grids = 8,
+            .checkpoints = 2,
+            .seed = 12,
+            .settings = {{"model", {{"kind", "dit"}, {"depth", 12}}},
+                         {"samples", {{"sampler", {{"guidance", 1.0}}}}},
+                         {"evaluation", {{"sampler", {{"guidance", 1.0}}}}},
+                         {"schedule", {{"kind", "autoprog-zero"}}}}};
+}
+
 void makeShowcase(const std::filesystem::path& library)
 {
     using runs::RunState;
     std::filesystem::create_directories(library);
     makeRun(library, {.name = "flowers-xl2", .state = RunState::Training});
     makeRun(library, {.name = "cifar-speed", .state = RunState::Training, .step = 14'000, .seed = 2});
+    makeRun(library, growingVit());
+    makeRun(library, growingDit());
     makeRun(library, {.name = "cub-xl2-plain", .state = RunState::Paused, .step = 27'000, .pointEvery = 20, .seed = 4});
     makeRun(library, {.name = "garden-demo", .state = RunState::Finished, .ofSteps = 8000, .step = 8000, .pointEvery = 10, .seed = 5});
     makeRun(library, {.name = "vit-ti-autoprog",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "core/base/json.h"
 #include "core/runs/run_folder.h"
 #include "core/runs/run_state.h"
 
@@ -22,11 +23,16 @@ struct FakeRun {
     std::string failure; // sentence of a failed run
     int seed = 1;
     bool pictures = true;
+    Json settings = Json::object(); // beside those of the demo: a schedule of several stages has a plan.json with invented searches
 };
 
 /// Writes it below `library`, through core/runs' own writers; asserts that all went well.
 runs::RunFolder makeRun(const std::filesystem::path& library, const FakeRun& run);
-/// The seven runs of the drawings.
+/// A ViT that grows by AutoProg, a DiT that unfreezes by AutoProg-Zero: both in their third stage, with searches, grids and checkpoints of
+/// each.
+FakeRun growingVit();
+FakeRun growingDit();
+/// The seven runs of the drawings, and the two that grow.
 void makeShowcase(const std::filesystem::path& library);
 
 } // namespace espalier::testing

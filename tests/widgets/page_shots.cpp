@@ -10,12 +10,14 @@
 #include "widgets/log_page.h"
 #include "widgets/sample_dialog.h"
 #include "widgets/samples_page.h"
+#include "widgets/schedule_editor.h"
 #include "widgets/theme.h"
 
 #include <QApplication>
 #include <QDir>
 #include <QTemporaryDir>
 #include <QTest>
+#include <QTimer>
 
 #include <functional>
 #include <memory>
@@ -38,6 +40,34 @@ std::unique_ptr<QWidget> newRun()
     page->editNew(Json::object(), QStringLiteral("garden"));
     page->model()->setText(*config::findField("training.steps"), QStringLiteral("8000"));
     return page;
+}
+
+/// Scrolled to the schedule.
+std::unique_ptr<QWidget> scheduled(Json schedule)
+{
+    auto page = std::make_unique<ConfigurationPage>();
+    page->editNew(
+        config::merge(config::findPreset("demo")->overlay,
+                      {{"model", {{"kind", "vit"}, {"depth", 12}}}, {"data", {{"side", 32}}}, {"schedule", std::move(schedule)}}));
+    page->form()->setSearch(QString());
+    QTimer::singleShot(200, page.get(), [shown = page.get()] { shown->form()->ensureWidgetVisible(shown->form()->schedule(), 0, 60); });
+    return page;
+}
+
+std::unique_ptr<QWidget> stagesRun()
+{
+    return scheduled(
+        {{"kind", "stages"}, {"stages", 4}, {"depth", {6, 8, 10, 12}}, {"side", {16, 20, 24, 32}}, {"trainable", "head; all; all; all"}});
+}
+
+std::unique_ptr<QWidget> shrinkingRun()
+{
+    return scheduled({{"kind", "stages"}, {"stages", 3}, {"depth", {6, 4, 12}}});
+}
+
+std::unique_ptr<QWidget> autoprogRun()
+{
+    return scheduled({{"kind", "autoprog"}});
 }
 
 std::unique_ptr<QWidget> wrongRun()
@@ -178,12 +208,21 @@ std::unique_ptr<QWidget> exportDialog()
 
 const std::vector<Page>& pages()
 {
-    static const std::vector<Page> all{{"configuration-new", newRun},    {"configuration-wrong", wrongRun},
-                                       {"configuration-run", oldRun},    {"samples-grid", sampleGrids},
-                                       {"samples-pair", samplePair},     {"samples-cell", sampleCell},
-                                       {"samples-empty", noSamples},     {"evaluation", evaluationPage},
-                                       {"checkpoints", checkpointsPage}, {"log", logPage},
-                                       {"dialog-sample", sampleDialog},  {"dialog-evaluate", evaluateDialog},
+    static const std::vector<Page> all{{"configuration-new", newRun},
+                                       {"configuration-wrong", wrongRun},
+                                       {"configuration-run", oldRun},
+                                       {"samples-grid", sampleGrids},
+                                       {"schedule-stages", stagesRun},
+                                       {"schedule-shrinks", shrinkingRun},
+                                       {"schedule-autoprog", autoprogRun},
+                                       {"samples-pair", samplePair},
+                                       {"samples-cell", sampleCell},
+                                       {"samples-empty", noSamples},
+                                       {"evaluation", evaluationPage},
+                                       {"checkpoints", checkpointsPage},
+                                       {"log", logPage},
+                                       {"dialog-sample", sampleDialog},
+                                       {"dialog-evaluate", evaluateDialog},
                                        {"dialog-export", exportDialog}};
     return all;
 }

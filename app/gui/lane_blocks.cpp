@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/gui/lane_blocks.h"
+
+#include "core/base/text.h"
+#include "core/config/config.h"
+#include "core/plan/search_results.h"
+#include "core/plan/stage_config.h"
+#include "widgets/format.h"
+#include "widgets/stage_view.h"
+
+#include <QStringList>
+
+#include <algorithm>
+
+namespace espalier::gui {
+namespace {
+
+using widgets::BlockView;
+using widgets::PlotData;
+using widgets::StageSpan;
+using widgets::StageView;
+using widgets::XAxis;
+
+std::string kindOf(const Json& config, const char* group)
+{
+    if (config.is_object() && config.contains(group) && config[group].is_object() && config[group].contains("kind") &&
+        config[group]["kind"].is_string())
+        return config[group]["kind"].get<std::string>();
+    return {};
+}
+
+/// Where a boundary lies. What the run has done is looked up in its curves; what it will do comes from the forecast.
+double xOf(const widgets::StagePoint& point, bool reached, const runs::RunFollower& run, const AxisMap& map, const PlotData& data)
+{
+    if (reached || data.query.axis == XAxis::Step)
+        return map.at(point.steps);
+    const auto& now = run.progress();
+    switch (data.query.axis) {
+    case XAxis::Images:
+        return point.images;
+    case XAxis::TrainingTime:
+        return point.seconds > now.seconds ? point.seconds : map.at(point.steps);
+    case XAxis::Flops:
+        return std::max(point.flops, data.now);
+    default: // as much more wall clock as training time
+        return point.seconds > now.seconds && now.seconds > 0 ? data.now * point.seconds / now.seconds : map.at(point.steps);
+    }
+}
+
+QString timeOf(const StageSpan& span)
+{
+    const double seconds = span.to.seconds - span.from.seconds;
+    if (!(seconds > 0))
+        return {};
+    if (!span.ended)
+        return QStringLiteral("forecast %1").arg(widgets::duration(seconds));
+    QString text = QStringLiteral("took %1").arg(widgets::duration(seconds));
+    if (span.forecastSeconds)
+        text += QStringLiteral(", forecast was %1").arg(widgets::duration(*span.forecastSeconds));
+    return text;
+}
+
+/// "chose r24_l8 of 6 candidates", or what it will do.
+QString searchText(const plan::Plan& plan, const plan::Stage& stage, const std::optional<config::RunConfig>& config)
+{
+    const auto found = config ? plan::searchResults(plan, stage, *config) : std::nullopt;
+    if (found && found->complete)
+        for (const auto& candidate : found->candidates)
+            if (candidate.chosen)
+                return QStringLiteral("chose %1 of %2 candidates").arg(widgets::qstr(candidate.name)).arg(found->candidates.size());
+    return QStringLiteral("%1 candidates").arg(stage.window.size());
+}
+
+QString tipOf(const StageView& view, const StageSpan& span, const QString& search)
+{
+    QStringList lines{view.title, view.search ? search : view.growth, view.trains};
+    if (view.searched)
+        lines << QStringLiteral("size found without training: ") + search;
+    const auto steps = static_cast<std::int64_t>(span.to.steps - span.from.steps);
+    if (steps > 0)
+        lines << QStringLiteral("%1 steps%2").arg(widgets::number(steps), span.ended ? QString() : QStringLiteral(" (forecast)"));
+    if (const auto time = timeOf(span); !time.isEmpty())
+        lines << time;
+    if (span.searchSeconds > 0.5)
+        lines << QStringLiteral("and %1 of searching").arg(widgets::duration(span.searchSeconds));
+    return lines.join(QLatin1Char('\n'));
+}
+
+void addPlanned(const runs::RunFollower& run, const plan::Plan& plan, const AxisMap& map, PlotData& data)
+{
+    std::optional<config::RunConfig> config;
+    if (auto read = config::read(run.config().is_object() ? run.config() : Json::object()))
+        config = *std::move(read);
+    const auto views = widgets::stageViews(plan, config ? plan::pixelsPerPosition(*config) : 1);
+    const auto spans = widgets::stageSpans(plan, run.progress());
+    const bool over = run.state() == runs::RunState::Finished, begun = runs::isLive(run.state());
+    for (std::size_t i = 0; i < views.size(); ++i) {
+        const auto& [view, span] = std::tie(views[i], spans[i]);
+        const bool started = span.started || (begun && i == 0);
+        BlockView block{view.index,
+                        view.title.toStdString(),
+                        (view.search                        ? QStringLiteral("supernet of %1").arg(view.growth)
+                         : plan.stages[i].trainable.empty() ? view.growth
+                                                            : QStringLiteral("%1 · %2").arg(widgets::squared(view.side), view.trains))
+                            .toStdString(),
+                        xOf(span.from, span.started, run, map, data),
+                        over && i + 1 == views.size() ? std::max(data.now, xOf(span.to, true, run, map, data))
+                                                      : xOf(span.to, span.ended, run, map, data),
+                        started,
+                        span.ended,
+                        view.search,
+                        view.id,
+                        {}};
+        const auto search = searchText(plan, plan.stages[i], config);
+        block.tip = tipOf(view, span, search).toStdString();
+        if (!span.ended && !span.started)
+            if (const auto time = timeOf(span); !time.isEmpty())
+                block.detail += " · " + time.toStdString();
+        if (view.searched) {
+            BlockView mark = block;
+            mark.search = true;
+            mark.title = QStringLiteral("Search for stage %1").arg(view.index + 1).toStdString();
+            mark.detail = search.toStdString();
+            mark.tip = (QStringLiteral("Search for stage %1, without training\n").arg(view.index + 1) + search).toStdString();
+            mark.x1 = mark.x0;
+            mark.started = mark.ended = span.started || search.startsWith(QLatin1String("chose"));
+            data.blocks.push_back(mark);
+        }
+        data.blocks.push_back(std::move(block));
+    }
+    if (data.query.axis != XAxis::Flops || data.blocks.back().x1 > 0)
+        data.full1 = over ? data.full1 : std::max(data.now, data.blocks.back().x1 > 0 ? data.blocks.back().x1 : data.full1);
+}
+
+} // namespace
+
+void addBlocks(const runs::RunFollower& run, const plan::Plan* plan, const AxisMap& map, PlotData& data)
+{
+    if (plan != nullptr && plan->stages.size() > 1 && map.known())
+        return addPlanned(run, *plan, map, data);
+    const auto& stages = run.stages();
+    const bool begun = run.progress().step > 0 || runs::isLive(run.state());
+    const bool over = run.state() == runs::RunState::Finished;
+    if (stages.size() < 2) {
+        const auto schedule = kindOf(run.config(), "schedule");
+        const bool plain = schedule.empty() || schedule == "plain";
+        std::string detail = "all parts train";
+        if (run.progress().ofSteps > 0)
+            detail += " · " + groupedNumber(run.progress().ofSteps) + " steps";
+        const std::string id = stages.empty() ? std::string() : stages.front().id;
+        data.blocks.push_back({0, plain ? "Whole model" : "Stage 1", detail, 0.0, data.full1, begun, over, false, id, {}});
+        return;
+    }
+    for (std::size_t i = 0; i < stages.size(); ++i) {
+        const bool last = i + 1 == stages.size();
+        const double from = map.at(static_cast<double>(stages[i].fromStep));
+        const double to = last ? data.full1 : map.at(static_cast<double>(stages[i + 1].fromStep));
+        data.blocks.push_back({stages[i].index,
+                               "Stage " + std::to_string(stages[i].index + 1),
+                               stages[i].id,
+                               from,
+                               to,
+                               true,
+                               !last || over,
+                               false,
+                               stages[i].id,
+                               {}});
+    }
+}
+
+} // namespace espalier::gui

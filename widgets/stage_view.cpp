@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/stage_view.h"
+
+#include "core/shapes/parts.h"
+#include "widgets/run_values.h"
+
+#include <QObject>
+#include <QStringList>
+
+#include <algorithm>
+#include <cmath>
+
+namespace espalier::widgets {
+
+namespace {
+
+QString tr(const char* text)
+{
+    return QObject::tr(text);
+}
+
+QString counted(std::int64_t count, const char* one, const char* many)
+{
+    return QStringLiteral("%1 %2").arg(count).arg(QLatin1String(count == 1 ? one : many));
+}
+
+bool trains(const plan::Stage& stage, const std::string& part, std::int64_t block)
+{
+    return stage.trainable.empty() || std::any_of(stage.trainable.begin(), stage.trainable.end(),
+                                                  [&](const auto& range) { return shapes::contains(range, part, block); });
+}
+
+QString partTitle(const std::string& part)
+{
+    QString title = qstr(part);
+    return title.replace(QLatin1Char('_'), QLatin1Char(' '));
+}
+
+/// What trains of one part. Several stretches of blocks become "14 of 28 blocks".
+struct Trained {
+    QString words; // "blocks 0–5", "head"; empty: nothing of it
+    bool whole = false;
+    std::int64_t blocks = 0;
+};
+
+Trained trainedOf(const plan::Stage& stage, const shapes::Part& part)
+{
+    std::int64_t first = -1, last = -1, count = 0;
+    for (std::int64_t block = 0; block < part.blocks; ++block) {
+        if (!trains(stage, part.name, block))
+            continue;
+        first = first < 0 ? block : first;
+        last = block;
+        ++count;
+    }
+    const QString title = partTitle(part.name);
+    if (count == 0)
+        return {};
+    if (count == part.blocks)
+        return {title, true, count};
+    if (count != last - first + 1)
+        return {QStringLiteral("%1 of %2 %3").arg(count).arg(part.blocks).arg(title), false, count};
+    return {first == last ? QStringLiteral("%1 %2").arg(title).arg(first) : QStringLiteral("%1 %2–%3").arg(title).arg(first).arg(last),
+            false, count};
+}
+
+QString trainsText(const plan::Stage& stage)
+{
+    if (stage.trainable.empty())
+        return tr("all parts train");
+    QStringList all, partial;
+    bool anyFrozen = false, anyPartial = false;
+    std::int64_t blocks = 0;
+    for (const auto& part : shapes::partsOf(stage.shape)) {
+        const Trained trained = trainedOf(stage, part);
+        anyFrozen = anyFrozen || trained.words.isEmpty();
+        anyPartial = anyPartial || (!trained.whole && !trained.words.isEmpty());
+        blocks += trained.blocks;
+        if (!trained.words.isEmpty())
+            all << trained.words;
+        if (!trained.words.isEmpty() && !trained.whole)
+            partial << trained.words;
+    }
+    if (!anyFrozen && !anyPartial)
+        return tr("all parts train");
+    if (all.isEmpty())
+        return tr("nothing trains");
+    // Where only blocks are frozen, the parts around them go without saying.
+    return (anyFrozen ? all : partial).join(QStringLiteral(", ")) + (blocks == 1 ? tr(" trains") : tr(" train"));
+}
+
+/// How deep a network is, in a unit in which stages of one run can be compared.
+double depthOf(const shapes::ModelShape& shape)
+{
+    if (const auto* unet = std::get_if<config::UNetConfig>(&shape.model))
+        return static_cast<double>(unet->chMultipliers.size()) * static_cast<double>(unet->numResBlocks);
+    if (const auto* dit = std::get_if<config::DitConfig>(&shape.model))
+        return static_cast<double>(dit->depth);
+    return static_cast<double>(std::get<config::VitConfig>(shape.model).depth);
+}
+
+QString depthText(const shapes::ModelShape& shape)
+{
+    if (const auto* unet = std::get_if<config::UNetConfig>(&shape.model))
+        return QStringLiteral("%1 × %2")
+            .arg(counted(static_cast<std::int64_t>(unet->chMultipliers.size()), "level", "levels"))
+            .arg(unet->numResBlocks);
+    return counted(static_cast<std::int64_t>(depthOf(shape)), "block", "blocks");
+}
+
+/// Blocks from the input to the output: those of the transformer, or all of the U-Net.
+std::vector<bool> blocksOf(const plan::Stage& stage)
+{
+    std::vector<bool> blocks;
+    const bool unet = std::holds_alternative<config::UNetConfig>(stage.shape.model);
+    for (const auto& part : shapes::partsOf(stage.shape))
+        if (unet || part.name == "blocks")
+            for (std::int64_t block = 0; block < part.blocks; ++block)
+                blocks.push_back(trains(stage, part.name, block));
+    return blocks;
+}
+
+} // namespace
+
+QString squared(std::int64_t side)
+{
+    return QString::number(side) + QChar(u'²'); // behind a placeholder it would read as one of its digits
+}
+
+std::vector<StageView> stageViews(const plan::Plan& plan, std::int64_t pixels)
+{
+    double deepest = 0.0;
+    std::int64_t largest = 0;
+    for (const auto& stage : plan.stages) {
+        deepest = std::max(deepest, depthOf(stage.shape));
+        largest = std::max(largest, plan::sideOf(stage));
+    }
+    std::vector<StageView> views;
+    for (const auto& stage : plan.stages) {
+        StageView view;
+        view.id = stage.id;
+        view.index = stage.index;
+        view.search = stage.role == plan::Stage::Role::Supernet;
+        const bool supernet = std::any_of(plan.stages.begin(), plan.stages.end(), [&](const auto& other) {
+            return other.role == plan::Stage::Role::Supernet && other.index == stage.index;
+        });
+        view.searched = !stage.window.empty() && !supernet;
+        view.title = view.search ? tr("Search for stage %1").arg(stage.index + 1) : tr("Stage %1").arg(stage.index + 1);
+        view.side = plan::sideOf(stage) * std::max<std::int64_t>(1, pixels);
+        view.growth = QStringLiteral("%1 · %2").arg(depthText(stage.shape), squared(view.side));
+        view.trains = trainsText(stage);
+        view.blocks = blocksOf(stage);
+        view.depth = deepest > 0 ? depthOf(stage.shape) / deepest : 1.0;
+        view.sideShare = largest > 0 ? static_cast<double>(plan::sideOf(stage)) / static_cast<double>(largest) : 1.0;
+        views.push_back(std::move(view));
+    }
+    return views;
+}
+
+namespace {
+
+StagePoint pointOf(const plan::Progress& progress)
+{
+    return {static_cast<double>(progress.steps), static_cast<double>(progress.images), progress.seconds, progress.flops};
+}
+
+} // namespace
+
+std::vector<StageSpan> stageSpans(const plan::Plan& plan, const runs::Progress& now)
+{
+    std::vector<StageSpan> spans;
+    StagePoint at;
+    double flopsPerSecond = 0.0; // of the newest stage that tells
+    for (const auto& stage : plan.stages) {
+        StageSpan span;
+        span.from = at;
+        const auto end = plan::endOf(plan, stage.id);
+        const auto begin = plan::beginOf(plan, stage);
+        const double before = flopsPerSecond;
+        const auto open = plan::forecast(stage);
+        if (before > 0.0 && open.flopsPerImage > 0.0)
+            span.forecastSeconds = plan::forecast(stage, before / open.flopsPerImage).seconds;
+        if (end) {
+            span.started = span.ended = true;
+            span.to = pointOf(*end);
+            span.searchSeconds = std::max(0.0, end->searchSeconds - (begin ? begin->searchSeconds : 0.0));
+            if (span.to.seconds > span.from.seconds && span.to.flops > span.from.flops)
+                flopsPerSecond = (span.to.flops - span.from.flops) / (span.to.seconds - span.from.seconds);
+        } else {
+            span.started = begin && (now.step > begin->steps || (begin->steps == 0 && now.step > 0));
+            if (span.started && now.imagesPerSecond > 0.0)
+                flopsPerSecond = now.imagesPerSecond * open.flopsPerImage;
+            const auto cost = plan::forecast(stage, open.flopsPerImage > 0.0 ? flopsPerSecond / open.flopsPerImage : 0.0);
+            span.to = span.from;
+            span.to.seconds += cost.seconds.value_or(0.0);
+            span.to.steps += static_cast<double>(cost.steps.value_or(0));
+            span.to.images += static_cast<double>(cost.images.value_or(0));
+            span.to.flops += cost.flops.value_or(0.0);
+            if (span.started) { // never behind what is done
+                span.to.steps = std::max(span.to.steps, static_cast<double>(now.step));
+                span.to.images = std::max(span.to.images, now.images);
+                span.to.seconds = std::max(span.to.seconds, now.seconds);
+            }
+        }
+        at = span.to;
+        spans.push_back(span);
+    }
+    return spans;
+}
+
+std::optional<double> plainSeconds(const plan::Plan& plan, const std::vector<StageSpan>& spans)
+{
+    if (plan.stages.size() < 2 || spans.size() != plan.stages.size())
+        return std::nullopt;
+    const StagePoint& whole = spans.back().to;
+    const double flops = whole.images * plan::forecast(plan.stages.back()).flopsPerImage;
+    return whole.flops > 0.0 && whole.seconds > 0.0 ? std::optional(whole.seconds * flops / whole.flops) : std::nullopt;
+}
+
+} // namespace espalier::widgets

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/plan/forecast.h"
+#include "core/plan/plan.h"
+#include "core/runs/follower.h"
+
+#include <QString>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace espalier::widgets {
+
+/// A stage of a plan as the window shows it.
+struct StageView {
+    std::string id;
+    int index = 0;                       // as a person counts, from 0
+    bool search = false;                 // a supernet: it trains to find the size of stage `index`
+    bool searched = false;               // its size is chosen without training, just before it begins
+    QString title;                       // "Stage 2", "Search for stage 2"
+    QString growth;                      // "8 blocks · 24²"
+    QString trains;                      // "all parts train", "blocks 0–5 train"
+    std::int64_t side = 0;               // of images, in pixels
+    std::vector<bool> blocks;            // from the input to the output: which train
+    double depth = 1.0, sideShare = 1.0; // against the largest of the plan
+};
+
+/// "24²": images of that side.
+QString squared(std::int64_t side);
+
+/// The stages in order. Where latents are trained on, a position stands for `pixels` pixels of a side.
+std::vector<StageView> stageViews(const plan::Plan& plan, std::int64_t pixels = 1);
+
+/// Where a stage lies in its run: what the run had done, or will have.
+struct StagePoint {
+    double steps = 0.0, images = 0.0, seconds = 0.0, flops = 0.0;
+};
+struct StageSpan {
+    StagePoint from, to; // to: a forecast until the stage ended
+    bool started = false, ended = false;
+    std::optional<double> forecastSeconds; // what the pace of the stages before it said; none for the first
+    double searchSeconds = 0.0;            // spent on searching while it ran
+};
+
+/// One for each stage of the plan, which must be a chain. `now` is how far the run came; seconds that nobody can know stay where they are.
+std::vector<StageSpan> stageSpans(const plan::Plan& plan, const runs::Progress& now);
+/// What training the last, whole stage for as many images would take at the pace so far; none where there is no pace.
+std::optional<double> plainSeconds(const plan::Plan& plan, const std::vector<StageSpan>& spans);
+
+} // namespace espalier::widgets
