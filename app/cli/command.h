@@ -33,6 +33,7 @@ void addSearch(CLI::App& app, Program& program);
 void addFollow(CLI::App& app, Program& program);
 void addBench(CLI::App& app, Program& program);
 void addCacheLatents(CLI::App& app, Program& program);
+void addData(CLI::App& app, Program& program);
 void addDoctor(CLI::App& app, Program& program);
 
 } // namespace espalier::cli

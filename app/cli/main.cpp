@@ -39,6 +39,7 @@ int main(int argc, char** argv)
     cli::addFollow(app, program);
     cli::addCacheLatents(app, program);
     cli::addBench(app, program);
+    cli::addData(app, program);
     cli::addDoctor(app, program);
     try {
         app.parse(argc, argv);

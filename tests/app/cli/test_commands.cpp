@@ -144,9 +144,38 @@ TEST_F(Commands, AStageThatIsNotThereIsNamed)
     const auto unknown = call({"fork", run(), "--at-stage", "0", "--training.stepz=3"});
     EXPECT_EQ(unknown.status, 2);
     EXPECT_NE(unknown.err.find("training.stepz"), std::string::npos) << unknown.err;
-    const auto lone = call({"sample", "--checkpoint", run() + "/checkpoints/step-0000012", "--at-stage", "0", "--out", (m_folder / "o").string()});
+    const auto lone =
+        call({"sample", "--checkpoint", run() + "/checkpoints/step-0000012", "--at-stage", "0", "--out", (m_folder / "o").string()});
     EXPECT_EQ(lone.status, 2);
     EXPECT_NE(lone.err.find("--at-stage needs a run"), std::string::npos) << lone.err;
+}
+
+TEST_F(Commands, DataPrepareSortsASetAndTakesUpAgainWhatIsMissing)
+{
+    const auto write = [&](const char* file, const char* text) {
+        const auto path = m_folder / "birds" / file;
+        fs::create_directories(path.parent_path());
+        ASSERT_TRUE(writeFileAtomically(path, text));
+    };
+    write("images.txt", "1 001.Wren/a.jpg\n2 001.Wren/b.jpg\n");
+    write("image_class_labels.txt", "1 1\n2 1\n");
+    write("classes.txt", "1 001.Wren\n");
+    write("train_test_split.txt", "1 1\n2 0\n");
+    write("images/001.Wren/a.jpg", "a");
+    const auto from = (m_folder / "birds").string(), to = (m_folder / "sorted").string();
+    const auto lacking = call({"data", "prepare", "cub", "--from", from, "--to", to});
+    EXPECT_EQ(lacking.status, 1);
+    EXPECT_NE(lacking.out.find("missing: images/001.Wren/b.jpg"), std::string::npos) << lacking.out;
+    write("images/001.Wren/b.jpg", "b");
+    const auto whole = call({"data", "prepare", "cub", "--from", from, "--to", to, "--copy", "--json"});
+    ASSERT_EQ(whole.status, 0) << whole.err;
+    EXPECT_EQ(whole.json()["images"], (Json{{"train", 1}, {"val", 1}}));
+    EXPECT_EQ(whole.json()["copied"], 1);
+    EXPECT_EQ(whole.json()["kept"], 1);
+    EXPECT_TRUE(fs::exists(fs::path(to) / "val/001.Wren/b.jpg"));
+    EXPECT_EQ(call({"data", "prepare", "cub", "--from", from, "--to", to, "--split", "all"}).status, 2);
+    EXPECT_EQ(call({"data", "prepare", "dogs", "--from", from, "--to", to}).status, 2);
+    EXPECT_EQ(call({"data", "prepare", "cub", "--from", from}).status, 2);
 }
 
 TEST_F(Commands, ControlRefusesWhatTheStateDoesNotAllow)
