@@ -2,6 +2,7 @@
 #include "core/plan/stage_config.h"
 
 #include "core/base/overloaded.h"
+#include "core/config/data_side.h"
 
 namespace espalier::plan {
 
@@ -16,7 +17,7 @@ config::RunConfig configOf(const config::RunConfig& run, const Stage& stage)
     config.model = stage.shape.model;
     config.training.batchSize = stage.globalBatch;
     config.training.learningRate *= stage.learningRate;
-    config.data.side = sideOf(stage) * pixelsPerPosition(run);
+    config.data = config::atSide(run.data, sideOf(stage) * pixelsPerPosition(run));
     if (stage.side > 0 && stage.side < stage.shape.side)
         std::visit(Overloaded{[](config::UNetConfig&) {},
                               [&](auto& transformer) {
