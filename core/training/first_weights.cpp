@@ -26,6 +26,11 @@ bool isClassTable(const std::string& name)
     return name == "y_embedder.embedding_table.weight" || name == "label_embed.weight";
 }
 
+bool isStageTable(const std::string& name)
+{
+    return name == "s_embedder.embedding_table.weight";
+}
+
 bool isHead(const std::string& name)
 {
     return name == "head.weight" || name == "head.bias";
@@ -142,6 +147,10 @@ private:
             return Done{};
         }
         const auto* entry = m_source.weights.find(name);
+        if (!entry && isStageTable(name)) { // a network begins to grow from weights that were never told a stage
+            m_changes.push_back(fmt::format("{} begins anew, because there is none", name));
+            return Done{};
+        }
         if (!entry)
             return leave(name, "is missing");
         const auto type = tensors::scalarTypeOf(entry->dtype);

@@ -172,6 +172,32 @@ TEST_F(FirstWeights, AFreshTableOfClassesBeginsAnew)
     }
 }
 
+TEST_F(FirstWeights, ATableOfStagesIsTakenOverOrBeginsAnew)
+{
+    const std::string table = "s_embedder.embedding_table.weight";
+    const auto staged = [](std::int64_t stages) {
+        auto config = ditConfig(10);
+        std::get<config::DitConfig>(config.model).numStages = stages;
+        return config;
+    };
+    const auto plain = write(staged(0), "plain.safetensors");
+    Network network(staged(4));
+    const auto before = network.value(table).clone();
+    const auto loaded = load(staged(4), network, "plain.safetensors");
+    ASSERT_TRUE(loaded) << loaded.error().message;
+    EXPECT_TRUE(at::equal(network.value(table), before));
+    EXPECT_TRUE(at::equal(network.value("blocks.1.mlp.fc1.weight"), plain.value("blocks.1.mlp.fc1.weight")));
+    EXPECT_EQ(loaded->changes, std::vector<std::string>{table + " begins anew, because there is none"});
+
+    const auto told = write(staged(4), "told.safetensors");
+    const auto taken = load(staged(4), network, "told.safetensors");
+    ASSERT_TRUE(taken) << taken.error().message;
+    EXPECT_TRUE(at::equal(network.value(table), told.value(table)));
+    EXPECT_TRUE(taken->changes.empty());
+    expectRefused(staged(3), "told.safetensors", {table + " has shape [5, 32], but [4, 32] is needed"});
+    expectRefused(staged(0), "told.safetensors", {table + " belongs to no part of this model"});
+}
+
 TEST_F(FirstWeights, AClassifierGetsAnotherHeadWhenAsked)
 {
     const auto source = write(vitConfig(7), "seven.safetensors");
