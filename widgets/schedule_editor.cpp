@@ -104,8 +104,7 @@ void ScheduleEditor::buildLayout()
         corner->setAccessibleName(tr("All stages"));
     }
     m_view->horizontalHeader()->setSectionsMovable(false);
-    m_view->horizontalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
-    m_view->horizontalHeader()->setSectionResizeMode(StageTableModel::Trainable, QHeaderView::Stretch);
+    m_view->setHorizontalScrollBarPolicy(Qt::ScrollBarAsNeeded);
     column->addWidget(m_view);
     m_said = errorLabel(this);
     m_said->setObjectName(QStringLiteral("scheduleProblem"));
@@ -128,6 +127,33 @@ void ScheduleEditor::connectSignals()
     });
     connect(m_view->selectionModel(), &QItemSelectionModel::currentRowChanged, this,
             [this](const QModelIndex& now) { m_drawing->setSelected(now.isValid() ? now.row() : -1); });
+}
+
+void ScheduleEditor::fitColumns()
+{
+    constexpr int kPadding = 26;
+    const QFontMetrics titles(typeFont(Type::Strong));
+    int used = 0;
+    for (int column = 0; column < StageTableModel::kColumns; ++column) {
+        if (m_view->isColumnHidden(column))
+            continue;
+        const int title = titles.horizontalAdvance(m_table->headerData(column, Qt::Horizontal).toString()) + kPadding;
+        const int wide = std::max(title, static_cast<QAbstractItemView*>(m_view)->sizeHintForColumn(column));
+        m_view->setColumnWidth(column, wide);
+        used += wide;
+    }
+    const int rows = std::clamp(m_table->stages(), 1, kMostRowsShown);
+    const bool bar = used > m_view->viewport()->width();
+    m_view->setFixedHeight(rows * kRowHeight + m_view->horizontalHeader()->height() + (bar ? 20 : 6));
+    if (!bar) // the only words take what is left
+        m_view->setColumnWidth(StageTableModel::Trainable,
+                               m_view->columnWidth(StageTableModel::Trainable) + m_view->viewport()->width() - used);
+}
+
+void ScheduleEditor::resizeEvent(QResizeEvent* event)
+{
+    QWidget::resizeEvent(event);
+    fitColumns();
 }
 
 bool ScheduleEditor::setShown(bool wanted)
@@ -175,8 +201,7 @@ void ScheduleEditor::refresh()
     m_length->setCurrentIndex(m_length->findData(m_table->lengthKind()));
     setEnabledWithReason(m_add, m_table->stages() >= 64 ? tr("A schedule has at most 64 stages") : QString());
     setEnabledWithReason(m_remove, m_table->stages() < 2 ? tr("A schedule has at least one stage") : QString());
-    const int rows = std::clamp(m_table->stages(), 1, kMostRowsShown);
-    m_view->setFixedHeight(rows * kRowHeight + m_view->horizontalHeader()->sizeHint().height() + 4);
+    fitColumns();
     showProblem();
     if (m_model->config() != m_seen || m_model->problems().empty() == m_wasWrong)
         m_timer->start(m_delay);
@@ -199,7 +224,7 @@ void ScheduleEditor::recompute()
             if (auto planned = plannedOf(*run))
                 m_plan = *std::move(planned);
             else
-                m_problem = config::Problem{planned.error().detail, planned.error().message};
+                m_problem = config::Problem{planned.error().detail, countedFromOne(planned.error().message, &m_problemStage).toStdString()};
         }
     m_wasWrong = !m_model->problems().empty();
     m_delay = taken.elapsed() > kSlow ? kPatience : 0;
@@ -216,11 +241,10 @@ void ScheduleEditor::showProblem()
             shown = problem;
     if (shown.message.empty() && m_problem)
         shown = *m_problem;
-    int stage = -1;
-    const QString text = countedFromOne(shown.message, &stage);
+    const QString text = qstr(shown.message);
     m_said->setText(text);
     m_said->setVisible(!text.isEmpty());
-    m_table->setProblem(text, stage, plainPath(shown.path));
+    m_table->setProblem(text, m_problem ? m_problemStage : -1, plainPath(shown.path));
 }
 
 void ScheduleEditor::showPlan()
@@ -277,6 +301,7 @@ void ScheduleEditor::showPlan()
     }
     m_drawing->setBars(std::move(bars));
     m_table->setCosts(std::move(costs));
+    fitColumns();
     QStringList total;
     if (known) {
         total << tr("%1 steps").arg(groupedText(steps)) << tr("%1FLOP").arg(compact(flops));

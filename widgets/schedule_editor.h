@@ -47,6 +47,9 @@ public:
 Q_SIGNALS:
     void planChanged();
 
+protected:
+    void resizeEvent(QResizeEvent* event) override;
+
 private:
     void buildLayout();
     void connectSignals();
@@ -54,6 +57,7 @@ private:
     void recompute();
     void showPlan();
     void showProblem();
+    void fitColumns();
 
     ConfigurationModel* m_model;
     StageTableModel* m_table;
@@ -62,6 +66,7 @@ private:
     std::optional<plan::Plan> m_plan;
     std::optional<config::Problem> m_problem;
     std::optional<Pace> m_pace;
+    int m_problemStage = -1;
     int m_delay = 0; // milliseconds: longer where working it out takes long
     bool m_readOnly = false, m_wasWrong = false;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/export_dialog.h"
 #include "widgets/foreign_dialog.h"
+#include "widgets/fork_dialog.h"
 #include "widgets/sample_dialog.h"
 #include "widgets/setting_row.h"
 #include "widgets/theme.h"
@@ -31,6 +32,7 @@ private Q_SLOTS:
     void foreignCheckpointsAreExplained();
     void foreignUNetsAskForTheirConfiguration();
     void exportWithoutCheckpointsSaysSo();
+    void forkFindsAFreeNameAndChecksIt();
 
 private:
     static QPushButton* accept(QDialog& dialog) { return dialog.findChild<QPushButton*>(QStringLiteral("dialogAccept")); }
@@ -42,6 +44,22 @@ private:
         Q_EMIT box->textActivated(box->currentText());
     }
 };
+
+void TestDialogs::forkFindsAFreeNameAndChecksIt()
+{
+    ForkDialog dialog(QStringLiteral("garden"), 1, {QStringLiteral("garden"), QStringLiteral("garden-stage-2")});
+    QCOMPARE(dialog.request().name, QStringLiteral("garden-stage-2-2"));
+    QVERIFY(dialog.request().start);
+    QCOMPARE(dialog.request().arguments(), (QStringList{QStringLiteral("--at-stage"), QStringLiteral("1"), QStringLiteral("--name"),
+                                                        QStringLiteral("garden-stage-2-2")}));
+    auto* name = dialog.findChild<QLineEdit*>(QStringLiteral("forkName"));
+    name->setText(QStringLiteral("garden"));
+    QVERIFY(!accept(dialog)->isEnabled());
+    name->setText(QStringLiteral("a/b"));
+    QVERIFY(!accept(dialog)->isEnabled());
+    name->setText(QStringLiteral("branch"));
+    QVERIFY(accept(dialog)->isEnabled());
+}
 
 void TestDialogs::sampleStartsFromTheRunAndChecks()
 {

@@ -43,6 +43,7 @@ private Q_SLOTS:
     void exportsGridStripAndCells();
     void exportSaysWhatWentWrong();
     void damagedGridsSayTheirName();
+    void aStageStandsBesideTheNext();
     void anotherRunStartsAnew();
     void everyControlHasNames();
     void closingWhileReadingIsSafe();
@@ -293,6 +294,24 @@ void TestSamples::damagedGridsSayTheirName()
     QTRY_VERIFY(!view()->cells().isValid());
     QVERIFY(ImageProvider::load({broken.fileName(), 1, 0, 0}, {}).problem.contains(QStringLiteral("broken.png")));
     QVERIFY(ImageProvider::load({m_dir.filePath("gone.png"), 1, 0, 0}, {}).problem.contains(QStringLiteral("gone")));
+}
+
+void TestSamples::aStageStandsBesideTheNext()
+{
+    m_page->setSamples(m_dir.path(), m_samples); // grids 7 to 9 are of the second stage
+    QVERIFY(m_page->hasPair(0));
+    QVERIFY(!m_page->hasPair(1));
+    auto* pairs = m_page->findChild<QComboBox*>(QStringLiteral("stagePairs"));
+    QVERIFY(!pairs->isHidden());
+    m_page->setStage(0); // a filter that is in the way goes
+    m_page->comparePair(0);
+    QCOMPARE(m_page->currentStep(), 4500);
+    QVERIFY(!m_page->findChild<GridView*>(QStringLiteral("gridA"))->isHidden());
+    QCOMPARE(pairs->currentData().toInt(), 0);
+    m_page->setComparing(false);
+    QCOMPARE(pairs->currentIndex(), 0);
+    m_page->comparePair(5); // nothing of the kind
+    QVERIFY(m_page->findChild<GridView*>(QStringLiteral("gridA"))->isHidden());
 }
 
 void TestSamples::anotherRunStartsAnew()

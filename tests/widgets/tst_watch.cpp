@@ -30,6 +30,7 @@ private Q_SLOTS:
     void picturesAreSaved_data();
     void picturesAreSaved();
     void lanesAlignWithThePlots();
+    void searchesHaveTheirOwnPlaceInTheLanes();
     void emptyPageSaysWhatWillAppear();
 };
 
@@ -181,6 +182,30 @@ void TestWatch::lanesAlignWithThePlots()
     QCOMPARE(axis.to(), 1000.0);
     QTest::mouseClick(&lanes, Qt::LeftButton, {}, QPoint(600, 50)); // right of the axis
     QCOMPARE(clicked.count(), 1);
+}
+
+void TestWatch::searchesHaveTheirOwnPlaceInTheLanes()
+{
+    TimeAxis axis;
+    axis.setExtent(0, 1000, 700);
+    StageLanes lanes(&axis);
+    lanes.resize(900, lanes.sizeHint().height());
+    lanes.setSpan(64, 64 + static_cast<int>(axis.to() / 2)); // two steps a pixel
+    lanes.setBlocks({{0, "Stage 1", "6 blocks", 0, 500, true, true},
+                     {1, "Search for stage 2", "4 candidates", 500, 500, true, true, true}, // takes no steps
+                     {1, "Search for stage 2", "supernet", 500, 600, true, true, true},
+                     {1, "Stage 2", "8 blocks", 600, 1000, true, false}});
+    QSignalSpy stages(&lanes, &StageLanes::blockClicked), searches(&lanes, &StageLanes::searchClicked);
+    QTest::mouseClick(&lanes, Qt::LeftButton, {}, QPoint(64 + 250, 50)); // the mark on the boundary
+    QTest::mouseClick(&lanes, Qt::LeftButton, {}, QPoint(64 + 280, 50)); // the supernet
+    QCOMPARE(searches.count(), 2);
+    QCOMPARE(searches.last().first().toInt(), 1);
+    QCOMPARE(stages.count(), 0);
+    QVERIFY(!lanes.grab().isNull());
+    QTest::mouseClick(&lanes, Qt::LeftButton, {}, QPoint(64 + 400, 50));
+    QCOMPARE(stages.count(), 1);
+    QCOMPARE(lanes.selected(), 1);
+    QCOMPARE(axis.from(), 600.0);
 }
 
 void TestWatch::emptyPageSaysWhatWillAppear()
