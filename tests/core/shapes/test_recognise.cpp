@@ -54,10 +54,11 @@ TEST(Recognise, FindsEveryOptionOfTheUNetWhateverTheOrder)
 TEST(Recognise, FindsTransformersWithWhatWeightsSay)
 {
     const config::DitConfig pixels{.hiddenSize = 96, .depth = 3, .numHeads = 1, .mlpRatio = 2.0},
-        latents{.patchSize = 4, .hiddenSize = 1152, .depth = 2, .numHeads = 16, .learnSigma = true, .numClasses = 1000};
+        latents{.patchSize = 4, .hiddenSize = 1152, .depth = 2, .numHeads = 16, .learnSigma = true, .numClasses = 1000},
+        staged{.hiddenSize = 128, .depth = 2, .numHeads = 2, .numClasses = 10, .numStages = 4};
     const config::VitConfig tiny{.hiddenSize = 128, .depth = 2, .numHeads = 2, .mlpRatio = 100.0 / 128.0, .pooling = config::Pooling::Mean},
         huge{.patchSize = 14, .hiddenSize = 1280, .depth = 2, .numHeads = 16, .numClasses = 1000, .qkvBias = false, .normEpsilon = 1e-5};
-    for (const auto& shape : {ModelShape{3, 3, 16, pixels}, {4, 8, 32, latents}, {3, 0, 32, tiny}, {3, 0, 224, huge}}) {
+    for (const auto& shape : {ModelShape{3, 3, 16, pixels}, {4, 8, 32, latents}, {3, 3, 16, staged}, {3, 0, 32, tiny}, {3, 0, 224, huge}}) {
         for (const std::string prefix : {"", "module."}) {
             auto tensors = tensorsOf(shape, prefix);
             std::reverse(tensors.begin(), tensors.end());

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <fstream>
 #include <regex>
+#include <set>
 
 namespace espalier::shapes {
 
@@ -201,6 +202,34 @@ TEST(Transformers, EveryParameterIsInExactlyOneBlock)
         }
         EXPECT_EQ(found, parameterTable(shape).size());
     }
+}
+
+TEST(DitNamesGolden, StagesTrainAsManyParametersAsPublished)
+{
+    ESPALIER_NEED_GOLDEN(tests::goldenFolder() / "progressive" / "zero.json");
+    int compared = 0;
+    const auto document = readGolden("progressive/zero.json");
+    for (const auto& row : document.at("trainable")) {
+        SCOPED_TRACE(row.at("model").get<std::string>() + " at level " + row.at("level").dump());
+        auto shape = publishedDit(row.at("model"), 32);
+        std::get<config::DitConfig>(shape.model).numStages = 4;
+        const auto blocks = row.at("blocks").get<std::set<std::int64_t>>();
+        std::int64_t training = 0, all = 0;
+        for (const auto& parameter : parameterTable(shape)) {
+            if (parameter.name == "s_embedder.embedding_table.weight") {
+                EXPECT_EQ(parameter.part, "embed");
+            }
+            if (!parameter.trained)
+                continue;
+            const auto count = parameter.elements();
+            all += count;
+            training += parameter.part != "blocks" || blocks.contains(parameter.block) ? count : 0;
+        }
+        EXPECT_EQ(training, row.at("parameters").get<std::int64_t>());
+        EXPECT_EQ(all, row.at("total").get<std::int64_t>());
+        ++compared;
+    }
+    EXPECT_GE(compared, 12);
 }
 
 TEST(Transformers, SayWhatTheyAre)
