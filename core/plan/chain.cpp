@@ -235,11 +235,19 @@ std::int64_t sideStep(const config::ModelConfig& model)
                       model);
 }
 
+namespace {
+constexpr std::int64_t kLeastSide = 8; // pixels, as data.side
+}
+
 std::vector<std::int64_t> growingSides(const config::RunConfig& config, double start, std::int64_t multipleInPixels, std::int64_t stages)
 {
     const auto pixels = pixelsPerPosition(config), step = sideStep(config.model);
-    const auto wanted = std::max<std::int64_t>(1, multipleInPixels / pixels);
-    return growing(start, config.data.side / pixels, std::lcm(wanted, step), stages);
+    const auto wanted = std::max<std::int64_t>(1, multipleInPixels / pixels), multiple = std::lcm(wanted, step);
+    auto sides = growing(start, config.data.side / pixels, multiple, stages);
+    const auto least = (kLeastSide / pixels + multiple - 1) / multiple * multiple;
+    for (auto& side : sides)
+        side = std::min(std::max(side, least), sides.back());
+    return sides;
 }
 
 std::vector<std::int64_t> distinct(const std::vector<std::int64_t>& values)

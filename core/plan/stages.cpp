@@ -12,6 +12,8 @@
 namespace espalier::plan {
 namespace {
 
+constexpr std::int64_t kLeastSide = 8; // pixels, as data.side
+
 Error wrong(const std::string& path, std::size_t stage, std::string_view what)
 {
     return {ErrorCode::Usage, fmt::format("{}: stage {} {}", path, stage, what), path};
@@ -128,6 +130,9 @@ Result<Done> StagesStrategy::checkGrowth() const
             return risen;
     const auto pixels = pixelsPerPosition(m_config);
     for (std::size_t stage = 0; stage < m_schedule.side.size(); ++stage) {
+        if (m_schedule.side[stage] < kLeastSide)
+            return wrong("schedule.side", stage,
+                         fmt::format("asks for {} pixels; images have at least {}.", m_schedule.side[stage], kLeastSide));
         const auto model = modelOf(stage);
         if (!model)
             return model.error();

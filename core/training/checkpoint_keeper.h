@@ -16,6 +16,8 @@ namespace espalier::training {
 
 /// Why a checkpoint was written with which a stage ends: it is kept as long as the run.
 inline constexpr const char* kStageEnd = "stage";
+/// And with which a supernet ends, that nobody needs once its stage has begun.
+inline constexpr const char* kSearchEnd = "search";
 
 /// Saves checkpoints behind the back of training: the state is copied to the host, a thread writes, syncs and renames it, says so in the
 /// events and removes what retention no longer keeps. Call from the training thread of rank 0.

@@ -83,7 +83,7 @@ Result<runs::EndedHow> StageLoop::run(std::stop_token now, double share, bool le
         const bool ended = reached() || has(orders, Order::EndOfTime);
         if (has(orders, Order::Stop) || has(orders, Order::Pause)) {
             const bool pause = !has(orders, Order::Stop);
-            if (auto saved = save(ended && leave ? kStageEnd : pause ? "pause" : "stop"); !saved)
+            if (auto saved = save(ended && leave ? atEnd() : pause ? "pause" : "stop"); !saved)
                 return saved.error();
             answer(pause ? runs::WishKind::Pause : runs::WishKind::Stop, Done{},
                    pause ? "Saved and left the device." : "Saved and stopped.");
@@ -92,7 +92,7 @@ Result<runs::EndedHow> StageLoop::run(std::stop_token now, double share, bool le
         if (ended && !leave)
             return runs::EndedHow::Finished;
         if (ended) {
-            if (auto saved = save(m_place.last ? "finish" : kStageEnd); !saved)
+            if (auto saved = save(m_place.last ? "finish" : atEnd()); !saved)
                 return saved.error();
             for (const auto kind : {runs::WishKind::Checkpoint, runs::WishKind::Sample, runs::WishKind::Evaluate, runs::WishKind::Pause,
                                     runs::WishKind::Stop})
@@ -252,7 +252,7 @@ Result<Done> StageLoop::doWhatIsDue(std::int64_t orders, std::stop_token now)
     }
     // Last, so that a checkpoint of a step says that its pictures and numbers are there.
     if (has(orders, Order::Checkpoint) || (fresh && due(m_config.checkpoints.every, step) && !ending)) {
-        const auto saved = save(ending ? kStageEnd : has(orders, Order::Checkpoint) ? "wish" : "interval");
+        const auto saved = save(ending ? atEnd() : has(orders, Order::Checkpoint) ? "wish" : "interval");
         answer(runs::WishKind::Checkpoint, saved, fmt::format("Saved step {}.", step));
         if (!saved)
             return saved;
@@ -272,7 +272,7 @@ Result<Done> StageLoop::save(const std::string& because)
     }
     if (!m_parts.scribe)
         return Done{};
-    const bool leaving = because == "pause" || because == "stop" || because == "finish" || because == kStageEnd;
+    const bool leaving = because == "pause" || because == "stop" || because == "finish" || because == kStageEnd || because == kSearchEnd;
     const auto& folder = m_parts.scribe->writer.folder();
     if (counters.step == m_savedStep && m_parts.scribe->checkpoints.newest() == folder.relative(folder.checkpointFolder(counters.step)))
         return leaving ? m_parts.scribe->checkpoints.finish() : Result<Done>(Done{});

@@ -71,7 +71,8 @@ private:
     /// What this stage has done; its seconds are known to rank 0.
     double progress(double seconds) const;
     bool reached() const { return progress(0.0) >= m_until; }
-    /// The sub-net that a step of a supernet trains; null: the whole network.
+    const char* atEnd() const { return m_stage.role == plan::Stage::Role::Train ? kStageEnd : kSearchEnd; }
+    /// The candidate whose sub-net a step of a supernet trains; 0 elsewhere.
     std::size_t drawCandidate(std::int64_t step) const;
     Result<Done> giveUp(const Report& report);
     void answer(runs::WishKind kind, const Result<Done>& outcome, const std::string& said);

@@ -140,6 +140,7 @@ TEST(StagesSchedule, SharesOutTheLengthAndGrows)
     EXPECT_EQ(plan->stages[1].weights.size(), 11u) << "embed, head and nine blocks";
     const auto of = configOf(config, plan->stages[0]);
     EXPECT_EQ(of.data.side, 16);
+    EXPECT_EQ(of.data.augment.padding, 2) << "half of 4";
     EXPECT_EQ(std::get<config::VitConfig>(of.model).grid, 8) << "the table stays that of 32 pixels";
     EXPECT_EQ(of.data.augment.magnitude, 4.0);
     EXPECT_EQ(configOf(config, plan->stages[2]).data.side, 32);
@@ -175,6 +176,7 @@ TEST(StagesSchedule, RefusesWithOneSentenceThatNamesTheStage)
     EXPECT_EQ(with(vit(), {.stages = 2, .depth = {14, 12}}), "schedule.depth: stage 0 has 14 blocks, and the whole model has 12.");
     EXPECT_EQ(with(vit(), {.stages = 2, .side = {18, 32}}),
               "schedule.side: stage 0 asks for 18 pixels, and its model takes multiples of 4 for its patches.");
+    EXPECT_EQ(with(vit(), {.stages = 2, .side = {4, 32}}), "schedule.side: stage 0 asks for 4 pixels; images have at least 8.");
     EXPECT_EQ(with(vit(), {.stages = 2, .side = {32, 16}}), "schedule.side: stage 1 has 16 pixels after 32: a model can only grow.");
     EXPECT_NE(with(vit(), {.stages = 2, .trainable = "blocks:10-14;all"}).find("schedule.trainable: stage 0 trains what does not exist."),
               std::string::npos);
@@ -277,6 +279,8 @@ TEST(AutoProgZero, UnfreezesAndGrowsByAtMostANotch)
     for (const auto& candidate : plan->stages[0].window)
         names.push_back(candidate.name);
     EXPECT_EQ(names, (std::vector<std::string>{"r8_l1", "r8_l2", "r16_l1", "r16_l2"}));
+    config.data.side = 16; // a quarter would be fewer pixels than images may have
+    EXPECT_EQ(sideOf(begun(config)->stages[0]), 8);
     // Less trains, and it costs less.
     const auto& first = plan->stages[0];
     EXPECT_LT(forecast(first).trained, forecast(plan->stages[3]).trained);
