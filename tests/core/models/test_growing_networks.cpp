@@ -113,6 +113,109 @@ TEST_F(GrowingNetworks, TheStageIsToldAsPublished)
     EXPECT_TRUE(at::equal(model->forward(batch(side()), {}, {}), model->forward(batch(side()), {{}, 3}, {}))) << "by default the last";
 }
 
+TEST_F(GrowingNetworks, TheHalfWithoutAClassIsToldNoStage)
+{
+    const at::NoGradGuard guard;
+    const auto config = ditConfig();
+    const auto model = dit(config, side());
+    const auto all = batch(side());
+    const auto half = all.x.size(0) / 2;
+    const at::Tensor x = all.x.narrow(0, 0, half), t = all.t.narrow(0, 0, half), labels = all.labels.narrow(0, 0, half);
+    const tensors::Batch both{at::cat({x, x}), at::cat({t, t}), at::cat({labels, at::full_like(labels, config.numClasses)}), {}};
+    at::Tensor withoutClass;
+    for (const std::int64_t stage : {0, 3}) {
+        const auto name = "guided.stage_" + std::to_string(stage);
+        const double scale = zero.at("stage_embedding").at("guided").at(std::to_string(stage)).at("scale");
+        const auto halves = model->forward(both, {{}, stage}, {}).chunk(2);
+        if (withoutClass.defined()) {
+            EXPECT_TRUE(at::equal(halves[1], withoutClass)) << "a stage changes the half of the class only";
+        }
+        withoutClass = halves[1];
+        // As published: three channels are guided.
+        const at::Tensor guided = at::lerp(halves[1].narrow(1, 0, 3), halves[0].narrow(1, 0, 3), scale);
+        const auto rest = [](const at::Tensor& output) { return output.narrow(1, 3, output.size(1) - 3); };
+        expectGolden(at::cat({at::cat({guided, rest(halves[0])}, 1), at::cat({guided, rest(halves[1])}, 1)}), zeroTensors.at(name),
+                     ditTolerance(1e-5), name);
+    }
+}
+
+TEST_F(GrowingNetworks, SkippedBlocksOfADitAreAsIfTheyWereNotThere)
+{
+    const at::NoGradGuard guard;
+    auto fewer = ditConfig();
+    const std::vector<std::size_t> kept{0, 2, 5};
+    fewer.depth = static_cast<std::int64_t>(kept.size());
+    const auto whole = dit(ditConfig(), side()), part = dit(fewer, side());
+    const auto values = whole->named_parameters();
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+        const auto prefix = "blocks." + std::to_string(i) + ".";
+        for (auto& item : part->named_parameters())
+            if (item.key().starts_with(prefix))
+                item.value().copy_(values["blocks." + std::to_string(kept[i]) + "." + item.key().substr(prefix.size())]);
+    }
+    std::vector<bool> keep(static_cast<std::size_t>(ditConfig().depth), false);
+    for (const auto block : kept)
+        keep[block] = true;
+    const auto every = whole->forward(batch(side()), {}, {}), some = whole->forward(batch(side()), {keep, -1}, {});
+    EXPECT_TRUE(at::equal(some, part->forward(batch(side()), {}, {})));
+    EXPECT_FALSE(at::equal(some, every));
+    EXPECT_TRUE(at::equal(whole->forward(batch(side()), {std::vector<bool>(keep.size(), true), -1}, {}), every));
+}
+
+TEST_F(GrowingNetworks, SubNetsAreComputedAgainWithTheSameGradients)
+{
+    const config::VitConfig c{.patchSize = 4, .hiddenSize = 32, .depth = 3, .numHeads = 2, .numClasses = 5, .dropPath = 0.4};
+    const std::pair<std::shared_ptr<Model>, tensors::Batch> networks[] = {
+        {dit(ditConfig(), side()), batch(side())},
+        {std::make_shared<Vit>(c, ImageShape{3, 16, 16}, Place{}), {inputTensor("input:vit", {4, 3, 8, 8})}}};
+    for (const auto& [model, images] : networks) {
+        SCOPED_TRACE(model->kind());
+        if (model->kind() == "vit") {
+            const at::NoGradGuard guard;
+            for (auto& item : model->named_parameters())
+                item.value().copy_(tensorOf(goldenParameter(item.key(), item.value().sizes().vec()), item.value().sizes()));
+        }
+        model->train();
+        std::vector<bool> keep(model->kind() == "vit" ? 3 : static_cast<std::size_t>(ditConfig().depth), true);
+        keep[1] = false;
+        std::map<std::string, at::Tensor> first;
+        for (const bool recompute : {false, true}) {
+            model->recompute = recompute;
+            for (auto& parameter : model->parameters())
+                parameter.mutable_grad() = at::Tensor();
+            const at::Tensor y = model->forward(images, {keep, -1}, tensors::Draws::at(1, 2, 0, 4));
+            y.square().mean().backward();
+            for (const auto& item : model->named_parameters()) {
+                const auto& gradient = item.value().grad();
+                EXPECT_EQ(gradient.defined(), item.value().requires_grad() && !item.key().starts_with("blocks.1.")) << item.key();
+                if (gradient.defined() && recompute) {
+                    EXPECT_TRUE(at::equal(gradient, first.at(item.key()))) << item.key();
+                } else if (gradient.defined()) {
+                    first[item.key()] = gradient.clone();
+                }
+            }
+        }
+    }
+}
+
+TEST_F(GrowingNetworks, AUNetTakesImagesOfOtherSides)
+{
+    const at::NoGradGuard guard;
+    const config::UNetConfig c{.hidChannels = 32, .chMultipliers = {1, 2}, .numResBlocks = 1, .applyAttn = {false, true}, .dropRate = 0.0};
+    const auto built = [&](std::int64_t size) {
+        const auto model = *make(c, {3, size, size}, at::kCPU, false);
+        for (auto& item : model->named_parameters())
+            item.value().copy_(tensorOf(goldenParameter(item.key(), item.value().sizes().vec()), item.value().sizes()));
+        model->eval();
+        return model;
+    };
+    const auto native = built(16);
+    for (const std::int64_t size : {8, 24}) {
+        const tensors::Batch images{inputTensor("input:unet", {2, 3, size, size}), at::tensor({3, 500})};
+        EXPECT_TRUE(at::equal(native->forward(images, {}, {}), built(size)->forward(images, {}, {}))) << size;
+    }
+}
+
 TEST_F(GrowingNetworks, ATableOfZerosIsAPlainDit)
 {
     const at::NoGradGuard guard;
