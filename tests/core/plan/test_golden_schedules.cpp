@@ -4,6 +4,7 @@
 #include "core/base/json.h"
 #include "core/plan/growth_map.h"
 #include "core/plan/selection.h"
+#include "core/plan/strategy.h"
 #include "tests/support/golden.h"
 
 #include <gtest/gtest.h>
@@ -56,11 +57,48 @@ TEST(GoldenSchedules, GrowsEvenlyAsPublished)
         ++compared;
     }
     EXPECT_GE(compared, 4);
-    for (const auto& one : golden("zero.json")["schedules"]) {
+    const auto zero = golden("zero.json");
+    for (const auto& one : zero["schedules"]) {
         const auto stages = one["stages"].get<std::int64_t>();
         EXPECT_EQ(growing(one["r_scale"].get<double>(), one["r_max"].get<std::int64_t>(), 32, stages), one["resolution"].get<Whole>())
             << one;
         EXPECT_EQ(growing(one["l_scale"].get<double>(), 4, 1, stages), one["level"].get<Whole>()) << one;
+    }
+}
+
+TEST(GoldenSchedules, RegularisesAsPublished)
+{
+    const auto all = golden("schedules.json")["stages"];
+    for (const char* name : {"vit_12", "vit_12_three_stages"}) {
+        SCOPED_TRACE(name);
+        const auto& one = all[name];
+        const auto& settings = one["settings"];
+        config::RunConfig config;
+        config.data.side = settings["r_max"].get<std::int64_t>();
+        config.data.augment.operations = 2;
+        config.data.augment.magnitude = 9.0;
+        config.data.augment.erase = settings["reprob"].get<double>();
+        config.model = config::VitConfig{.patchSize = 16,
+                                         .hiddenSize = 48,
+                                         .depth = settings["l_max"].get<std::int64_t>(),
+                                         .numHeads = 3,
+                                         .dropPath = settings["drop_path"].get<double>()};
+        config.training.steps = 1000;
+        config.training.batchSize = 8;
+        config.training.ema.decays = {0.9};
+        config.schedule = config::AutoProgSchedule{.stages = settings["stages"].get<std::int64_t>(), .sideMultiple = 32};
+        config.search.enabled = false;
+        const auto plan = makeStrategy(config, {1000})->begin();
+        ASSERT_TRUE(plan) << plan.error().message;
+        for (std::size_t k = 0; k < plan->stages.size(); ++k) {
+            const auto& stage = plan->stages[k];
+            const auto& model = std::get<config::VitConfig>(stage.shape.model);
+            EXPECT_EQ("rand-m" + std::to_string(stage.strengths.randAugment) + "-mstd0.5-inc1", one["rand_augment"][k]) << k;
+            EXPECT_NEAR(model.dropPath, one["drop_path"][k].get<double>(), 1e-9) << k;
+            EXPECT_NEAR(stage.strengths.eraseProb, one["random_erasing"][k].get<double>(), 1e-9) << k;
+            EXPECT_EQ(model.depth, one["depth"][k].get<std::int64_t>()) << k;
+            EXPECT_EQ(sideOf(stage), one["resolution"][k].get<std::int64_t>()) << k;
+        }
     }
 }
 
@@ -77,7 +115,8 @@ TEST(GoldenSchedules, MapsDepthsAsPublished)
 
 TEST(GoldenSchedules, KeepsTheBlocksOfASubNetAsPublished)
 {
-    for (const auto& one : golden("growth.json")["elastic_vit"]["cases"])
+    const auto growth = golden("growth.json");
+    for (const auto& one : growth["elastic_vit"]["cases"])
         EXPECT_EQ(
             placesOf(keptBlocks(one["minimum"].get<std::int64_t>(), one["depth"].get<std::int64_t>(), one["maximum"].get<std::int64_t>())),
             one["keep"].get<Whole>())
@@ -119,6 +158,14 @@ TEST(GoldenSchedules, ChoosesByThePowerLawAsPublished)
     }
     EXPECT_NEAR(choosePowerLaw({3.0, 3.0 * std::pow(2.0, -0.25), 3.0 * std::pow(4.0, -0.25)}, {1.0, 2.0, 4.0}).exponent, 0.25, 1e-9);
     EXPECT_EQ(choosePowerLaw({1.5}, {0.1}).chosen, 0u) << "one candidate needs no fit";
+    // The third loss is 3 % below the law of the others.
+    std::vector<double> losses;
+    for (const double time : {1.0, 2.0, 4.0, 8.0})
+        losses.push_back(3.0 * std::pow(time, -0.25) * (time == 4.0 ? 0.97 : 1.0));
+    const auto below = choosePowerLaw(losses, {1.0, 2.0, 4.0, 8.0});
+    EXPECT_NEAR(below.exponent, 0.256943, 1e-6);
+    EXPECT_NEAR(below.scores[2], 2.9381, 1e-4);
+    EXPECT_EQ(below.chosen, 2u);
     const double nan = std::nan("");
     EXPECT_EQ(choosePowerLaw({nan, 2.0, 3.0}, {0.1, 0.2, 0.1}).chosen, 1u) << "what is not finite is never chosen";
 }
@@ -146,6 +193,9 @@ TEST(GoldenSchedules, VotesAsPublished)
     const double infinity = std::numeric_limits<double>::infinity();
     EXPECT_EQ(vote({0.1, 0.1}, {-infinity, -5.0}, {1.0, 1.0}, {}).chosen, 1u) << "a kernel without a condition is the worst";
     EXPECT_EQ(vote({0.2, 0.1}, {std::nan(""), std::nan("")}, {2.0, 2.0}, {}).chosen, 1u);
+    const auto tied = vote({0.1, 0.2, 0.3}, {0.5, 0.5, 0.3}, {0, 0, 0}, {});
+    EXPECT_EQ(tied.ranks[1][1], 1.0);
+    EXPECT_EQ(tied.ranks[2][1], 3.0) << "after two firsts comes a third";
     const auto chain = vote({0.0, 0.8e-6, 1.6e-6}, {0, 0, 0}, {0, 0, 0}, {});
     EXPECT_EQ(chain.ranks[1][0], 1.0);
     EXPECT_EQ(chain.ranks[2][0], 3.0) << "a group is as long as its first one reaches";

@@ -154,11 +154,13 @@ TEST(StagesSchedule, MogrowTakesTheSlowestAverage)
 {
     auto config = vit();
     config.schedule = config::StagesSchedule{.stages = 2, .depth = {8, 12}, .growth = config::GrowthOperator::MoGrow};
-    for (const auto& source : begun(config)->stages[1].weights)
+    const auto all = begun(config);
+    for (const auto& source : all->stages[1].weights)
         EXPECT_EQ(source.weights, "ema:0.999");
     std::get<config::StagesSchedule>(config.schedule).growNewOnly = true;
     std::multiset<std::string> kinds;
-    for (const auto& source : begun(config)->stages[1].weights)
+    const auto copies = begun(config);
+    for (const auto& source : copies->stages[1].weights)
         kinds.insert(source.weights);
     EXPECT_EQ(kinds.count("ema:0.999"), 4u) << "the copies";
     EXPECT_EQ(kinds.count("raw"), 10u);
@@ -266,8 +268,17 @@ TEST(AutoProgZero, UnfreezesAndGrowsByAtMostANotch)
             ASSERT_EQ(end.stages.size(), 4u);
             EXPECT_TRUE(end.stages.back().trainable.empty());
             EXPECT_EQ(end.stages.back().side, 0);
-            for (std::size_t k = 1; k < 4; ++k)
-                EXPECT_GE(sideOf(end.stages[k]), sideOf(end.stages[k - 1]));
+            std::set<std::int64_t> sides;
+            const auto even = begun(config);
+            for (const auto& stage : even->stages)
+                sides.insert(sideOf(stage));
+            for (std::size_t k = 1; k < 4; ++k) {
+                const auto before = sideOf(end.stages[k - 1]), now = sideOf(end.stages[k]);
+                EXPECT_GE(now, before);
+                EXPECT_GE(forecast(end.stages[k]).trained, forecast(end.stages[k - 1]).trained) << "what trains goes on training";
+                const auto notches = std::distance(sides.lower_bound(before), sides.lower_bound(now));
+                EXPECT_TRUE(notches <= 1 || k == 3) << "the last stage is the whole model, however far it is";
+            }
             for (const auto& stage : end.stages)
                 EXPECT_EQ(stage.sid, std::holds_alternative<config::DitConfig>(config.model) ? stage.index : -1);
         }
