@@ -83,6 +83,16 @@ void TrainingSession::tellChoice(const std::string& measurement)
                                            .seconds = m_clock.seconds(Activity::Searching)});
 }
 
+Result<runs::EndedHow> TrainingSession::keep(const Result<plan::Measurement>& measurement)
+{
+    if (!measurement)
+        return measurement.error();
+    if (auto kept = record(*measurement); !kept)
+        return kept.error();
+    tellChoice(measurement->id);
+    return runs::EndedHow::Finished;
+}
+
 Result<runs::EndedHow> TrainingSession::obey(const plan::ProbeLoss& request, std::stop_token now)
 {
     if (auto begun = begin(*plan::findStage(m_plan, request.stage)); !begun)
@@ -95,12 +105,7 @@ Result<runs::EndedHow> TrainingSession::obey(const plan::ProbeLoss& request, std
     const auto measurement = measured(request.id, m_now->stage, 2, [&] { return probeLosses(parts, request.timed); });
     if (!measurement && measurement.error().code == ErrorCode::Cancelled)
         return m_now->loop->run(now, request.at, /*leave=*/false); // which saves, and answers who asked
-    if (!measurement)
-        return measurement.error();
-    if (auto kept = record(*measurement); !kept)
-        return kept.error();
-    tellChoice(request.id);
-    return runs::EndedHow::Finished;
+    return keep(measurement);
 }
 
 Result<runs::EndedHow> TrainingSession::obey(const plan::ZeroShot& request, std::stop_token)
@@ -122,12 +127,7 @@ Result<runs::EndedHow> TrainingSession::obey(const plan::ZeroShot& request, std:
         parts.data[side] = {setup.config, setup.train, setup.latents};
     }
     const auto measurement = measured(request.id, stage, 3, [&] { return zeroShotScores(parts, request.round); });
-    if (!measurement)
-        return measurement.error();
-    if (auto kept = record(*measurement); !kept)
-        return kept.error();
-    tellChoice(request.id);
-    return runs::EndedHow::Finished;
+    return keep(measurement);
 }
 
 } // namespace espalier::training

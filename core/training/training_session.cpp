@@ -203,6 +203,7 @@ Result<Done> TrainingSession::record(const plan::Measurement& measurement)
 Result<runs::EndedHow> TrainingSession::follow(std::stop_token now)
 {
     for (;;) {
+        m_clock.pause(); // only steps are training: not growing, and not latents of another side that a stage waits for
         const auto ready = m_strategy->ready(m_plan);
         if (ready.empty())
             return runs::EndedHow::Finished;

@@ -96,6 +96,7 @@ private:
     Result<plan::Measurement> measured(const std::string& id, const plan::Stage& stage, std::int64_t columns,
                                        const std::function<Result<std::vector<std::vector<double>>>()>& onRankZero);
     SearchParts searchParts(const plan::Stage& stage);
+    Result<runs::EndedHow> keep(const Result<plan::Measurement>& measurement);
     void tellChoice(const std::string& measurement);
 
     Request m_request;
