@@ -235,10 +235,6 @@ std::int64_t sideStep(const config::ModelConfig& model)
                       model);
 }
 
-namespace {
-constexpr std::int64_t kLeastSide = 8; // pixels, as data.side
-}
-
 std::vector<std::int64_t> growingSides(const config::RunConfig& config, double start, std::int64_t multipleInPixels, std::int64_t stages)
 {
     const auto pixels = pixelsPerPosition(config), step = sideStep(config.model);

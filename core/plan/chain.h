@@ -65,6 +65,8 @@ config::ModelConfig withDrop(config::ModelConfig model, double drop);
 double dropOf(const config::ModelConfig& model);
 /// Positions that a side of what the network sees must be a multiple of.
 std::int64_t sideStep(const config::ModelConfig& model);
+/// Pixels that images have at least along a side, as data.side says.
+inline constexpr std::int64_t kLeastSide = 8;
 /// Sides that grow evenly, in what the network sees; `multipleInPixels` 0: the least that the model takes.
 std::vector<std::int64_t> growingSides(const config::RunConfig& config, double start, std::int64_t multipleInPixels, std::int64_t stages);
 

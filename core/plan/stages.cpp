@@ -12,8 +12,6 @@
 namespace espalier::plan {
 namespace {
 
-constexpr std::int64_t kLeastSide = 8; // pixels, as data.side
-
 Error wrong(const std::string& path, std::size_t stage, std::string_view what)
 {
     return {ErrorCode::Usage, fmt::format("{}: stage {} {}", path, stage, what), path};
