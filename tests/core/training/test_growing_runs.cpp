@@ -39,7 +39,8 @@ protected:
     {
         auto config = tinyVit(12);
         config.schedule = config::AutoProgSchedule{.stages = 3, .sideStart = 0.5, .depthStart = 0.5};
-        config.search = {.cost = config::SearchCost::Analytic, .rounds = 1, .share = 0.5, .batches = 1, .batch = 8};
+        // Three of the four steps of a stage, so that a run goes on inside a supernet too.
+        config.search = {.cost = config::SearchCost::Analytic, .rounds = 1, .share = 0.75, .batches = 1, .batch = 8};
         return config;
     }
     static config::RunConfig zero()
