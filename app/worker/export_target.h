@@ -4,7 +4,7 @@
 #include "core/base/json.h"
 #include "core/base/result.h"
 #include "core/formats/safetensors.h"
-#include "core/shapes/autoencoder_names.h"
+#include "core/shapes/autoencoder_shape.h"
 #include "core/shapes/layouts.h"
 
 #include <string>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/models/autoencoder_names.h"
 
-#include "core/shapes/autoencoder_names.h"
+#include "core/shapes/autoencoder_shape.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "core/shapes/autoencoder_names.h"
+#include "core/shapes/autoencoder_shape.h"
 #include "core/shapes/recognise.h"
 
 #include <span>

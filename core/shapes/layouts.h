@@ -3,7 +3,7 @@
 
 #include "core/base/json.h"
 #include "core/base/result.h"
-#include "core/shapes/autoencoder_names.h"
+#include "core/shapes/autoencoder_shape.h"
 #include "core/shapes/model_shape.h"
 
 #include <optional>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/shapes/autoencoder_names.h"
+#include "core/shapes/autoencoder_shape.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
