@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/formats/pickle.h"
 
+#include "core/base/text.h"
+#include "core/formats/in_quotes.h"
+#include "core/formats/pickle_globals.h"
 #include "core/formats/pickle_machine.h"
+
+#include <fmt/format.h>
 
 namespace espalier::formats {
 
