@@ -236,7 +236,8 @@ void RunFollower::Impl::rateCheckpoints()
 void RunFollower::Impl::updateState(RunChanges& changes, Clock::time_point now)
 {
     RunState next = written;
-    if (isLive(written)) {
+    const auto needsProcess = [](RunState each) { return isLive(each) || each == RunState::Queued; };
+    if (needsProcess(written)) {
         next = state == RunState::Lost ? RunState::Lost : written;
         if (now - probed >= kProbeEvery || !changes.events.empty()) {
             probed = now;
@@ -245,7 +246,7 @@ void RunFollower::Impl::updateState(RunChanges& changes, Clock::time_point now)
             if (alive == Liveness::Dead) {
                 // It may have ended properly between our look at the events and this one.
                 readEvents(changes);
-                next = isLive(written) ? RunState::Lost : written;
+                next = needsProcess(written) ? RunState::Lost : written;
             }
         }
     }

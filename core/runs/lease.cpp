@@ -8,9 +8,7 @@
 #include <unistd.h>
 
 namespace espalier::runs {
-namespace {
 
-/// When a process started, in clock ticks since boot: with the pid it names one process for ever.
 std::uint64_t startTicksOf(std::int64_t pid)
 {
     const auto text = readFile("/proc/" + std::to_string(pid) + "/stat", 1 << 16);
@@ -26,8 +24,6 @@ std::uint64_t startTicksOf(std::int64_t pid)
             ++at;
     return at == std::string::npos ? 0 : std::strtoull(text->c_str() + at, nullptr, 10);
 }
-
-} // namespace
 
 std::string hostName()
 {

@@ -22,6 +22,8 @@ struct Lease {
 
 std::string hostName();
 std::string bootId();
+/// When a process of this machine started, in clock ticks since boot: with the pid it names one process for ever. 0: there is none.
+std::uint64_t startTicksOf(std::int64_t pid);
 /// The lease of this process, counter 0.
 Lease ownLease();
 Result<Done> writeLease(const RunFolder& folder, const Lease& lease);

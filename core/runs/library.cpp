@@ -268,7 +268,8 @@ bool Known::readScalarFiles()
 bool Known::readState()
 {
     RunState next = written;
-    if (isLive(written)) {
+    const auto needsProcess = [](RunState each) { return isLive(each) || each == RunState::Queued; };
+    if (needsProcess(written)) {
         const auto now = Clock::now();
         next = summary.state == RunState::Lost ? RunState::Lost : written;
         if (now - probed >= std::chrono::milliseconds(900)) {
@@ -276,7 +277,7 @@ bool Known::readState()
             next = written;
             if (probe.probe(now) == Liveness::Dead) {
                 readEventsFile(); // it may have ended properly in between
-                next = isLive(written) ? RunState::Lost : written;
+                next = needsProcess(written) ? RunState::Lost : written;
             }
         }
     }

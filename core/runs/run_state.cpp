@@ -140,8 +140,8 @@ Possible possible(Action action, RunState state)
     case Action::Start:
         return startPossible(state);
     case Action::Stop:
-        // A run that starts or pauses can still be told to end.
-        if (state == RunState::Starting || state == RunState::Pausing)
+        // A run that starts or pauses can still be told to end, and one that waits to leave the queue.
+        if (state == RunState::Starting || state == RunState::Pausing || state == RunState::Queued)
             return {true, {}};
         return wishPossible(state);
     case Action::Pause:

@@ -84,6 +84,9 @@ Result<Ranks> ranksFromEnvironment()
         return wrong("WORLD_SIZE", size);
     if (const char* local = std::getenv("LOCAL_RANK"); local && !parseInt(local, 0, ranks.rank, ranks.localRank))
         return wrong("LOCAL_RANK", local);
+    ranks.localWorldSize = ranks.worldSize;
+    if (const char* local = std::getenv("LOCAL_WORLD_SIZE"); local && !parseInt(local, 1, ranks.worldSize, ranks.localWorldSize))
+        return wrong("LOCAL_WORLD_SIZE", local);
     if (const char* address = std::getenv("MASTER_ADDR"); address && *address)
         ranks.masterAddress = address;
     if (const char* port = std::getenv("MASTER_PORT"); port && !parseInt(port, 1, 65535, ranks.masterPort))
@@ -131,8 +134,12 @@ void WorkerLink::readControl(std::stop_token stop)
     char buffer[4096];
     while (!stop.stop_requested()) {
         pollfd fds[2] = {{m_control, POLLIN, 0}, {m_wake, POLLIN, 0}};
-        if (::poll(fds, 2, -1) < 0 && errno != EINTR)
+        // This thread does nothing long: as long as the process is not stopped, its supervisor hears so every second.
+        const int ready = ::poll(fds, 2, 1000);
+        if (ready < 0 && errno != EINTR)
             std::_Exit(1);
+        if (ready == 0)
+            send({{"kind", "alive"}}, true);
         if (!(fds[0].revents & (POLLIN | POLLHUP | POLLERR)))
             continue;
         const ssize_t got = ::read(m_control, buffer, sizeof buffer);

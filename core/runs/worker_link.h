@@ -3,7 +3,7 @@
 
 // The worker's end of its supervisor: environment, two pipes of JSON lines, and the promise not to outlive it.
 // Control pipe (supervisor -> worker): {"wish": {…}} | {"cancel": true}; EOF: the supervisor is gone.
-// Status pipe (worker -> supervisor): {"kind": "started" | "step" | "failed" | "end" | "progress" | "event" | "result", …}.
+// Status pipe (worker -> supervisor): {"kind": "alive" | "started" | "step" | "failed" | "end" | "progress" | "event" | "result", …}.
 //
 // How espalier-cli starts it:
 //   espalier-worker train --run .             working folder: the run folder, so that a moved run is followed; one process per rank.
@@ -33,19 +33,23 @@ namespace espalier::runs {
 namespace environment {
 inline constexpr const char* kControlFd = "ESPALIER_CONTROL_FD";
 inline constexpr const char* kStatusFd = "ESPALIER_STATUS_FD";
-inline constexpr const char* kSupervisor = "ESPALIER_SUPERVISOR_PID";  // the parent that the worker expects
-inline constexpr const char* kHangSeconds = "ESPALIER_HANG_SECONDS";   // no heartbeat for so long: the worker hangs (600)
-inline constexpr const char* kGraceSeconds = "ESPALIER_GRACE_SECONDS"; // between SIGTERM and SIGKILL of workers (5)
+inline constexpr const char* kSupervisor = "ESPALIER_SUPERVISOR_PID";    // the parent that the worker expects
+inline constexpr const char* kHangSeconds = "ESPALIER_HANG_SECONDS";     // no step for so long: the worker hangs (600)
+inline constexpr const char* kSilentSeconds = "ESPALIER_SILENT_SECONDS"; // not a word for so long: the worker is stopped (30)
+inline constexpr const char* kGraceSeconds = "ESPALIER_GRACE_SECONDS";   // between SIGTERM and SIGKILL of workers (5)
 inline constexpr const char* kWorkerBinary = "ESPALIER_WORKER_BINARY";
 inline constexpr const char* kLibrary = "ESPALIER_LIBRARY";
-inline constexpr const char* kDevice = "ESPALIER_DEVICE"; // "cpu" or "cuda:N": where this worker computes
+inline constexpr const char* kAttempt = "ESPALIER_ATTEMPT"; // of ranks that several supervisors started: no other attempt has this name
+inline constexpr const char* kDevice = "ESPALIER_DEVICE";   // "cpu" or "cuda:N": where this worker computes
 } // namespace environment
 
-/// Place of this process among the workers of a run: RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT.
+/// Place of this process among the workers of a run, as its supervisor tells it: RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE,
+/// MASTER_ADDR, MASTER_PORT.
 struct Ranks {
     int rank = 0, worldSize = 1, localRank = 0;
     std::string masterAddress = "127.0.0.1";
     int masterPort = 0;
+    int localWorldSize = 1; // on this machine; worldSize when nobody says
 };
 /// From the environment; one rank alone when RANK is not set. Usage error that names a variable that makes no sense.
 Result<Ranks> ranksFromEnvironment();
