@@ -18,7 +18,13 @@ namespace {
 
 // Only the supervisor decides that a rank hangs: previews and evaluations of rank 0 may take as long as they like.
 constexpr auto kCollectiveTimeout = std::chrono::hours(24 * 7);
-constexpr auto kJoinTimeout = std::chrono::seconds(60);
+
+std::chrono::seconds joinTimeout()
+{
+    const char* text = std::getenv("ESPALIER_JOIN_SECONDS");
+    const long value = text ? std::strtol(text, nullptr, 10) : 0;
+    return std::chrono::seconds(value > 0 ? value : 30);
+}
 
 std::string variable(const char* name)
 {
@@ -56,9 +62,12 @@ public:
         options.numWorkers = static_cast<std::size_t>(ranks.worldSize);
         options.waitWorkers = false;
         options.multiTenant = options.isServer;
-        options.timeout = kJoinTimeout;
+        options.timeout = joinTimeout();
         options.useLibUV = variable("USE_LIBUV") != "0";
         m_store = c10::make_intrusive<c10d::TCPStore>(ranks.masterAddress, options);
+        // The store of a launcher outlives an attempt: what an earlier one left there must not be found.
+        if (const auto attempt = variable(runs::environment::kAttempt); !attempt.empty())
+            m_store = c10::make_intrusive<c10d::PrefixStore>("espalier/" + attempt, m_store);
         m_gloo = makeGloo(ranks);
         if (device.is_cuda())
             m_nccl = makeNccl(device);
@@ -114,9 +123,12 @@ private:
     c10::intrusive_ptr<c10d::Backend> makeGloo(const runs::Ranks& ranks)
     {
         auto options = c10d::ProcessGroupGloo::Options::create(kCollectiveTimeout);
-        const bool local = ranks.masterAddress == "127.0.0.1" || ranks.masterAddress == "localhost";
-        options->devices.push_back(local ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
-                                         : c10d::ProcessGroupGloo::createDefaultDevice());
+        const bool local =
+            ranks.masterAddress == "127.0.0.1" || ranks.masterAddress == "localhost" || ranks.localWorldSize == ranks.worldSize;
+        const auto interface = variable("GLOO_SOCKET_IFNAME");
+        options->devices.push_back(local               ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
+                                   : interface.empty() ? c10d::ProcessGroupGloo::createDefaultDevice()
+                                                       : c10d::ProcessGroupGloo::createDeviceForInterface(interface));
         return c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", m_store), m_rank, m_world,
                                                            options);
     }
@@ -157,8 +169,9 @@ Result<std::shared_ptr<ProcessGroup>> ProcessGroup::join(const runs::Ranks& rank
         return Error{
             ErrorCode::Lost,
             fmt::format(
-                "Rank {} could not join the other {} ranks at {}:{}. Check that all were started and that the address can be reached.",
-                ranks.rank, ranks.worldSize - 1, ranks.masterAddress, ranks.masterPort),
+                "Rank {} could not join the other {} ranks: {}:{} (MASTER_ADDR and MASTER_PORT) did not answer within {} s. Check that the "
+                "address is that of rank 0's machine and can be reached from this one.",
+                ranks.rank, ranks.worldSize - 1, ranks.masterAddress, ranks.masterPort, joinTimeout().count()),
             problem.what()};
     }
 }

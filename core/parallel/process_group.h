@@ -19,7 +19,7 @@ class ProcessGroup {
 public:
     using Waiter = std::function<void()>; // blocks (CPU) or makes the current stream wait (GPU)
 
-    /// Fails within a minute, naming the address, when the others cannot be reached.
+    /// Fails within half a minute (ESPALIER_JOIN_SECONDS), naming the address, when the others cannot be reached.
     static Result<std::shared_ptr<ProcessGroup>> join(const runs::Ranks& ranks, at::Device device);
     /// One rank, no peers.
     static std::shared_ptr<ProcessGroup> alone();
