@@ -8,6 +8,7 @@
 #include "core/config/presets.h"
 #include "core/formats/npz.h"
 #include "core/formats/weights_file.h"
+#include "core/formats/weights_index.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -72,6 +73,8 @@ Result<Inspected> inspectAny(const std::string& typed)
             return inspectPreset(typed);
         return Error{ErrorCode::Usage, fmt::format("There is no run, file or preset {}.", typed), {}};
     }
+    if (formats::isWeightsIndex(path))
+        return inspectTensors(path);
     const auto kind = path.extension().string();
     if (kind == ".npz")
         return inspectNpz(path);
@@ -112,16 +115,17 @@ Result<Inspected> inspectPreset(const std::string& id)
 void addInspect(CLI::App& app, Program& program)
 {
     auto path = std::make_shared<std::string>();
-    auto* command =
-        addCommand(app, program, "inspect",
-                   "Explain a run, a checkpoint, a safetensors, PyTorch or npz file, a diffusers folder, a configuration or a preset",
-                   [path, &program] {
-                       const auto said = inspectAny(*path);
-                       if (!said)
-                           return program.console.fail(said.error());
-                       program.console.result(said->json, said->text);
-                       return 0;
-                   });
+    auto* command = addCommand(app, program, "inspect",
+                               "Explain a run, a checkpoint, a safetensors, PyTorch or npz file, an index of split weights, a diffusers "
+                               "folder, a configuration or a "
+                               "preset",
+                               [path, &program] {
+                                   const auto said = inspectAny(*path);
+                                   if (!said)
+                                       return program.console.fail(said.error());
+                                   program.console.result(said->json, said->text);
+                                   return 0;
+                               });
     command->add_option("path", *path, "What to look at")->required();
 }
 

@@ -4,14 +4,18 @@
 #include "core/base/overloaded.h"
 #include "core/base/text.h"
 #include "core/config/config.h"
+#include "core/formats/safetensors.h"
+#include "core/formats/torch_file.h"
 #include "core/formats/weights_file.h"
+#include "core/formats/weights_index.h"
 #include "core/shapes/layouts.h"
 #include "core/shapes/parameters.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <string_view>
+#include <algorithm>
+#include <vector>
 
 namespace espalier::cli {
 namespace fs = std::filesystem;
@@ -94,26 +98,32 @@ void addTensor(Inspected& said, std::string& list, const std::string& name, form
     list += fmt::format("  {:<60} {:<5} [{}]\n", name, formats::nameOf(dtype), fmt::join(shape, ", "));
 }
 
-/// Every tensor of the file, also those beside the weights, such as an optimizer's.
-Result<Inspected> inspectTorch(const fs::path& file, const Result<formats::WeightsFile>& weights, const fs::path& path)
+/// Every tensor of a file, also those beside the weights, such as an optimizer's; what else it says goes to `about`.
+Result<Done> addFile(Inspected& said, std::string& list, std::string& about, const fs::path& file)
 {
+    if (!formats::isTorchFile(file)) {
+        const auto reader = formats::SafetensorsReader::open(file);
+        if (!reader)
+            return reader.error();
+        for (const auto& entry : reader->entries())
+            addTensor(said, list, entry.name, entry.dtype, entry.shape, entry.bytes());
+        said.json["metadata"] = reader->metadata();
+        for (const auto& [key, value] : reader->metadata())
+            about += fmt::format("  {}: {}\n", key, value);
+        return Done{};
+    }
     const auto reader = formats::TorchReader::open(file);
     if (!reader)
         return reader.error();
-    Inspected said{{{"kind", "pytorch"}, {"file", file.string()}, {"other", reader->rest()}, {"tensors", Json::array()}},
-                   fmt::format("{}: a PyTorch file with {} tensors\n", file.string(), reader->tensors().size())};
-    std::string list;
     for (const auto& tensor : reader->tensors())
         addTensor(said, list, tensor.name, tensor.dtype, tensor.shape, tensor.bytes);
-    addModel(said, weights, path);
+    said.json["other"] = reader->rest();
     if (reader->rest().is_object())
         for (const auto& [key, value] : reader->rest().items()) {
             const auto text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-            said.text +=
-                fmt::format("  {}: {}\n", key, text.size() <= 400 ? text : fmt::format("{} bytes, with --json whole", text.size()));
+            about += fmt::format("  {}: {}\n", key, text.size() <= 400 ? text : fmt::format("{} bytes, with --json whole", text.size()));
         }
-    said.text += list;
-    return said;
+    return Done{};
 }
 
 } // namespace
@@ -123,23 +133,26 @@ Result<Inspected> inspectTensors(const fs::path& path)
     // A file whose weights cannot be taken out is still a file that can be explained.
     const auto weights = formats::WeightsFile::open(path);
     std::error_code ignored;
-    if (!weights && fs::is_directory(path, ignored))
+    if (!weights && (fs::is_directory(path, ignored) || formats::isWeightsIndex(path)))
         return weights.error();
-    const auto file = weights ? weights->path() : path;
-    if (formats::isTorchFile(file))
-        return inspectTorch(file, weights, path);
-    const auto reader = formats::SafetensorsReader::open(file);
-    if (!reader)
-        return reader.error();
-    Inspected said{{{"kind", "safetensors"}, {"file", file.string()}, {"metadata", reader->metadata()}, {"tensors", Json::array()}},
-                   fmt::format("{}: {} tensors\n", file.string(), reader->entries().size())};
-    std::string list;
-    for (const auto& entry : reader->entries())
-        addTensor(said, list, entry.name, entry.dtype, entry.shape, entry.bytes());
+    const auto named = weights ? weights->path() : path;
+    const auto files = weights ? weights->files() : std::vector{path};
+    const bool torch = std::any_of(files.begin(), files.end(), formats::isTorchFile);
+    Inspected said{{{"kind", torch ? "pytorch" : "safetensors"}, {"file", named.string()}, {"tensors", Json::array()}}, ""};
+    std::string list, about;
+    for (const auto& file : files)
+        if (auto added = addFile(said, list, about, file); !added)
+            return added.error();
+    const auto count = said.json["tensors"].size();
+    if (files.size() == 1 && files.front() == named) {
+        said.text = fmt::format("{}: {}{} tensors\n", named.string(), torch ? "a PyTorch file with " : "", count);
+    } else {
+        for (const auto& file : files)
+            said.json["files"].push_back(file.filename().string());
+        said.text = fmt::format("{}: {} tensors in {} files\n", named.string(), count, files.size());
+    }
     addModel(said, weights, path);
-    for (const auto& [key, value] : reader->metadata())
-        said.text += fmt::format("  {}: {}\n", key, value);
-    said.text += list;
+    said.text += about + list;
     return said;
 }
 

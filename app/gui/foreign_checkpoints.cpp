@@ -31,8 +31,9 @@ QString ForeignCheckpoints::pathIn(const QMimeData* dropped)
 
 void ForeignCheckpoints::choose()
 {
-    const QString file = QFileDialog::getOpenFileName(m_window, tr("Open a checkpoint"), QDir::homePath(),
-                                                      tr("Checkpoints (*.pt *.pth *.bin *.ckpt *.tar *.safetensors);;All files (*)"));
+    const QString file =
+        QFileDialog::getOpenFileName(m_window, tr("Open a checkpoint"), QDir::homePath(),
+                                     tr("Checkpoints (*.pt *.pth *.bin *.ckpt *.tar *.safetensors *.index.json);;All files (*)"));
     if (!file.isEmpty())
         open(file);
 }

@@ -96,8 +96,6 @@ Result<formats::WrittenFile> writeFolder(const Exported& model, std::vector<form
         items = formats::toDiffusersDit(std::move(items), std::get<config::DitConfig>(shape->model).depth);
     } else {
         config = shapes::diffusersConfig(std::get<shapes::AutoencoderShape>(model.model), model.config);
-        for (auto& item : items)
-            item.name = shapes::presentAutoencoderName(std::move(item.name));
     }
     auto written = formats::writeSafetensors(folder / kDiffusersFile, std::move(items), {{"format", "pt"}});
     if (!written)

@@ -104,6 +104,8 @@ Result<Arrangement> arranged(const std::vector<FileTensor>& tensors, const Json&
 {
     if (looksLikeDiffusersDit(tensors))
         return fromDiffusersDit(tensors, config, file);
+    if (looksLikeAutoencoder(tensors))
+        return fromAutoencoder(tensors, file);
     if (const Modules modules(tensors); modules.any())
         return fromModules(tensors, modules, file);
     Arrangement result;

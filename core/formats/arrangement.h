@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace espalier::formats {
@@ -41,7 +42,7 @@ struct ArrangedTensor {
 
 struct Arrangement {
     std::vector<ArrangedTensor> tensors;
-    std::string layout; // "deep-incubation", "diffusers"; "autoprog-zero" for a DiT with a table of stages; else "", for published names
+    std::string layout; // "deep-incubation", "diffusers", "latent-diffusion"; "autoprog-zero" for a DiT with a table of stages; else ""
     std::int64_t stages = 0; // of AutoProg-Zero's table
 };
 
@@ -51,5 +52,10 @@ Result<Arrangement> arranged(const std::vector<FileTensor>& tensors, const Json&
 /// The layout of diffusers' DiTTransformer2DModel (diffusers_dit.cpp).
 bool looksLikeDiffusersDit(const std::vector<FileTensor>& tensors);
 Result<Arrangement> fromDiffusersDit(const std::vector<FileTensor>& tensors, const Json& config, const std::filesystem::path& file);
+
+/// Autoencoders of latents under any of their names (autoencoder_layout.cpp).
+inline constexpr std::string_view kFirstStage = "first_stage_model."; // what they are called inside a whole Stable Diffusion
+bool looksLikeAutoencoder(const std::vector<FileTensor>& tensors);
+Result<Arrangement> fromAutoencoder(const std::vector<FileTensor>& tensors, const std::filesystem::path& file);
 
 } // namespace espalier::formats

@@ -5,6 +5,9 @@
 #include "core/base/parse_json.h"
 #include "core/base/position_table.h"
 #include "core/formats/arrangement.h"
+#include "core/formats/torch_file.h"
+#include "core/formats/weights_index.h"
+#include "core/formats/weights_parts.h"
 
 #include <fmt/format.h>
 
@@ -13,8 +16,8 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
-#include <map>
-#include <tuple>
+#include <span>
+#include <utility>
 
 namespace espalier::formats {
 namespace fs = std::filesystem;
@@ -28,7 +31,7 @@ constexpr const char* kPipelineFile = "model_index.json";
 constexpr const char* kFolderFiles[] = {"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"};
 
 /// The first group that has a tensor; "" without one.
-std::string_view groupOf(const std::vector<TorchTensor>& tensors, std::span<const std::string_view> groups)
+std::string_view groupOf(const std::vector<FileTensor>& tensors, std::span<const std::string_view> groups)
 {
     for (const std::string_view group : groups)
         if (std::any_of(tensors.begin(), tensors.end(), [&](const auto& tensor) { return tensor.name.starts_with(group); }))
@@ -49,6 +52,24 @@ Result<Json> folderConfigOf(const fs::path& file)
     return json.is_object() ? json : Json();
 }
 
+/// The index of split weights inside a folder, safetensors before PyTorch files; "" without one.
+fs::path indexIn(const fs::path& folder)
+{
+    std::error_code error;
+    std::vector<fs::path> found;
+    for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+        if (isWeightsIndex(at->path()))
+            found.push_back(at->path());
+    std::sort(found.begin(), found.end(), [](const fs::path& a, const fs::path& b) {
+        const auto key = [](const fs::path& path) {
+            const auto name = path.filename().string();
+            return std::pair(name.find(".safetensors.") == std::string::npos, name);
+        };
+        return key(a) < key(b);
+    });
+    return found.empty() ? fs::path() : found.front();
+}
+
 /// The weights inside a folder.
 Result<fs::path> weightsIn(const fs::path& folder)
 {
@@ -58,15 +79,11 @@ Result<fs::path> weightsIn(const fs::path& folder)
             return folder / name;
     if (fs::exists(folder / kPipelineFile, ignored) && fs::is_directory(folder / "transformer", ignored))
         return weightsIn(folder / "transformer");
-    for (const auto* name : kFolderFiles)
-        if (fs::exists(folder / (std::string(name) + ".index.json"), ignored))
-            return Error{ErrorCode::Format,
-                         fmt::format("The weights in {} are split over several files. Save them as one: save_pretrained(…, "
-                                     "max_shard_size=\"100GB\").",
-                                     folder.string()),
-                         {}};
+    if (const auto index = indexIn(folder); !index.empty())
+        return index;
     return Error{ErrorCode::Io,
-                 fmt::format("{} holds no weights: {} or {} is expected in it.", folder.string(), kFolderFiles[0], kFolderFiles[1]),
+                 fmt::format("{} holds no weights: {}, {} or the index of split weights is expected in it.", folder.string(),
+                             kFolderFiles[0], kFolderFiles[1]),
                  {}};
 }
 
@@ -88,43 +105,39 @@ bool isDiffusersFolder(const fs::path& folder)
     return fs::is_directory(folder, ignored) && (fs::exists(folder / kPipelineFile, ignored) || weightsIn(folder));
 }
 
+Result<std::string> sha256OfWeights(const fs::path& file)
+{
+    if (!isWeightsIndex(file))
+        return sha256OfFile(file);
+    const auto index = readWeightsIndex(file);
+    if (!index)
+        return index.error();
+    std::string all;
+    for (const auto& name : index->files) {
+        const auto sum = sha256OfFile(file.parent_path() / name);
+        if (!sum)
+            return sum.error();
+        all += fmt::format("{} {}\n", *sum, name);
+    }
+    return sha256(std::as_bytes(std::span(all)));
+}
+
 WeightsFile::WeightsFile(WeightsFile&&) noexcept = default;
 WeightsFile& WeightsFile::operator=(WeightsFile&&) noexcept = default;
 WeightsFile::~WeightsFile() = default;
 
-WeightsFile::WeightsFile(SafetensorsReader reader) : m_reader(std::move(reader))
+WeightsFile::WeightsFile(std::unique_ptr<WeightsParts> parts, std::string_view which) : m_parts(std::move(parts))
 {
-    m_metadata = std::get<SafetensorsReader>(m_reader).metadata();
-}
-
-WeightsFile::WeightsFile(TorchReader reader, std::string_view which) : m_reader(std::move(reader))
-{
-    const auto& file = std::get<TorchReader>(m_reader);
-    const auto& tensors = file.tensors();
+    m_metadata = m_parts->metadata();
+    const auto& tensors = m_parts->tensors();
+    if (m_parts->plain() || !groupOf(tensors, {&kFirstStage, 1}).empty()) // as it is
+        return;
     if (which != "raw")
         m_group = groupOf(tensors, kAverages);
     if (m_group.empty())
         m_group = groupOf(tensors, kRaw);
     if (m_group.empty())
         m_group = groupOf(tensors, {&kModulesAlone, 1});
-    if (file.rest().is_object())
-        for (const auto& [key, value] : file.rest().items())
-            if (value.is_string())
-                m_metadata[key] = value.get<std::string>();
-}
-
-Result<WeightsFile> WeightsFile::openFile(const fs::path& file, std::string_view which)
-{
-    if (isTorchFile(file)) {
-        auto reader = TorchReader::open(file);
-        if (!reader)
-            return reader.error();
-        return WeightsFile(std::move(*reader), which);
-    }
-    auto reader = SafetensorsReader::open(file);
-    if (!reader)
-        return reader.error();
-    return WeightsFile(std::move(*reader));
 }
 
 Result<WeightsFile> WeightsFile::open(const fs::path& path, std::string_view which)
@@ -133,10 +146,11 @@ Result<WeightsFile> WeightsFile::open(const fs::path& path, std::string_view whi
     const auto file = fs::is_directory(path, ignored) ? weightsIn(path) : Result<fs::path>(path);
     if (!file)
         return file.error();
-    auto opened = openFile(*file, which);
-    if (!opened)
-        return opened.error();
-    if (auto done = opened->arrange(); !done)
+    auto parts = WeightsParts::open(*file);
+    if (!parts)
+        return parts.error();
+    WeightsFile opened(std::make_unique<WeightsParts>(*std::move(parts)), which);
+    if (auto done = opened.arrange(); !done)
         return done.error();
     return opened;
 }
@@ -144,30 +158,18 @@ Result<WeightsFile> WeightsFile::open(const fs::path& path, std::string_view whi
 std::vector<FileTensor> WeightsFile::tensorsOfGroup() const
 {
     std::vector<FileTensor> tensors;
-    if (const auto* plain = std::get_if<SafetensorsReader>(&m_reader)) {
-        for (const auto& entry : plain->entries())
-            tensors.push_back({entry.name, entry.dtype, entry.shape, entry.bytes(), tensors.size(), -1});
-        return tensors;
-    }
-    std::map<std::tuple<std::size_t, std::int64_t, std::vector<std::int64_t>>, std::int64_t> views;
-    const auto& all = std::get<TorchReader>(m_reader).tensors();
-    const bool modules = m_group == kModulesAlone;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        const auto& tensor = all[i];
-        if (!tensor.name.starts_with(m_group))
-            continue;
-        const auto [view, fresh] =
-            views.emplace(std::tuple(tensor.storage, tensor.offset, tensor.strides), static_cast<std::int64_t>(views.size()));
-        tensors.push_back(
-            {(modules ? "stages." : "") + tensor.name.substr(m_group.size()), tensor.dtype, tensor.shape, tensor.bytes, i, view->second});
-    }
+    for (auto tensor : m_parts->tensors())
+        if (tensor.name.starts_with(m_group)) {
+            tensor.name = (m_group == kModulesAlone ? "stages." : "") + tensor.name.substr(m_group.size());
+            tensors.push_back(std::move(tensor));
+        }
     return tensors;
 }
 
 Result<Done> WeightsFile::arrange()
 {
     const auto tensors = tensorsOfGroup();
-    if (looksLikeDiffusersDit(tensors) ||
+    if (looksLikeDiffusersDit(tensors) || isWeightsIndex(path()) ||
         std::find(std::begin(kFolderFiles), std::end(kFolderFiles), path().filename()) != std::end(kFolderFiles)) {
         auto config = folderConfigOf(path());
         if (!config)
@@ -190,11 +192,11 @@ Result<Done> WeightsFile::arrange()
 
 std::vector<std::string> WeightsFile::kinds() const
 {
-    if (const auto* torch = std::get_if<TorchReader>(&m_reader)) {
-        const bool averages = !groupOf(torch->tensors(), kAverages).empty();
-        if (!averages)
+    if (!m_parts->plain()) {
+        const auto& tensors = m_parts->tensors();
+        if (groupOf(tensors, kAverages).empty() || !groupOf(tensors, {&kFirstStage, 1}).empty())
             return {"raw"};
-        return groupOf(torch->tensors(), kRaw).empty() ? std::vector<std::string>{"ema"} : std::vector<std::string>{"ema", "raw"};
+        return groupOf(tensors, kRaw).empty() ? std::vector<std::string>{"ema"} : std::vector<std::string>{"ema", "raw"};
     }
     const auto said = m_metadata.find("espalier.weights");
     return {said != m_metadata.end() && said->second.starts_with("ema") ? "ema" : "raw"};
@@ -202,22 +204,24 @@ std::vector<std::string> WeightsFile::kinds() const
 
 const fs::path& WeightsFile::path() const
 {
-    return std::visit([](const auto& reader) -> const fs::path& { return reader.path(); }, m_reader);
+    return m_parts->path();
 }
 
-Result<Done> WeightsFile::copyPlace(std::size_t place, std::span<std::byte> into) const
+std::vector<fs::path> WeightsFile::files() const
 {
-    if (const auto* plain = std::get_if<SafetensorsReader>(&m_reader))
-        return plain->copy(plain->entries()[place], into);
-    const auto& torch = std::get<TorchReader>(m_reader);
-    return torch.copy(torch.tensors()[place], into);
+    return m_parts->files();
+}
+
+bool WeightsFile::manyThreads() const
+{
+    return m_parts->plain();
 }
 
 Result<Done> WeightsFile::checkTwins(const ArrangedTensor& tensor, std::span<const std::byte> bytes) const
 {
     std::vector<std::byte> again(tensor.twins.empty() ? 0 : bytes.size());
     for (const auto place : tensor.twins) {
-        if (auto copied = copyPlace(place, again); !copied)
+        if (auto copied = m_parts->copy(place, again); !copied)
             return copied;
         if (!std::equal(again.begin(), again.end(), bytes.begin()))
             return Error{ErrorCode::Format,
@@ -231,15 +235,11 @@ Result<Done> WeightsFile::checkTwins(const ArrangedTensor& tensor, std::span<con
 Result<Done> WeightsFile::copy(const WeightsEntry& entry, std::span<std::byte> into) const
 {
     const auto& tensor = m_arranged[entry.place];
-    const auto sizeAt = [&](std::size_t place) -> std::uint64_t {
-        const auto* plain = std::get_if<SafetensorsReader>(&m_reader);
-        return plain ? plain->entries()[place].bytes() : std::get<TorchReader>(m_reader).tensors()[place].bytes;
-    };
     switch (tensor.made) {
     case ArrangedTensor::Made::Joined:
         for (std::size_t begin = 0; const auto place : tensor.from) {
-            const auto size = static_cast<std::size_t>(sizeAt(place));
-            if (auto copied = copyPlace(place, into.subspan(begin, size)); !copied)
+            const auto size = static_cast<std::size_t>(m_parts->tensors()[place].bytes);
+            if (auto copied = m_parts->copy(place, into.subspan(begin, size)); !copied)
                 return copied;
             begin += size;
         }

@@ -3,7 +3,7 @@
 
 #include "core/base/files.h"
 #include "core/base/parse_json.h"
-#include "core/models/autoencoder_names.h"
+#include "core/formats/weights_file.h"
 #include "core/tensors/tensor_files.h"
 
 #include <ATen/ATen.h>
@@ -100,8 +100,9 @@ Result<fs::path> weightsIn(const fs::path& folder)
 {
     std::error_code ignored;
     for (const auto* name : kWeightFiles)
-        if (fs::exists(folder / name, ignored))
-            return folder / name;
+        for (const auto* split : {"", ".index.json"})
+            if (auto file = folder / (std::string(name) + split); fs::exists(file, ignored))
+                return file;
     if (fs::is_directory(folder / "vae", ignored) && !fs::exists(folder / "config.json", ignored))
         return weightsIn(folder / "vae");
     return Error{ErrorCode::Io,
@@ -181,10 +182,7 @@ Result<AutoencoderFile> openAutoencoder(const fs::path& path, c10::Device device
     const auto file = fs::is_directory(path, ignored) ? weightsIn(path) : Result<fs::path>(path);
     if (!file)
         return file.error();
-    const auto read = tensors::readTensors(*file);
-    if (!read)
-        return read.error();
-    const auto weights = underPresentNames(*read, file->string());
+    const auto weights = tensors::readTensors(*file);
     if (!weights)
         return weights.error();
     const auto options = optionsFor(*file, *weights);
@@ -199,7 +197,7 @@ Result<AutoencoderFile> openAutoencoder(const fs::path& path, c10::Device device
     opened.network->eval();
     for (auto& parameter : opened.network->parameters())
         parameter.set_requires_grad(false);
-    auto hash = sha256OfFile(*file);
+    auto hash = formats::sha256OfWeights(*file);
     if (!hash)
         return hash.error();
     opened.sha256 = *std::move(hash);

@@ -2,7 +2,6 @@
 #include "core/models/autoencoder_kl.h"
 
 #include "core/models/autoencoder_blocks.h"
-#include "core/models/autoencoder_names.h"
 #include "core/models/norm_silu.h"
 #include "core/tensors/checkpoint.h"
 
@@ -162,14 +161,11 @@ at::Tensor AutoencoderKL::decodeTiled(const at::Tensor& latents, const Tiling& t
 
 Result<Done> loadWeights(AutoencoderKL& autoencoder, const tensors::TensorMap& weights, const std::string& file)
 {
-    const auto present = underPresentNames(weights, file);
-    if (!present)
-        return present.error();
     tensors::NamedTensors parameters;
     for (const auto& parameter : autoencoder.named_parameters())
         parameters.emplace_back(parameter.key(), parameter.value());
     const at::NoGradGuard noGrad;
-    return tensors::copyWeights(*present, std::move(parameters), file);
+    return tensors::copyWeights(weights, std::move(parameters), file);
 }
 
 } // namespace espalier::models

@@ -68,8 +68,8 @@ private:
     std::shared_ptr<Conv2d> m_quant, m_postQuant;
 };
 
-/// Sets the weights from a file's tensors: every name has to be there and none may be left over. Older names, and
-/// those of the original code, are known (autoencoder_names.h). The sentence names `file` and the first tensor that does not fit.
+/// Sets the weights from a file's tensors: every name has to be there and none may be left over. The sentence names `file` and the first
+/// tensor that does not fit.
 Result<Done> loadWeights(AutoencoderKL& autoencoder, const tensors::TensorMap& weights, const std::string& file);
 
 } // namespace espalier::models

@@ -5,13 +5,9 @@
 #include <fmt/ranges.h>
 
 #include <map>
-#include <string_view>
 
 namespace espalier::shapes {
 namespace {
-
-constexpr std::pair<std::string_view, std::string_view> kOldNames[] = {
-    {".query.", ".to_q."}, {".key.", ".to_k."}, {".value.", ".to_v."}, {".proj_attn.", ".to_out.0."}};
 
 class Table {
 public:
@@ -83,23 +79,13 @@ std::vector<NamedShape> autoencoderTensors(const AutoencoderShape& shape)
     return std::move(table.tensors);
 }
 
-std::string presentAutoencoderName(std::string name)
-{
-    if (name.find(".attentions.") == std::string::npos)
-        return name;
-    for (const auto& [old, now] : kOldNames)
-        if (const auto at = name.find(old); at != std::string::npos)
-            return name.replace(at, old.size(), now);
-    return name;
-}
-
 std::optional<AutoencoderShape> autoencoderOf(std::span<const NamedShape> tensors)
 {
     constexpr std::size_t kMostLevels = 10;
     constexpr std::int64_t kMostBlocks = 16, kMostWidth = 65536;
     std::map<std::string, std::vector<std::int64_t>> shapes;
     for (const auto& tensor : tensors)
-        if (!shapes.emplace(presentAutoencoderName(tensor.name), tensor.shape).second)
+        if (!shapes.emplace(tensor.name, tensor.shape).second)
             return std::nullopt;
     const auto sizeOf = [&](const std::string& name, std::size_t dimension) -> std::int64_t {
         const auto found = shapes.find(name);

@@ -19,11 +19,9 @@ struct AutoencoderShape {
     bool operator==(const AutoencoderShape&) const = default;
 };
 
-/// Every tensor under its present name; the order is ours.
+/// Every tensor under its present name (formats::WeightsFile knows the older ones); the order is ours.
 std::vector<NamedShape> autoencoderTensors(const AutoencoderShape& shape);
-/// "to_q" for "query": how attention layers are called now, whatever an older file says.
-std::string presentAutoencoderName(std::string name);
-/// The autoencoder that these tensors are, under old or new names; nothing when one is missing, more or has another shape.
+/// The autoencoder that these tensors are; nothing when one is missing, more or has another shape.
 std::optional<AutoencoderShape> autoencoderOf(std::span<const NamedShape> tensors);
 /// "AutoencoderKL 128·1,2,4,4, 4 latent channels".
 std::string describe(const AutoencoderShape& shape);

@@ -60,7 +60,7 @@ Result<WeightsSource> WeightsSource::open(const std::filesystem::path& from, con
 
 Result<std::string> WeightsSource::sha256() const
 {
-    return m_sha256.empty() ? sha256OfFile(m_file.path()) : Result<std::string>(m_sha256);
+    return m_sha256.empty() ? formats::sha256OfWeights(m_file.path()) : Result<std::string>(m_sha256);
 }
 
 const formats::WeightsEntry* WeightsSource::find(const std::string& name) const

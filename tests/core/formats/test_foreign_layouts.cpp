@@ -3,11 +3,14 @@
 #include "core/base/files.h"
 #include "core/base/position_table.h"
 #include "core/formats/diffusers_dit.h"
+#include "core/formats/torch_file.h"
 #include "core/formats/weights_file.h"
 #include "tests/core/formats/golden_json.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstring>
 #include <deque>
 #include <map>
 
@@ -126,6 +129,27 @@ TEST(ForeignLayouts, ADiffusersDitComesBackBitForBit)
     EXPECT_FALSE(isDiffusersFolder(folder)) << "without weights it is none";
 }
 
+/// Reading undoes writing whatever the order, so this order is told apart.
+TEST(ForeignLayouts, QueriesKeysAndValuesAreTheRowsInThatOrder)
+{
+    Made made;
+    const auto theirs = toDiffusersDit(ditItems(made), kDepth);
+    const auto& rows = made.values("blocks.1.attn.qkv.weight");
+    const auto third = static_cast<std::ptrdiff_t>(kWidth * kWidth);
+    for (const auto& [part, name] : {std::pair(0, "to_q"), {1, "to_k"}, {2, "to_v"}}) {
+        const auto found = std::find_if(theirs.begin(), theirs.end(), [&, leaf = name](const auto& item) {
+            return item.name == fmt::format("transformer_blocks.1.attn1.{}.weight", leaf);
+        });
+        ASSERT_NE(found, theirs.end()) << name;
+        EXPECT_EQ(found->shape, (std::vector<std::int64_t>{kWidth, kWidth}));
+        const auto bytes = found->bytes();
+        ASSERT_TRUE(bytes);
+        std::vector<float> values(bytes->size() / sizeof(float));
+        std::memcpy(values.data(), bytes->data(), bytes->size());
+        EXPECT_EQ(values, std::vector<float>(rows.begin() + part * third, rows.begin() + (part + 1) * third)) << name;
+    }
+}
+
 TEST(ForeignLayouts, APipelineIsItsTransformer)
 {
     ScratchFolder scratch;
@@ -172,8 +196,73 @@ TEST(ForeignLayouts, WhatIsNoDiffusersDitIsExplained)
     EXPECT_EQ(reasonOf(file, "t_embedder.mlp.0.bias"), "");
     std::filesystem::remove(file);
     EXPECT_NE(reasonOf(scratch.path()).find("holds no weights"), std::string::npos);
-    ASSERT_TRUE(writeFileAtomically(scratch / "diffusion_pytorch_model.safetensors.index.json", "{}"));
-    EXPECT_NE(reasonOf(scratch.path()).find("split over several files"), std::string::npos);
+}
+
+TEST(ForeignLayouts, ADiffusersDitThatIsSplitIsTheSame)
+{
+    ScratchFolder scratch;
+    Made made;
+    const auto items = ditItems(made);
+    const auto theirs = toDiffusersDit(items, kDepth);
+    ASSERT_TRUE(writeFileAtomically(scratch / "config.json", kDitConfig));
+    Json index{{"metadata", {{"total_size", 0}}}, {"weight_map", Json::object()}};
+    for (std::size_t part = 0; part < 3; ++part) {
+        const auto name = fmt::format("diffusion_pytorch_model-{:05}-of-00003.safetensors", part + 1);
+        std::vector<SafetensorsItem> some;
+        for (auto i = part; i < theirs.size(); i += 3) { // queries, keys and values lie in different files
+            some.push_back(theirs[i]);
+            index["weight_map"][theirs[i].name] = name;
+        }
+        ASSERT_TRUE(writeSafetensors(scratch / name, some));
+    }
+    const auto file = scratch / "diffusion_pytorch_model.safetensors.index.json";
+    ASSERT_TRUE(writeFileAtomically(file, index.dump()));
+    EXPECT_TRUE(isDiffusersFolder(scratch.path()));
+    for (const auto& path : {scratch.path(), file}) {
+        const auto read = WeightsFile::open(path);
+        ASSERT_TRUE(read) << read.error().message;
+        EXPECT_EQ(read->layout(), "diffusers");
+        EXPECT_EQ(read->files().size(), 3u);
+        EXPECT_TRUE(read->manyThreads());
+        EXPECT_EQ(read->entries().size(), items.size() + 1);
+        for (const auto& item : items)
+            EXPECT_EQ(valuesOf(*read, item.name), made.values(item.name)) << item.name;
+    }
+}
+
+TEST(ForeignLayouts, TheAutoencoderOfAWholeStableDiffusionIsTakenOut)
+{
+    ScratchFolder scratch;
+    Made made;
+    const std::vector<SafetensorsItem> items{made.item("first_stage_model.encoder.conv_in.weight", {4, 3, 3, 3}),
+                                             made.item("first_stage_model.decoder.conv_in.weight", {4, 4, 3, 3}),
+                                             made.item("first_stage_model.decoder.up.1.block.2.nin_shortcut.bias", {4}),
+                                             made.item("first_stage_model.decoder.up.0.upsample.conv.bias", {4}),
+                                             made.item("first_stage_model.encoder.mid.attn_1.proj_out.weight", {4, 4, 1, 1}),
+                                             made.item("model_ema.decay", {1}),
+                                             made.item("model.diffusion_model.out.weight", {2})};
+    const auto plain = scratch / "sd.safetensors", bare = scratch / "bare.pt", nested = scratch / "sd.ckpt";
+    ASSERT_TRUE(writeSafetensors(plain, items));
+    ASSERT_TRUE(writeTorch(bare, torchStateDict(items)));
+    ASSERT_TRUE(writeTorch(nested, {{"state_dict", torchStateDict(items)}, {"global_step", Json(7)}}));
+    for (const auto& file : {plain, bare, nested}) {
+        const auto read = WeightsFile::open(file);
+        ASSERT_TRUE(read) << read.error().message;
+        EXPECT_EQ(read->layout(), "latent-diffusion") << file;
+        EXPECT_EQ(read->kinds(), std::vector<std::string>{"raw"}) << file;
+        std::map<std::string, std::vector<std::int64_t>> shapes;
+        for (const auto& entry : read->entries())
+            shapes[entry.name] = entry.shape;
+        EXPECT_EQ(shapes, (std::map<std::string, std::vector<std::int64_t>>{
+                              {"encoder.conv_in.weight", {4, 3, 3, 3}},
+                              {"decoder.conv_in.weight", {4, 4, 3, 3}},
+                              {"decoder.up_blocks.0.resnets.2.conv_shortcut.bias", {4}}, // levels of the decoder count the other way
+                              {"decoder.up_blocks.1.upsamplers.0.conv.bias", {4}},
+                              {"encoder.mid_block.attentions.0.to_out.0.weight", {4, 4}}}))
+            << file;
+        EXPECT_EQ(valuesOf(*read, "encoder.mid_block.attentions.0.to_out.0.weight"),
+                  made.values("first_stage_model.encoder.mid.attn_1.proj_out.weight"));
+    }
 }
 
 TEST(ForeignLayouts, DeepIncubationHasEachTensorTwiceOrInModulesAlone)

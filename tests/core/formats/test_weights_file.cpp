@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/formats/torch_file.h"
 #include "core/formats/weights_file.h"
 #include "tests/core/formats/golden_json.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/models/autoencoder_names.h"
+#include "core/tensors/tensor_files.h"
 #include "tests/core/data/scratch_folder.h"
 #include "tests/core/models/tiny_autoencoder.h"
 
@@ -81,6 +81,32 @@ TEST_F(AutoencoderFiles, AreReadFromFoldersAndAlone)
     EXPECT_TRUE(openAutoencoder(m_scratch.path() / "pipeline", at::kCPU)); // of a whole Stable Diffusion
 }
 
+TEST_F(AutoencoderFiles, MayBeSplitOverSeveralFiles)
+{
+    const auto folder = m_scratch.path() / "split", whole = m_scratch.path() / "vae";
+    std::filesystem::create_directories(folder);
+    std::filesystem::copy_file(whole / "config.json", folder / "config.json");
+    Json map;
+    tensors::NamedTensors parts[2];
+    for (const auto& [name, tensor] : weightsOf(*m_network)) {
+        const auto part = map.size() % 2;
+        parts[part].emplace_back(name, tensor);
+        map[name] = part == 0 ? "a.safetensors" : "b.safetensors";
+    }
+    ASSERT_TRUE(tensors::writeTensors(folder / "a.safetensors", parts[0]));
+    ASSERT_TRUE(tensors::writeTensors(folder / "b.safetensors", parts[1]));
+    const auto index = folder / "diffusion_pytorch_model.safetensors.index.json";
+    ASSERT_TRUE(writeFileAtomically(index, Json{{"weight_map", map}}.dump()));
+    const auto one = openAutoencoder(whole, at::kCPU);
+    for (const auto& path : {folder, index}) {
+        const auto split = openAutoencoder(path, at::kCPU);
+        ASSERT_TRUE(split) << split.error().message;
+        EXPECT_EQ(split->file, index);
+        EXPECT_EQ(split->encoderSha256, one->encoderSha256) << "the same latents";
+        EXPECT_NE(split->sha256, one->sha256);
+    }
+}
+
 TEST_F(AutoencoderFiles, OlderAndOriginalNamesAreTheSameWeights)
 {
     const auto weights = weightsOf(*m_network);
@@ -100,8 +126,13 @@ TEST_F(AutoencoderFiles, OlderAndOriginalNamesAreTheSameWeights)
     }
     EXPECT_TRUE(original.contains("decoder.up.3.block.0.conv1.weight"));
     original.emplace("loss.logvar", at::zeros({}));
+    const auto file = m_scratch.path() / "vae.safetensors";
+    const auto readBack = [&](const tensors::TensorMap& names) {
+        EXPECT_TRUE(tensors::writeTensors(file, {names.begin(), names.end()}));
+        return tensors::readTensors(file);
+    };
     for (const auto* names : {&older, &original, &stable}) {
-        const auto present = underPresentNames(*names, "vae");
+        const auto present = readBack(*names);
         ASSERT_TRUE(present) << present.error().message;
         ASSERT_EQ(present->size(), weights.size());
         for (const auto& [name, tensor] : weights) {
@@ -110,7 +141,7 @@ TEST_F(AutoencoderFiles, OlderAndOriginalNamesAreTheSameWeights)
         }
     }
     older.emplace("encoder.mid_block.attentions.0.to_q.weight", weights.at("encoder.mid_block.attentions.0.to_q.weight"));
-    EXPECT_NE(underPresentNames(older, "vae").error().message.find("under its old and its new name"), std::string::npos);
+    EXPECT_NE(readBack(older).error().message.find("under its old and its new name"), std::string::npos);
 }
 
 TEST_F(AutoencoderFiles, TheEncoderAloneDecidesLatents)
