@@ -47,10 +47,14 @@ int exportWeights(const ExportOptions& options, const Weights& weights, Console&
     if (!result)
         return console.fail(result.error());
     const auto step = numberIn(*result, "step", -1.0);
-    console.result(*result, fmt::format("Wrote {} ({}, {} parameters, {}{})", textIn(*result, "file"),
-                                        bytesText(static_cast<std::uint64_t>(numberIn(*result, "bytes"))),
-                                        groupedNumber(static_cast<std::int64_t>(numberIn(*result, "parameters"))), options.weights,
-                                        step < 0 ? std::string() : fmt::format(" of step {:.0f}", step)));
+    const auto beside = textIn(*result, "config_file"), problem = textIn(*result, "config_problem");
+    if (!problem.empty())
+        console.note(problem);
+    console.result(*result,
+                   fmt::format("Wrote {}{} ({}, {} parameters, {}{})", textIn(*result, "file"), beside.empty() ? "" : " and " + beside,
+                               bytesText(static_cast<std::uint64_t>(numberIn(*result, "bytes"))),
+                               groupedNumber(static_cast<std::int64_t>(numberIn(*result, "parameters"))), options.weights,
+                               step < 0 ? std::string() : fmt::format(" of step {:.0f}", step)));
     return 0;
 }
 

@@ -1,23 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/cli/foreign_weights.h"
 
+#include "core/base/files.h"
 #include "core/config/config.h"
 #include "core/shapes/layouts.h"
 #include "core/shapes/published_settings.h"
+#include "core/shapes/recognise.h"
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <vector>
 
 namespace espalier::cli {
 namespace fs = std::filesystem;
 
-Result<shapes::Identified> identified(const formats::WeightsFile& weights)
+namespace {
+
+std::vector<shapes::NamedShape> namedShapes(const formats::WeightsFile& weights)
 {
     std::vector<shapes::NamedShape> tensors;
     for (const auto& entry : weights.entries())
         tensors.push_back({entry.name, entry.shape});
-    auto identity = shapes::identify(tensors);
+    return tensors;
+}
+
+/// unet.json beside unet.pt, as an export for ddpm-torch leaves it, if it is a configuration of this very network.
+std::optional<Json> settingsBeside(const formats::WeightsFile& weights)
+{
+    const auto file = fs::path(weights.path()).replace_extension(".json");
+    std::error_code ignored;
+    if (file == weights.path() || !fs::is_regular_file(file, ignored))
+        return std::nullopt;
+    const auto text = readFile(file, 1u << 20);
+    if (!text)
+        return std::nullopt;
+    auto overlay = config::overlayFromText(*text, file.string());
+    if (!overlay)
+        return std::nullopt;
+    auto whole = *overlay;
+    whole["data"]["path"] = file.parent_path().string(); // which such a file leaves open
+    const auto config = config::read(whole);
+    if (!config || !shapes::checkBelongs(shapes::shapeOf(*config), namedShapes(weights), weights.path().string()))
+        return std::nullopt;
+    return *std::move(overlay);
+}
+
+} // namespace
+
+Result<shapes::Identified> identified(const formats::WeightsFile& weights)
+{
+    auto identity = shapes::identify(namedShapes(weights));
     if (!identity)
         return identity;
     if (auto* network = std::get_if<shapes::Recognised>(&identity->model)) {
@@ -40,8 +73,10 @@ Result<Json> settingsOf(const formats::WeightsFile& weights, const fs::path& pat
         return Error{
             ErrorCode::Usage, fmt::format("{} holds {}, which draws no images by itself.", typed, shapes::withArticle(identity->name)), {}};
     auto overlay = shapes::publishedSettings(network->shape, typed);
-    if (!overlay)
-        return overlay;
+    if (!overlay) {
+        auto beside = settingsBeside(weights);
+        return beside ? Result<Json>(*std::move(beside)) : overlay;
+    }
     std::error_code ignored;
     const auto vae = path / "vae"; // of a whole pipeline
     if (const auto* field = config::findField("latents.vae"); field && fs::is_directory(vae, ignored))

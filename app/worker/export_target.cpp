@@ -3,7 +3,10 @@
 
 #include "core/base/files.h"
 #include "core/base/overloaded.h"
+#include "core/base/parse_json.h"
 #include "core/base/position_table.h"
+#include "core/config/config.h"
+#include "core/config/presets.h"
 #include "core/formats/diffusers_dit.h"
 #include "core/formats/torch_file.h"
 
@@ -105,6 +108,33 @@ Result<formats::WrittenFile> writeFolder(const Exported& model, std::vector<form
     return written;
 }
 
+/// The JSON that belongs to weights for ddpm-torch, beside them; its path, or why there is none. A file of somebody else stays as it is.
+Result<fs::path> writeDdpmTorchConfig(const Exported& model, const fs::path& out)
+{
+    constexpr std::uint64_t kMost = std::uint64_t{1} << 20;
+    if (model.config.is_null())
+        return Error{ErrorCode::Usage, "No configuration was written beside the weights, because nobody said how noise was added.", {}};
+    const auto run = config::read(model.config);
+    if (!run)
+        return run.error();
+    const auto published = config::exportDdpmTorch(*run);
+    if (!published)
+        return published.error();
+    auto file = fs::path(out).replace_extension(".json");
+    if (file == out)
+        file += ".json";
+    std::error_code ignored;
+    if (fs::exists(file, ignored))
+        if (const auto there = readFile(file, kMost); !there || !config::importDdpmTorch(parseJson(*there)))
+            return Error{
+                ErrorCode::Usage,
+                fmt::format("No configuration was written beside the weights, because {} is there and is something else.", file.string()),
+                {}};
+    if (auto done = writeFileAtomically(file, published->dump(2) + "\n"); !done)
+        return done.error();
+    return file;
+}
+
 } // namespace
 
 Result<Layout> layoutFor(const std::string& to, const std::string& out)
@@ -134,8 +164,13 @@ Result<Json> writeExport(const Exported& model, Layout layout, std::vector<forma
             return sum.error();
         written->sha256 = *std::move(sum);
     }
-    return Json{
+    Json result{
         {"file", out}, {"layout", shapes::nameOf(layout)}, {"bytes", written->bytes}, {"sha256", written->sha256}, {"tensors", tensors}};
+    if (layout == Layout::DdpmTorch) {
+        const auto config = writeDdpmTorchConfig(model, out);
+        result[config ? "config_file" : "config_problem"] = config ? config->string() : config.error().message;
+    }
+    return result;
 }
 
 } // namespace espalier::worker

@@ -24,7 +24,8 @@ struct Exported {
 Result<shapes::Layout> layoutFor(const std::string& to, const std::string& out);
 
 /// Writes weights for the code that a layout is of: a file, or a folder for diffusers. The result names it, with size and hash of the
-/// file of weights. `which` is what a header says of them.
+/// file of weights; for ddpm-torch also the JSON of the configuration beside it, `config_file`, or in `config_problem` why there is none.
+/// `which` is what a header says of them.
 Result<Json> writeExport(const Exported& model, shapes::Layout layout, std::vector<formats::SafetensorsItem> items,
                          const std::string& which, const std::string& out);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Configurations of tqch/ddpm-torch (configs/*.json): the same names where we have them, so that a published run needs no typing.
+// Configurations of tqch/ddpm-torch (configs/*.json), both ways: the same names where we have them, so that a published run needs no
+// typing.
 #include "core/base/text.h"
 #include "core/config/config.h"
 #include "core/config/presets.h"
@@ -207,6 +208,59 @@ Result<Json> importDdpmTorch(const Json& published)
     for (const char* group : {"samples.sampler.kind", "evaluation.sampler.kind"})
         set(overlay, group, "ddpm");
     return overlay;
+}
+
+namespace {
+
+Json groupOf(const Json& settings, std::span<const Renamed> renamed)
+{
+    Json group = Json::object();
+    for (const auto& [theirs, ours] : renamed)
+        group[theirs] = valueOf(settings, *findField(ours));
+    return group;
+}
+
+Json trainGroupOf(const RunConfig& run, const Json& settings, const Dataset& dataset)
+{
+    const auto stepsPerEpoch = std::max<std::int64_t>(1, dataset.images / run.training.batchSize);
+    const auto inEpochs = [&](std::int64_t steps) { return std::max<std::int64_t>(1, (steps + stepsPerEpoch - 1) / stepsPerEpoch); };
+    auto train = groupOf(settings, kTrain);
+    if (run.training.epochs == 0)
+        train["epochs"] = inEpochs(run.training.steps);
+    const auto& decays = run.training.ema.decays;
+    train["use_ema"] = !decays.empty();
+    if (!decays.empty())
+        train["ema_decay"] = decays.front();
+    train["image_intv"] = inEpochs(run.samples.every);
+    train["chkpt_intv"] = inEpochs(run.checkpoints.every);
+    return train;
+}
+
+} // namespace
+
+Result<Json> exportDdpmTorch(const RunConfig& run)
+{
+    const auto no = [](const std::string& why) {
+        return usage(fmt::format("No configuration was written beside the weights: {}.", why), "");
+    };
+    if (!std::holds_alternative<UNetConfig>(run.model) || classesOf(run.model) > 0)
+        return no("ddpm-torch has only the U-Net that is told no classes");
+    if (run.latents.enabled)
+        return no("ddpm-torch draws images, and this U-Net draws latents");
+    if (run.diffusion.betaSchedule == BetaSchedule::Cosine)
+        return no("ddpm-torch does not have the schedule cosine");
+    const auto dataset =
+        std::find_if(std::begin(kDatasets), std::end(kDatasets), [&](const Dataset& known) { return known.side == run.data.side; });
+    if (dataset == std::end(kDatasets))
+        return no(fmt::format("the data sets of ddpm-torch have side 32, 64 or 256, and this U-Net draws side {}", run.data.side));
+    const auto settings = write(run);
+    Json model{{"in_channels", 3}};
+    model.update(groupOf(settings, kModel));
+    return Json{{"dataset", dataset->name},
+                {"seed", run.seed},
+                {"diffusion", groupOf(settings, kDiffusion)},
+                {"model", std::move(model)},
+                {"train", trainGroupOf(run, settings, *dataset)}};
 }
 
 } // namespace espalier::config

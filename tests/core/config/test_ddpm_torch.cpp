@@ -72,6 +72,54 @@ TEST(DdpmTorch, MapsDatasetsAndTrainerFields)
     EXPECT_EQ((*importDdpmTorch(changed("/dataset", "celeba-hq")))["data"]["side"], 256);
 }
 
+TEST(DdpmTorch, ARunGoesOutAndComesBack)
+{
+    auto other = changed("/dataset", "celeba");
+    other["diffusion"].update(
+        Json::parse(R"({"timesteps": 500, "beta_schedule": "quad", "model_mean_type": "x_0", "model_var_type": "fixed-small"})"));
+    other["model"].update(Json::parse(R"({"hid_channels": 64, "ch_multipliers": [1, 2], "apply_attn": [false, true], "drop_rate": 0.0})"));
+    other["train"].update(Json::parse(R"({"use_ema": false, "image_intv": 3, "chkpt_intv": 7, "lr": 1e-5, "num_accum": 2})"));
+    other["train"].erase("ema_decay"); // of averages that are not kept
+    for (const auto& published : {Json::parse(kCifar10), other}) {
+        auto overlay = *importDdpmTorch(published);
+        overlay["data"]["path"] = "/faces";
+        const auto run = read(overlay);
+        ASSERT_TRUE(run) << run.error().message;
+        const auto out = exportDdpmTorch(*run);
+        ASSERT_TRUE(out) << out.error().message;
+        for (const auto& [group, fields] : published.items()) {
+            if (!fields.is_object()) {
+                EXPECT_EQ((*out)[group], fields) << group;
+                continue;
+            }
+            for (const auto& [key, value] : fields.items())
+                EXPECT_EQ((*out)[group][key], value) << group << "." << key;
+        }
+        auto back = importDdpmTorch(*out);
+        ASSERT_TRUE(back) << back.error().message;
+        (*back)["data"]["path"] = "/faces";
+        EXPECT_TRUE(difference(write(*run), write(*read(*back))).empty());
+    }
+}
+
+TEST(DdpmTorch, WhatThatCodeLacksGetsNoConfiguration)
+{
+    const auto refusal = [](const char* path, const Json& value) {
+        auto overlay = findPreset("ddpm-cifar10")->overlay;
+        setValue(overlay, *findField(path), value);
+        const auto run = read(overlay);
+        EXPECT_TRUE(run) << run.error().message;
+        const auto out = exportDdpmTorch(*run);
+        EXPECT_FALSE(out) << path;
+        return out ? "" : out.error().message;
+    };
+    EXPECT_NE(refusal("diffusion.beta_schedule", "cosine").find("schedule cosine"), std::string::npos);
+    EXPECT_NE(refusal("model.num_classes", 10).find("told no classes"), std::string::npos);
+    const auto small = exportDdpmTorch(*read(findPreset("smoke")->overlay));
+    ASSERT_FALSE(small);
+    EXPECT_NE(small.error().message.find("side 32, 64 or 256, and this U-Net draws side 16"), std::string::npos) << small.error().message;
+}
+
 TEST(DdpmTorch, NamesWhatItDoesNotKnow)
 {
     expectRefused(changed("/optimiser", 1), "no field \"optimiser\"");
