@@ -9,10 +9,9 @@
 namespace espalier::runs {
 namespace {
 
-constexpr Metric kLeading[] = {
-    {"fd", "FD", tags::kFd},
-    {"fid", "FID", tags::kFid},
-    {.name = "top1", .title = "Top-1", .tag = tags::kTop1, .unit = "%", .higherIsBetter = true, .floor = "chance"}};
+constexpr Metric kLeading[] = {{"fd", "FD", tags::kFd},
+                               {"fid", "FID", tags::kFid},
+                               {.name = "top1", .title = "Top-1", .tag = tags::kTop1, .higherIsBetter = true, .floor = "chance"}};
 
 } // namespace
 

@@ -11,7 +11,6 @@ struct Metric {
     std::string_view name;  // "fd"
     std::string_view title; // "FD"
     std::string_view tag;   // its curve
-    std::string_view unit = {};
     bool higherIsBetter = false;
     std::string_view floor = "floor"; // what its lower bound is called
 };
