@@ -2,6 +2,7 @@
 #include "app/cli/train_run.h"
 
 #include "app/cli/devices.h"
+#include "app/cli/first_weights.h"
 #include "app/cli/job_options.h"
 #include "app/cli/run_weights.h"
 #include "app/cli/supervisor.h"
@@ -173,10 +174,9 @@ Result<Done> checkPlan(const config::RunConfig& config, const std::optional<runs
             ErrorCode::Usage,
             fmt::format("latents.vae: there is no file or folder {}. Name the autoencoder that makes the latents.", config.latents.vae),
             "latents.vae"};
-    if (!config.init.from.empty() && begins) {
-        if (auto weights = findWeights(config.init.from); !weights)
-            return Error{weights.error().code, "init.from: " + weights.error().message, "init.from"};
-    }
+    if (begins)
+        if (auto fine = checkFirstWeights(config); !fine)
+            return fine;
     const int world = placed ? placed->worldSize : static_cast<int>(devices->size());
     if (auto batch = config::deriveBatch(config.training, world); !batch)
         return batch.error();
@@ -201,6 +201,7 @@ Result<RunState> trainRun(const TrainOptions& options, const runs::RunFolder& na
     }
 
     auto folder = named;
+    bool fresh = false; // this command makes the folder
     if (!runs::isRunFolder(folder.root())) {
         if (!options.config.namesBase() && options.config.assignments.empty())
             return Error{
@@ -214,6 +215,7 @@ Result<RunState> trainRun(const TrainOptions& options, const runs::RunFolder& na
             return config.error();
         if (auto fine = checkPlan(*config, plan.placed, true); !fine)
             return fine.error();
+        fresh = !fs::exists(folder.root());
         auto made = runs::createRunFolder(folder.root(), config::document(*config));
         if (!made)
             return made.error();
@@ -247,7 +249,11 @@ Result<RunState> trainRun(const TrainOptions& options, const runs::RunFolder& na
     run->folder = runs::RunFolder(".");
     console.note(before.state == RunState::New ? fmt::format("Training in {}", folder.root().string())
                                                : fmt::format("Going on with {}", folder.root().string()));
-    return Supervisor(run->folder, std::move(*run), std::move(plan), signals, console).train();
+    const bool mayVanish = fresh && !change->config.init.from.empty() && !plan.placed;
+    auto end = Supervisor(run->folder, std::move(*run), std::move(plan), signals, console).train();
+    if (!end && mayVanish && (end.error().code == ErrorCode::Usage || end.error().code == ErrorCode::Format))
+        removeUnbegun(runs::RunFolder(fs::current_path()));
+    return end;
 }
 
 int trainAndTell(const TrainOptions& options, Console& console)
