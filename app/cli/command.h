@@ -35,5 +35,7 @@ void addBench(CLI::App& app, Program& program);
 void addCacheLatents(CLI::App& app, Program& program);
 void addData(CLI::App& app, Program& program);
 void addDoctor(CLI::App& app, Program& program);
+void addDevices(CLI::App& app, Program& program);
+void addQueue(CLI::App& app, Program& program);
 
 } // namespace espalier::cli

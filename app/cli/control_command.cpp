@@ -31,7 +31,7 @@ int control(const ControlOptions& options, Console& console)
     const auto state = runs::summarize(run->root()).state;
     if (const auto may = runs::possible(runs::actionOf(*kind), state); !may)
         return console.fail({ErrorCode::Busy, fmt::format("{} ({}): {}", run->name(), runs::stateText(state), may.why), {}});
-    if (!runs::isLive(state))
+    if (!runs::isLive(state) && state != runs::RunState::Queued)
         return console.fail({ErrorCode::Busy,
                              fmt::format("{} is at rest ({}), so nobody is there to ask. Use: espalier-cli {} --checkpoint {}", run->name(),
                                          runs::stateText(state), options.action, run->root().string()),

@@ -40,6 +40,8 @@ int main(int argc, char** argv)
     cli::addCacheLatents(app, program);
     cli::addBench(app, program);
     cli::addData(app, program);
+    cli::addQueue(app, program);
+    cli::addDevices(app, program);
     cli::addDoctor(app, program);
     try {
         app.parse(argc, argv);

@@ -4,11 +4,14 @@
 #include "app/cli/cause.h"
 #include "app/cli/child.h"
 #include "app/cli/console.h"
+#include "app/cli/gpu_curves.h"
+#include "app/cli/meeting.h"
 #include "app/cli/owned_run.h"
 #include "app/cli/signals.h"
 #include "core/base/log.h"
 #include "core/runs/events.h"
 #include "core/runs/library.h"
+#include "core/runs/rendezvous.h"
 #include "core/runs/run_folder.h"
 #include "core/runs/watcher.h"
 #include "core/runs/worker_link.h"
@@ -23,15 +26,19 @@ namespace espalier::cli {
 
 struct SupervisorPlan {
     std::filesystem::path worker;
-    std::vector<std::string> devices;  // one worker each: "cpu", "cuda:0"
-    std::optional<runs::Ranks> placed; // under torchrun: the place of the one worker
-    std::string job = "train";         // of the workers; "search" leaves earlier
+    std::vector<std::string> devices;      // one worker each: "cpu", "cuda:0"
+    runs::Rendezvous place = {};           // under torchrun and its like: that of the one worker
+    std::string job = "train";             // of the workers; "search" leaves earlier
+    Introduction introduction = {};        // to the supervisors of other ranks
+    std::unique_ptr<Meeting> meeting = {}; // where these were found already
+    std::vector<int> inherit = {};         // locks that workers keep with us
 };
 
-/// Trains a run: one worker per device, wishes relayed, the end told. Everything in one thread, which must be the main thread.
+/// Trains a run: one worker per device, wishes relayed, the end told. Everything in one thread, which must be the main thread. Where ranks
+/// were started one by one, each has a supervisor of one worker; that of rank 0 writes, and hears from the others how their workers fare.
 class Supervisor {
 public:
-    /// `run` is missing for ranks other than 0 under torchrun: they write nothing.
+    /// `run` is missing for ranks other than 0 that were started one by one: they write nothing.
     Supervisor(runs::RunFolder folder, std::optional<OwnedRun> run, SupervisorPlan plan, Signals& signals, Console& console);
 
     /// The state in which the run came to rest, or what went wrong (already written into the run).
@@ -43,22 +50,31 @@ private:
         Child child;
         int rank = 0;
         std::string device, tail;
-        Clock::time_point lastWord{};
+        Clock::time_point lastWord{}, lastStep{}; // any word; one that tells of progress
         std::optional<runs::EndedHow> end;
         bool failed = false;
     };
 
+    Result<Done> meet();
     Result<Done> spawnAll();
+    std::vector<std::pair<std::string, std::string>> placeOf(int worker) const;
     void loop();
     void wait();
     void hear(Worker& worker, const Json& line);
     void hearOutput(Worker& worker, std::string_view line);
     void hearExit(Worker& worker);
+    void hearRank(const Meeting::Peer& peer, const Json& line);
+    void tellRanks(const Cause& cause);
+    void tellOver();
+    bool awaitsCauses(Clock::time_point now) const;
+    bool allConsequences() const;
+    void askToStop();
     void relayWishes();
     void refuseLateWishes();
     void obeySignals();
     void watchClock();
     void beat();
+    void watchGpus();
     void failedBy(Cause cause);
     void endAll(Clock::time_point now);
     void killAll();
@@ -85,9 +101,13 @@ private:
     std::int64_t m_step = -1;
     std::string m_doing;
     int m_signalsObeyed = 0, m_logFd = -1;
-    bool m_now = false; // a second signal: end at once
-    std::chrono::seconds m_hang{600}, m_grace{5};
-    Clock::time_point m_lastBeat{}, m_lastWishes{}, m_lastProgress{};
+    bool m_now = false;  // a second signal: end at once
+    bool m_over = false; // rank 0 said, or was told, that the run is over
+    Agreement m_agreed;
+    GpuMeter m_gpus;
+    GpuCurves m_gpuCurves;
+    std::chrono::seconds m_hang{600}, m_silence{30}, m_grace{5};
+    Clock::time_point m_lastBeat{}, m_lastWishes{}, m_lastProgress{}, m_lastGpus{}, m_firstSignal{};
     std::optional<Clock::time_point> m_ending, m_terminated, m_firstEnd;
 };
 

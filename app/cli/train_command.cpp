@@ -112,6 +112,7 @@ void addTrain(CLI::App& app, Program& program)
     auto* command = addCommand(app, program, "train", "Train a run, or go on with one",
                                [options, &program] { return train(*options, program.console); });
     addTrainOptions(*command, *options);
+    command->add_flag("--queue", options->queued, "Wait until its devices are free; espalier-cli queue shows who waits");
     command->add_flag("--dry-run", options->dryRun, "Check everything, build the model and take one step; write nothing");
 }
 

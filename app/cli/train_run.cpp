@@ -6,6 +6,7 @@
 #include "app/cli/job_options.h"
 #include "app/cli/run_weights.h"
 #include "app/cli/supervisor.h"
+#include "app/cli/wait_for_devices.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
 #include "core/config/batch.h"
@@ -98,68 +99,99 @@ int tellResult(Console& console, const runs::RunFolder& folder, RunState state)
     return 0;
 }
 
-/// Ranks other than 0 wait until rank 0's supervisor has made the folder, with the very configuration of this command.
-Result<Done> waitForRankZero(const runs::RunFolder& folder, const TrainOptions& options, Signals& signals)
+/// What this rank's command asks for, whether or not the run may still change to it.
+Result<config::RunConfig> wantedConfig(const runs::RunFolder& folder, const TrainOptions& options)
 {
-    for (int tries = 0; tries < 1200; ++tries) {
-        signals.take();
-        if (signals.asked() > 0)
-            return Error{ErrorCode::Cancelled, "Stopped while waiting for rank 0.", {}};
-        if (runs::isRunFolder(folder.root()) && fs::exists(folder.identityFile()))
-            if (const auto change = changeOf(folder, options); !change || change->differences.empty())
-                return change ? Result<Done>(Done{}) : Result<Done>(change.error());
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    }
-    return Error{ErrorCode::Lost,
-                 fmt::format("Rank 0 made no run in {} within two minutes. Does every rank see that folder?", folder.root().string()),
-                 {}};
+    const auto stored = configOf(folder);
+    if (!stored)
+        return stored.error();
+    const Json before = config::write(*stored);
+    return resolveConfig(options.config, &before);
 }
 
-/// Whether rank 0 found nothing to do: the run is finished and nobody takes it up for three seconds.
-bool restsFinished(const runs::RunFolder& folder)
+std::filesystem::path meetingFile(const runs::Rendezvous& place, const fs::path& folder)
 {
-    for (int looks = 0; looks < 30; ++looks) {
-        if (runs::isLocked(folder) || runs::summarize(folder.root()).state != RunState::Finished)
+    return place.meetingFile.empty() ? folder / "meeting.json" : fs::path(place.meetingFile);
+}
+
+/// Whether rank 0 finds nothing to do: the run is finished as this command wants it, and nobody has taken it up for three seconds.
+class RestsFinished {
+public:
+    RestsFinished(const runs::RunFolder& folder, const TrainOptions& options) : m_folder(folder), m_options(options) {}
+
+    bool operator()()
+    {
+        const auto now = std::chrono::steady_clock::now();
+        if (!isSo())
+            m_since.reset();
+        else if (!m_since)
+            m_since = now;
+        return m_since && now - *m_since > std::chrono::seconds(3);
+    }
+
+private:
+    bool isSo() const
+    {
+        if (!runs::isRunFolder(m_folder.root()) || runs::isLocked(m_folder) || runs::summarize(m_folder.root()).state != RunState::Finished)
             return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        const auto change = changeOf(m_folder, m_options);
+        return change && change->differences.empty();
     }
-    return true;
-}
+    const runs::RunFolder& m_folder;
+    const TrainOptions& m_options;
+    std::optional<std::chrono::steady_clock::time_point> m_since;
+};
 
-Result<RunState> trainPlaced(const TrainOptions& options, const runs::RunFolder& folder, const runs::Ranks& ranks, SupervisorPlan plan,
-                             Signals& signals, Console& console)
+/// A rank other than 0: the run is what rank 0 has made of it by the time they meet.
+Result<RunState> trainPlaced(const TrainOptions& options, const runs::RunFolder& folder, SupervisorPlan plan, Signals& signals,
+                             Console& console)
 {
-    if (auto waited = waitForRankZero(folder, options, signals); !waited)
-        return waited.error();
-    const auto change = changeOf(folder, options);
-    if (!change)
-        return change.error();
-    if (restsFinished(folder))
+    RestsFinished finished(folder, options);
+    auto meeting = Meeting::find(plan.place, meetingFile(plan.place, folder.root()), signals, [&] { return finished(); });
+    if (!meeting)
+        return meeting.error();
+    if (!*meeting)
         return RunState::Finished;
-    auto device = deviceForRank(change->config.devices, ranks);
+    plan.meeting = *std::move(meeting);
+    const auto config = wantedConfig(folder, options);
+    if (!config)
+        return config.error();
+    auto device = deviceForRank(config->devices, plan.place);
     if (!device)
         return device.error();
-    plan.devices = {*device};
+    const auto taken = useDevices({*device}, console);
+    plan.devices = taken.devices;
+    plan.inherit = taken.locks.fds();
+    plan.introduction = {config::write(*config), ESPALIER_VERSION, gpuIdentity(*device)};
     if (::chdir(folder.root().c_str()) != 0)
         return ioError("enter", folder.root(), errno);
     return Supervisor(runs::RunFolder("."), std::nullopt, std::move(plan), signals, console).train();
 }
 
-Result<std::vector<std::string>> devicesOf(const config::RunConfig& config, const std::optional<runs::Ranks>& placed)
+Result<std::vector<std::string>> devicesOf(const config::RunConfig& config, const runs::Rendezvous& place)
 {
-    if (!placed)
+    if (!place.placed())
         return devicesFor(config.devices);
-    auto device = deviceForRank(config.devices, *placed);
+    auto device = deviceForRank(config.devices, place);
     if (!device)
         return device.error();
     return std::vector<std::string>{*device};
 }
 
+Result<DevicesTaken> takeDevices(const TrainOptions& options, OwnedRun& run, const config::RunConfig& config, const runs::Rendezvous& place,
+                                 Signals& signals, Console& console)
+{
+    if (options.queued)
+        return waitForDevices(run, config.devices, signals, console);
+    auto devices = devicesOf(config, place);
+    return devices ? Result<DevicesTaken>(useDevices(*std::move(devices), console)) : Result<DevicesTaken>(devices.error());
+}
+
 } // namespace
 
-Result<Done> checkPlan(const config::RunConfig& config, const std::optional<runs::Ranks>& placed, bool begins)
+Result<Done> checkPlan(const config::RunConfig& config, const runs::Rendezvous& place, bool begins)
 {
-    const auto devices = devicesOf(config, placed);
+    const auto devices = devicesOf(config, place);
     if (!devices)
         return devices.error();
     std::error_code error;
@@ -177,7 +209,7 @@ Result<Done> checkPlan(const config::RunConfig& config, const std::optional<runs
     if (begins)
         if (auto fine = checkFirstWeights(config); !fine)
             return fine;
-    const int world = placed ? placed->worldSize : static_cast<int>(devices->size());
+    const int world = place.placed() ? place.worldSize : static_cast<int>(devices->size());
     if (auto batch = config::deriveBatch(config.training, world); !batch)
         return batch.error();
     return Done{};
@@ -189,16 +221,22 @@ Result<RunState> trainRun(const TrainOptions& options, const runs::RunFolder& na
     if (!worker)
         return worker.error();
     SupervisorPlan plan{*worker, {}, {}, options.searchOnly ? "search" : "train"};
-    auto ranks = runs::ranksFromEnvironment();
-    if (!ranks)
-        return ranks.error();
-    if (std::getenv("RANK")) {
-        plan.placed = *ranks;
-        if (options.run.empty() && options.resume.empty())
-            return Error{ErrorCode::Usage, "Started once per rank (RANK is set), so all ranks must be given the same --run folder.", {}};
-        if (ranks->rank != 0)
-            return trainPlaced(options, named, *ranks, std::move(plan), signals, console);
-    }
+    const auto place = runs::rendezvousFrom(runs::rendezvousVariables());
+    if (!place)
+        return place.error();
+    plan.place = *place;
+    if (place->placed() && options.run.empty() && options.resume.empty())
+        return Error{ErrorCode::Usage,
+                     fmt::format("Started once per rank by {} (this is rank {} of {}), so all ranks must be given the same --run folder.",
+                                 runs::launcherName(place->launcher), place->rank, place->worldSize),
+                     {}};
+    if (place->placed() && options.queued)
+        return Error{
+            ErrorCode::Usage,
+            "--queue waits for devices of one machine, but this was started once per rank. Leave it: the launcher gives the devices.",
+            {}};
+    if (place->rank != 0)
+        return trainPlaced(options, named, std::move(plan), signals, console);
 
     auto folder = named;
     bool fresh = false; // this command makes the folder
@@ -213,7 +251,7 @@ Result<RunState> trainRun(const TrainOptions& options, const runs::RunFolder& na
         const auto config = resolveConfig(options.config);
         if (!config)
             return config.error();
-        if (auto fine = checkPlan(*config, plan.placed, true); !fine)
+        if (auto fine = checkPlan(*config, plan.place, true); !fine)
             return fine.error();
         fresh = !fs::exists(folder.root());
         auto made = runs::createRunFolder(folder.root(), config::document(*config));
@@ -230,7 +268,7 @@ Result<RunState> trainRun(const TrainOptions& options, const runs::RunFolder& na
     const auto change = changeOf(folder, options);
     if (!change)
         return change.error();
-    if (auto fine = checkPlan(change->config, plan.placed, false); !fine)
+    if (auto fine = checkPlan(change->config, plan.place, false); !fine)
         return fine.error();
     const auto before = runs::summarize(folder.root());
     if (before.state == RunState::Finished && change->differences.empty()) {
@@ -239,17 +277,20 @@ Result<RunState> trainRun(const TrainOptions& options, const runs::RunFolder& na
     }
     if (auto done = applyChange(*run, *change); !done)
         return done.error();
-    auto devices = devicesOf(change->config, plan.placed);
-    if (!devices)
-        return devices.error();
-    plan.devices = std::move(*devices);
+    auto taken = takeDevices(options, *run, change->config, plan.place, signals, console);
+    if (!taken)
+        return taken.error();
+    plan.devices = taken->devices;
+    plan.inherit = taken->locks.fds();
+    plan.place.meetingFile = meetingFile(plan.place, ".").string();
+    plan.introduction = {config::write(change->config), ESPALIER_VERSION, gpuIdentity(plan.devices.front())};
     // From here on the run is where we stand: a folder that is moved is followed.
     if (::chdir(folder.root().c_str()) != 0)
         return ioError("enter", folder.root(), errno);
     run->folder = runs::RunFolder(".");
     console.note(before.state == RunState::New ? fmt::format("Training in {}", folder.root().string())
                                                : fmt::format("Going on with {}", folder.root().string()));
-    const bool mayVanish = fresh && !change->config.init.from.empty() && !plan.placed;
+    const bool mayVanish = fresh && !change->config.init.from.empty() && plan.place.worldSize == 1;
     auto end = Supervisor(run->folder, std::move(*run), std::move(plan), signals, console).train();
     if (!end && mayVanish && (end.error().code == ErrorCode::Usage || end.error().code == ErrorCode::Format))
         removeUnbegun(runs::RunFolder(fs::current_path()));

@@ -5,9 +5,9 @@
 #include "app/cli/console.h"
 #include "app/cli/signals.h"
 #include "core/config/config.h"
+#include "core/runs/rendezvous.h"
 #include "core/runs/run_folder.h"
 #include "core/runs/run_state.h"
-#include "core/runs/worker_link.h"
 
 #include <optional>
 #include <string>
@@ -25,6 +25,7 @@ struct TrainOptions {
     std::string run, resume;
     std::vector<std::string> rest;
     bool fresh = false, dryRun = false, force = false;
+    bool queued = false;     // wait until its devices are free
     bool searchOnly = false; // leave when the next search has found its answer
 };
 void addTrainOptions(CLI::App& command, TrainOptions& options);
@@ -42,7 +43,7 @@ struct Change {
 /// Refuses what may not change.
 Result<Change> changeOf(const runs::RunFolder& folder, const TrainOptions& options);
 /// What can be said before anything is made or locked. A run that `begins` needs the weights that it begins with.
-Result<Done> checkPlan(const config::RunConfig& config, const std::optional<runs::Ranks>& placed, bool begins);
+Result<Done> checkPlan(const config::RunConfig& config, const runs::Rendezvous& place, bool begins);
 
 /// Makes the run where there is none, and trains it until it rests.
 Result<runs::RunState> trainRun(const TrainOptions& options, const runs::RunFolder& folder, Signals& signals, Console& console);

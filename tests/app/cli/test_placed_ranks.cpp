@@ -4,6 +4,7 @@
 #include "tests/app/cli/supervised_runs.h"
 
 #include <csignal>
+#include <thread>
 
 namespace espalier {
 using namespace std::chrono_literals;
@@ -11,15 +12,49 @@ using namespace runs;
 
 class PlacedRanks : public tests::SupervisedRuns {
 protected:
-    std::unique_ptr<tests::CliProcess> startRank(int rank, int steps, const tests::Environment& more = {})
+    /// As torchrun starts it; `more` is laid over its environment.
+    std::unique_ptr<tests::CliProcess> startRank(int rank, int steps, const tests::Environment& more = {},
+                                                 std::vector<std::string> flags = {}, int world = 2)
     {
         tests::Environment environment{{"RANK", std::to_string(rank)},
                                        {"LOCAL_RANK", std::to_string(rank)},
-                                       {"WORLD_SIZE", "2"},
+                                       {"WORLD_SIZE", std::to_string(world)},
                                        {"MASTER_ADDR", "127.0.0.1"},
                                        {"MASTER_PORT", "29511"}};
         environment.insert(environment.end(), more.begin(), more.end());
-        return std::make_unique<tests::CliProcess>(command({"--json"}, steps), environment, m_folder / ("rank" + std::to_string(rank)));
+        return startWith(rank, steps, environment, std::move(flags));
+    }
+    std::unique_ptr<tests::CliProcess> startWith(int rank, int steps, const tests::Environment& environment,
+                                                 std::vector<std::string> flags = {})
+    {
+        flags.push_back("--json");
+        return std::make_unique<tests::CliProcess>(command(std::move(flags), steps), environment,
+                                                   m_folder / ("rank" + std::to_string(rank)));
+    }
+    static pid_t workerOf(const tests::CliProcess& rank)
+    {
+        std::vector<pid_t> children;
+        tests::eventually([&] { return !(children = tests::childrenOf(rank.pid())).empty(); });
+        return children.empty() ? -1 : children.front();
+    }
+    void expectFailed(int rank, const char* word)
+    {
+        const auto follower = followed();
+        EXPECT_EQ(follower.state(), RunState::Failed);
+        ASSERT_TRUE(follower.failure());
+        EXPECT_EQ(follower.failure()->rank, rank);
+        EXPECT_NE(follower.failure()->message.find(word), std::string::npos) << follower.failure()->message;
+        EXPECT_FALSE(isLocked(m_run));
+    }
+    void expectToGoOn(int steps)
+    {
+        auto one = startRank(1, steps);
+        auto zero = startRank(0, steps);
+        EXPECT_EQ(zero->wait(), 0) << zero->err();
+        EXPECT_EQ(one->wait(), 0) << one->err();
+        const auto follower = followed();
+        EXPECT_EQ(follower.state(), RunState::Finished);
+        EXPECT_EQ(follower.curve(tags::kLoss)->size(), static_cast<std::size_t>(steps));
     }
 };
 
@@ -47,15 +82,147 @@ TEST_F(PlacedRanks, TrainOneWorkerEachAndRankZeroTells)
     EXPECT_EQ(followed().attempt(), follower.attempt());
 }
 
-TEST_F(PlacedRanks, EndWithASentenceWhenOneFails)
+TEST_F(PlacedRanks, MeetWithoutAnAddressWhoeverStartedThem)
 {
-    auto zero = startRank(0, 5000);
-    auto one = startRank(1, 5000, {{"FAKE_CRASH_AT", "5"}, {"FAKE_CRASH", "segv"}, {"FAKE_RANK", "1"}});
+    const auto environmentOf = [](const std::string& launcher, int rank) -> tests::Environment {
+        const auto text = std::to_string(rank);
+        if (launcher == "bare")
+            return {{"RANK", text}, {"WORLD_SIZE", "2"}};
+        if (launcher == "slurm")
+            return {{"SLURM_PROCID", text},
+                    {"SLURM_LOCALID", text},
+                    {"SLURM_NTASKS", "2"},
+                    {"SLURM_STEP_ID", "0"},
+                    {"SLURM_NODELIST", "localhost"}};
+        return {{"OMPI_COMM_WORLD_RANK", text}, {"OMPI_COMM_WORLD_SIZE", "2"}, {"OMPI_COMM_WORLD_LOCAL_RANK", text}};
+    };
+    for (const std::string launcher : {"bare", "slurm", "mpi"}) {
+        m_run = RunFolder(m_folder / launcher);
+        auto zero = startWith(0, 12, environmentOf(launcher, 0));
+        auto one = startWith(1, 12, environmentOf(launcher, 1));
+        EXPECT_EQ(zero->wait(), 0) << launcher << zero->err();
+        EXPECT_EQ(one->wait(), 0) << launcher << one->err();
+        EXPECT_EQ(followed().state(), RunState::Finished);
+        EXPECT_FALSE(std::filesystem::exists(m_run.root() / "meeting.json")) << "it is of use only until all have met";
+    }
+}
+
+TEST_F(PlacedRanks, NameTheOneThatWasKilledAndItsSignal)
+{
+    auto zero = startRank(0, 5000), one = startRank(1, 5000);
+    ASSERT_TRUE(passes(22));
+    ::kill(workerOf(*one), SIGKILL);
     EXPECT_EQ(one->wait(), 1);
-    EXPECT_NE(one->err().find("Worker 1"), std::string::npos) << one->err();
-    zero->signal(SIGTERM); // as torchrun does to those that are left
-    EXPECT_EQ(zero->wait(), 0);
-    EXPECT_EQ(followed().state(), RunState::Stopped);
+    EXPECT_NE(one->err().find("SIGKILL"), std::string::npos) << one->err();
+    EXPECT_EQ(zero->wait(), 1);
+    EXPECT_NE(zero->err().find("Worker 1 was ended by SIGKILL"), std::string::npos) << zero->err();
+    expectFailed(1, "SIGKILL");
+    EXPECT_NE(followed().failure()->detail.find("fake worker began"), std::string::npos) << "what it said last";
+    ASSERT_GE(storedCheckpoints(m_run).back().step, 20);
+    expectToGoOn(static_cast<int>(storedCheckpoints(m_run).back().step) + 20);
+}
+
+TEST_F(PlacedRanks, NameTheOneThatWasStopped)
+{
+    const tests::Environment soon{{"ESPALIER_SILENT_SECONDS", "2"}};
+    auto zero = startRank(0, 5000, soon), one = startRank(1, 5000, soon);
+    ASSERT_TRUE(passes(3));
+    ::kill(workerOf(*one), SIGSTOP);
+    EXPECT_EQ(one->wait(), 1);
+    EXPECT_EQ(zero->wait(), 1);
+    expectFailed(1, "stopped (SIGSTOP");
+    EXPECT_NE(zero->err().find("stopped (SIGSTOP"), std::string::npos) << zero->err();
+}
+
+TEST_F(PlacedRanks, NoticeASupervisorThatIsStoppedOrKilled)
+{
+    const tests::Environment soon{{"ESPALIER_SILENT_SECONDS", "2"}};
+    for (const int signal : {SIGSTOP, SIGKILL}) {
+        m_run = RunFolder(m_folder / std::to_string(signal));
+        auto zero = startRank(0, 5000, soon), one = startRank(1, 5000, soon);
+        ASSERT_TRUE(passes(3));
+        ::kill(one->pid(), signal);
+        EXPECT_EQ(zero->wait(), 1);
+        expectFailed(1, signal == SIGSTOP ? "no sign of life" : "without a word");
+        ::kill(one->pid(), SIGKILL); // as torchrun does to what does not end
+        one->wait();
+    }
+    // Rank 0 writes the state: without it nobody does, and the others end.
+    m_run = RunFolder(m_folder / "zero");
+    auto zero = startRank(0, 5000, soon), one = startRank(1, 5000, soon);
+    ASSERT_TRUE(passes(3));
+    ::kill(zero->pid(), SIGKILL);
+    EXPECT_EQ(one->wait(), 1);
+    EXPECT_NE(one->err().find("Rank 0"), std::string::npos) << one->err();
+}
+
+TEST_F(PlacedRanks, AllSayWhyRankZeroFailed)
+{
+    auto zero = startRank(0, 5000, {{"FAKE_CRASH_AT", "5"}, {"FAKE_CRASH", "fail"}});
+    auto one = startRank(1, 5000);
+    EXPECT_EQ(zero->wait(), 1);
+    EXPECT_EQ(one->wait(), 1);
+    EXPECT_NE(one->err().find("not finite"), std::string::npos) << one->err();
+    expectFailed(0, "not finite");
+}
+
+TEST_F(PlacedRanks, EndBeforeTheFirstStepWhenTheirConfigurationsDiffer)
+{
+    auto zero = startRank(0, 50);
+    auto one = startRank(1, 50, {}, {"--set", "training.batch_size=6", "--set", "training.learning_rate=0.5"});
+    EXPECT_EQ(zero->wait(), 2);
+    EXPECT_EQ(one->wait(), 2);
+    for (const auto& said : {zero->err(), one->err()}) {
+        EXPECT_NE(said.find("training."), std::string::npos) << said;
+        EXPECT_NE(said.find("on rank 0 and"), std::string::npos) << said;
+        EXPECT_NE(said.find("on rank 1"), std::string::npos) << said;
+    }
+    EXPECT_EQ(followed().progress().step, 0);
+    EXPECT_EQ(followed().attempt(), 0);
+    EXPECT_EQ(followed().state(), RunState::Failed);
+    expectToGoOn(20);
+}
+
+TEST_F(PlacedRanks, SayWhoDidNotCome)
+{
+    const tests::Environment soon{{"ESPALIER_JOIN_SECONDS", "1"}};
+    const auto zero = startRank(0, 50, soon, {}, 4);
+    EXPECT_EQ(zero->wait(10s), 1);
+    EXPECT_NE(zero->err().find("ranks 1, 2 and 3"), std::string::npos) << zero->err();
+    m_run = RunFolder(m_folder / "nobody");
+    const auto one = startRank(1, 50, soon);
+    EXPECT_EQ(one->wait(10s), 1);
+    EXPECT_NE(one->err().find("127.0.0.1:29511"), std::string::npos) << one->err();
+    EXPECT_FALSE(std::filesystem::exists(m_run.root())) << "only rank 0 makes it";
+}
+
+TEST_F(PlacedRanks, StopTogetherWhoeverGetsTheSignal)
+{
+    for (const int asked : {0, 1}) {
+        m_run = RunFolder(m_folder / ("asked" + std::to_string(asked)));
+        auto zero = startRank(0, 5000), one = startRank(1, 5000);
+        ASSERT_TRUE(passes(3));
+        (asked == 0 ? zero : one)->signal(SIGTERM);
+        EXPECT_EQ(zero->wait(), 0) << zero->err();
+        EXPECT_EQ(one->wait(), 0) << one->err();
+        EXPECT_EQ(followed().state(), RunState::Stopped);
+    }
+}
+
+TEST_F(PlacedRanks, LetNoStrangerIn)
+{
+    // A meeting file of an earlier attempt whose port somebody else has by now.
+    std::filesystem::create_directories(m_run.root());
+    ASSERT_TRUE(
+        writeFileAtomically(m_run.root() / "meeting.json",
+                            R"({"addresses": ["127.0.0.1"], "port": 1, "host": "gone", "boot_id": "x", "token": "a", "welcome": "b"})"));
+    std::filesystem::permissions(m_run.root() / "meeting.json", std::filesystem::perms::owner_all);
+    auto one = startRank(1, 20);
+    std::this_thread::sleep_for(300ms);
+    std::filesystem::remove_all(m_run.root());
+    auto zero = startRank(0, 20);
+    EXPECT_EQ(zero->wait(), 0) << zero->err();
+    EXPECT_EQ(one->wait(), 0) << one->err();
 }
 
 TEST_F(PlacedRanks, NeedOneFolderAndVariablesThatMakeSense)

@@ -147,8 +147,21 @@ TEST_F(SupervisedRuns, EndAWorkerThatHangs)
         call(command({"--devices", "cpu:2"}, 2000), {{"FAKE_HANG_AT", "5"}, {"FAKE_RANK", "1"}, {"ESPALIER_HANG_SECONDS", "2"}});
     EXPECT_EQ(done.status, 1);
     EXPECT_LT(std::chrono::steady_clock::now() - begin, 15s);
-    EXPECT_NE(done.err.find("no sign of life"), std::string::npos) << done.err;
+    EXPECT_NE(done.err.find("took no step for"), std::string::npos) << done.err;
     EXPECT_EQ(followed().failure()->rank, 1);
+}
+
+TEST_F(SupervisedRuns, FindAWorkerThatWasStopped)
+{
+    auto run = start(command({"--devices", "cpu:4"}, 5000), {{"ESPALIER_SILENT_SECONDS", "2"}});
+    ASSERT_TRUE(passes(3));
+    const auto workers = tests::childrenOf(run->pid());
+    ASSERT_EQ(workers.size(), 4u);
+    ::kill(workers[1], SIGSTOP);
+    EXPECT_EQ(run->wait(15s), 1);
+    EXPECT_NE(run->err().find("Worker 1 was stopped (SIGSTOP"), std::string::npos) << run->err();
+    EXPECT_EQ(followed().failure()->rank, 1);
+    EXPECT_EQ(followed().failure()->code, "lost");
 }
 
 TEST_F(SupervisedRuns, KeepOthersOutAndNameThemselves)

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/cli/wire.h"
+
+#include "core/base/parse_json.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace espalier::cli {
+
+Wire::Wire(int fd) : m_fd(fd)
+{
+    ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    const int yes = 1;
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+}
+
+Wire::Wire(Wire&& other) noexcept
+{
+    *this = std::move(other);
+}
+
+Wire& Wire::operator=(Wire&& other) noexcept
+{
+    std::swap(m_fd, other.m_fd);
+    std::swap(m_ended, other.m_ended);
+    std::swap(m_rest, other.m_rest);
+    std::swap(m_unsent, other.m_unsent);
+    return *this;
+}
+
+Wire::~Wire()
+{
+    if (m_fd >= 0)
+        ::close(m_fd);
+}
+
+void Wire::say(const Json& line, bool mayDrop)
+{
+    if (!open() || (mayDrop && m_unsent.size() > kMuchUnsent))
+        return;
+    m_unsent += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    flush();
+}
+
+void Wire::flush()
+{
+    while (!m_unsent.empty() && m_fd >= 0) {
+        const ssize_t put = ::send(m_fd, m_unsent.data(), m_unsent.size(), MSG_NOSIGNAL);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0 && errno == EAGAIN)
+            return;
+        if (put < 0) { // read() will tell
+            m_unsent.clear();
+            return;
+        }
+        m_unsent.erase(0, static_cast<std::size_t>(put));
+    }
+}
+
+void Wire::read(const std::function<void(const Json&)>& hear)
+{
+    char buffer[16384];
+    while (open()) {
+        const ssize_t got = ::recv(m_fd, buffer, sizeof buffer, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0 && errno == EAGAIN)
+            return;
+        if (got <= 0) {
+            m_ended = true;
+            return;
+        }
+        m_rest.append(buffer, static_cast<std::size_t>(got));
+        for (std::size_t end; (end = m_rest.find('\n')) != std::string::npos;) {
+            const auto line = parseJson(m_rest.substr(0, end));
+            m_rest.erase(0, end + 1);
+            if (!line.is_object()) {
+                m_ended = true;
+                return;
+            }
+            hear(line);
+        }
+        if (m_rest.size() > kMaxLine)
+            m_ended = true;
+    }
+}
+
+void Wire::finish()
+{
+    flush();
+    if (m_fd >= 0)
+        ::shutdown(m_fd, SHUT_WR);
+}
+
+Listener listenForRanks(bool everywhere)
+{
+    Listener listener;
+    const auto tryFamily = [&](int family) {
+        const int fd = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+            return false;
+        sockaddr_in6 six{};
+        sockaddr_in four{};
+        const int no = 0;
+        six.sin6_family = AF_INET6;
+        six.sin6_addr = in6addr_any;
+        four.sin_family = AF_INET;
+        four.sin_addr.s_addr = htonl(everywhere ? INADDR_ANY : INADDR_LOOPBACK);
+        auto* address = family == AF_INET6 ? reinterpret_cast<sockaddr*>(&six) : reinterpret_cast<sockaddr*>(&four);
+        socklen_t size = family == AF_INET6 ? sizeof six : sizeof four;
+        if (family == AF_INET6) // the older addresses too
+            ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof no);
+        if (::bind(fd, address, size) != 0 || ::listen(fd, 1024) != 0 || ::getsockname(fd, address, &size) != 0) {
+            const int why = errno;
+            ::close(fd);
+            errno = why;
+            return false;
+        }
+        listener = {fd, ntohs(family == AF_INET6 ? six.sin6_port : four.sin_port)};
+        return true;
+    };
+    if (!everywhere || !tryFamily(AF_INET6))
+        tryFamily(AF_INET);
+    return listener;
+}
+
+int connectTo(const std::string& address, int port, std::chrono::milliseconds limit)
+{
+    addrinfo hints{}, *found = nullptr;
+    hints.ai_socktype = SOCK_STREAM;
+    if (::getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found) != 0)
+        return -1;
+    int connected = -1;
+    for (const auto* each = found; each && connected < 0; each = each->ai_next) {
+        const int fd = ::socket(each->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+            continue;
+        int why = ::connect(fd, each->ai_addr, each->ai_addrlen) == 0 ? 0 : errno;
+        if (why == EINPROGRESS) {
+            pollfd ready{fd, POLLOUT, 0};
+            socklen_t size = sizeof why;
+            if (::poll(&ready, 1, static_cast<int>(limit.count())) == 1)
+                ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &size);
+        }
+        if (why == 0)
+            connected = fd;
+        else
+            ::close(fd);
+    }
+    ::freeaddrinfo(found);
+    return connected;
+}
+
+} // namespace espalier::cli
