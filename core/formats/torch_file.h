@@ -65,10 +65,19 @@ bool looksLikeTorch(std::span<const std::byte> start);
 
 // ── Writing ──
 
-/// An entry of a dictionary to write: a plain value, a tensor (its own name is not used), or a dictionary (an OrderedDict) of more.
+/// A tensor that is written elsewhere in the file under this name of its item, once more: both share memory.
+struct TorchTwin {
+    std::string name;
+};
+struct TorchList;
+/// An entry of a dictionary to write: a plain value, a tensor (its own name is used by twins alone), a dictionary (an OrderedDict) or a
+/// list of dictionaries.
 struct TorchNode {
     std::string key;
-    std::variant<Json, SafetensorsItem, std::vector<TorchNode>> value;
+    std::variant<Json, SafetensorsItem, TorchTwin, std::vector<TorchNode>, std::shared_ptr<TorchList>> value;
+};
+struct TorchList {
+    std::vector<std::vector<TorchNode>> items;
 };
 
 /// Writes atomically what torch.load(weights_only=True) reads: a zip with one dictionary. Equal content gives equal bytes.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/base/overloaded.h"
 #include "core/formats/in_quotes.h"
 #include "core/formats/torch_file.h"
 #include "core/formats/torch_types.h"
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <unordered_map>
 #include <unordered_set>
 
 namespace espalier::formats {
@@ -34,10 +36,13 @@ public:
             if (!keys.insert(node.key).second)
                 return refuse(fmt::format("two entries are called {}", inQuotes(node.key)));
             text(node.key);
-            const auto* item = std::get_if<SafetensorsItem>(&node.value);
-            const auto* inner = std::get_if<std::vector<TorchNode>>(&node.value);
-            const auto* plain = std::get_if<Json>(&node.value);
-            if (item ? !tensor(*item) : inner ? !dictionary(*inner, depth + 1) : !value(*plain, depth + 1))
+            const bool written = std::visit(Overloaded{[&](const SafetensorsItem& item) { return tensor(item); },
+                                                       [&](const TorchTwin& twin) { return again(twin); },
+                                                       [&](const std::vector<TorchNode>& inner) { return dictionary(inner, depth + 1); },
+                                                       [&](const std::shared_ptr<TorchList>& inner) { return list(*inner, depth + 1); },
+                                                       [&](const Json& plain) { return value(plain, depth + 1); }},
+                                            node.value);
+            if (!written)
                 return false;
         }
         bytes += 'u';
@@ -123,7 +128,29 @@ private:
             return refuse("a value is neither text, number, list nor dictionary");
         }
     }
+    bool list(const TorchList& items, int depth)
+    {
+        bytes += "](";
+        for (const auto& item : items.items)
+            if (!dictionary(item, depth + 1))
+                return false;
+        bytes += 'e';
+        return true;
+    }
+    bool again(const TorchTwin& twin)
+    {
+        const auto found = m_places.find(twin.name);
+        return found == m_places.end() ? refuse(fmt::format("there is no tensor {} to have once more", inQuotes(twin.name)))
+                                       : view(*tensors[found->second], found->second);
+    }
     bool tensor(const SafetensorsItem& item)
+    {
+        tensors.push_back(&item);
+        m_places.emplace(item.name, tensors.size() - 1);
+        return view(item, tensors.size() - 1);
+    }
+    /// The whole of a storage.
+    bool view(const SafetensorsItem& item, std::size_t place)
     {
         const auto* type =
             std::find_if(std::begin(kTorchTypes), std::end(kTorchTypes), [&](const TorchType& t) { return t.dtype == item.dtype; });
@@ -138,7 +165,7 @@ private:
         text("storage");
         const auto storage = typed ? type->storage : std::string_view("torch.storage.UntypedStorage");
         global(storage.substr(0, storage.rfind('.')), storage.substr(storage.rfind('.') + 1));
-        text(fmt::format("{}", tensors.size()));
+        text(fmt::format("{}", place));
         text("cpu");
         whole(static_cast<std::int64_t>(*size / itemBytes));
         bytes += "tQK";
@@ -158,9 +185,10 @@ private:
         if (!typed)
             global(type->name.substr(0, type->name.rfind('.')), type->name.substr(type->name.rfind('.') + 1));
         bytes += "tR";
-        tensors.push_back(&item);
         return true;
     }
+
+    std::unordered_map<std::string, std::size_t> m_places; // of tensors by the names of their items
 };
 
 Result<Done> addRecord(ZipWriter& zip, std::string_view name, std::span<const std::byte> bytes)
