@@ -226,8 +226,13 @@ Result<SetListing> listArtBench(const fs::path& from)
             return splits.error();
         return listFolders(root, {{"", Split::Train}}, *splits);
     }
-    for (const auto& [name, python] : {std::pair{"artbench-10-batches-py", true}, {"artbench-10-batches-bin", false}})
-        for (const auto& root : {from / name, from})
+    struct Batches {
+        const char *archive, *folder; // the archive's own folder, there where all of them were unpacked together
+        bool python;
+    };
+    for (const auto& [archive, folder, python] :
+         {Batches{"artbench-10-python", "artbench-10-batches-py", true}, Batches{"artbench-10-binary", "artbench-10-batches-bin", false}})
+        for (const auto& root : {from / folder, from / archive / folder, from})
             if (fs::is_regular_file(root / (python ? "test_batch" : "test_batch.bin"), none))
                 return listBatches(root, python);
     return Error{ErrorCode::Usage,

@@ -7,7 +7,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <unistd.h>
 
 namespace espalier {
@@ -176,6 +178,29 @@ TEST_F(Commands, DataPrepareSortsASetAndTakesUpAgainWhatIsMissing)
     EXPECT_EQ(call({"data", "prepare", "cub", "--from", from, "--to", to, "--split", "all"}).status, 2);
     EXPECT_EQ(call({"data", "prepare", "dogs", "--from", from, "--to", to}).status, 2);
     EXPECT_EQ(call({"data", "prepare", "cub", "--from", from}).status, 2);
+}
+
+TEST_F(Commands, DataPrepareStopsAtCtrlCAndGoesOnFromThere)
+{
+    constexpr int kImages = 3000;
+    const auto from = m_folder / "art", to = m_folder / "sorted";
+    fs::create_directories(from / "train/baroque");
+    fs::create_directories(from / "test/baroque");
+    for (int i = 0; i < kImages; ++i)
+        std::ofstream(from / "train/baroque" / (std::to_string(i) + ".jpg")) << i;
+    const std::vector<std::string> arguments{"data", "prepare", "artbench", "--from", from.string(), "--to", to.string(), "--copy"};
+    CliProcess process(arguments, {}, m_folder / "stopped");
+    ASSERT_TRUE(tests::eventually([&] { return fs::exists(to / "train/baroque/0.jpg"); }));
+    process.signal(SIGINT);
+    EXPECT_EQ(process.wait(), 1);
+    EXPECT_NE(process.err().find("the same command goes on from there"), std::string::npos) << process.err();
+    auto again = arguments;
+    again.emplace_back("--json");
+    const auto whole = call(again);
+    ASSERT_EQ(whole.status, 0) << whole.err;
+    EXPECT_GT(whole.json()["kept"], 0);
+    EXPECT_GT(whole.json()["copied"], 0);
+    EXPECT_EQ(whole.json()["images"]["train"], kImages);
 }
 
 TEST_F(Commands, ControlRefusesWhatTheStateDoesNotAllow)

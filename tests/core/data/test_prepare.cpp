@@ -189,7 +189,9 @@ TEST_F(Prepare, SortsArtAsFoldersOrBatches)
 {
     m_scratch.write("from/artbench-10-imagefolder/baroque/a.jpg", "a");
     m_scratch.write("from/artbench-10-imagefolder/realism/b, c.jpg", "b");
-    m_scratch.write("from/ArtBench-10.csv", "name,url,split\na.jpg,\"http://x/\"\"y\"\"\",test\n\"b, c.jpg\",,train\n");
+    m_scratch.write("from/ArtBench-10.csv", "name,artist,url,is_public_domain,length,width,label,split,cifar_index\n"
+                                            "a.jpg,someone,\"http://x/\"\"y\"\"\",True,9,9,baroque,test,0\n"
+                                            "\"b, c.jpg\",,,False,9,9,realism,train,0\n");
     ASSERT_TRUE(run(PublishedSet::ArtBench));
     EXPECT_EQ(made(), (std::vector<std::string>{"train/realism/b, c.jpg", "val/baroque/a.jpg"}));
     fs::remove_all(to());
@@ -203,7 +205,7 @@ TEST_F(Prepare, SortsArtAsFoldersOrBatches)
     std::string row(3073, '\x20');
     for (const char* batch : {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"}) {
         row[0] = batch[0] == 't' ? '\x09' : '\x01';
-        m_scratch.write(std::string("from/artbench-10-batches-bin/") + batch + ".bin", row);
+        m_scratch.write(std::string("from/artbench-10-binary/artbench-10-batches-bin/") + batch + ".bin", row);
     }
     const auto done = run(PublishedSet::ArtBench);
     ASSERT_TRUE(done) << done.error().message;
