@@ -40,6 +40,16 @@ void beDeterministic(const config::RunConfig& config)
     at::globalContext().setDeterministicFillUninitializedMemory(false);
 }
 
+/// The device that the supervisor chose for this worker; run by hand, that of the settings.
+Result<at::Device> deviceOf(const config::RunConfig& config, const runs::Ranks& ranks)
+{
+    const char* given = std::getenv(runs::environment::kDevice);
+    if (!given || !*given)
+        return deviceFor(config.devices, ranks.localRank);
+    const std::string_view text(given);
+    return deviceFor(std::string(text.starts_with("cuda:") ? text.substr(5) : text), 0);
+}
+
 /// Off has to be said too: cuDNN would round unasked.
 void chooseTf32(const config::RunConfig& config, at::Device device)
 {
@@ -65,12 +75,12 @@ Result<Json> train(const Json& request, JobContext& context, bool searchOnly)
     const auto ranks = runs::ranksFromEnvironment();
     if (!ranks)
         return ranks.error();
-    const auto device = deviceFor(config->devices, ranks->localRank);
+    const auto device = deviceOf(*config, *ranks);
     if (!device)
         return device.error();
     chooseTf32(*config, *device);
     context.trained = Trained{*config, ranks->worldSize};
-    setThreads(config->training.threads, device->is_cpu() ? ranks->worldSize : 1);
+    setThreads(config->training.threads, ranks->localWorldSize);
     const auto group = parallel::ProcessGroup::join(*ranks, *device);
     if (!group)
         return group.error();

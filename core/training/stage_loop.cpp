@@ -153,8 +153,10 @@ Result<Done> StageLoop::reportIfDue()
     counters.badSteps += report.badSteps;
     if (counters.badSteps > m_config.training.badSteps)
         return giveUp(report);
+    const auto ownSeconds = ownSecondsOfRanks();
     if (!m_parts.scribe)
         return Done{};
+    tellPace(ownSeconds);
     auto& writer = m_parts.scribe->writer;
     if (report.badSteps > 0)
         writer.write(runs::Warned{
@@ -180,6 +182,28 @@ Result<Done> StageLoop::reportIfDue()
     if (auto error = writer.firstError())
         return *error;
     return Done{};
+}
+
+/// By rank, what its own share of a step takes; empty where there is one rank.
+std::vector<double> StageLoop::ownSecondsOfRanks()
+{
+    if (m_parts.group->world() == 1)
+        return {};
+    std::vector<double> seconds;
+    for (const auto& each : m_parts.group->gather(at::full({1}, m_parts.step.ownTime().take(), at::kDouble)))
+        seconds.push_back(each.item<double>());
+    return seconds;
+}
+
+void StageLoop::tellPace(const std::vector<double>& seconds)
+{
+    const auto step = m_parts.state.counters.step;
+    const auto imagesOfRank = static_cast<double>(m_parts.share.globalBatch) / static_cast<double>(m_parts.share.world);
+    for (std::size_t rank = 0; rank < seconds.size(); ++rank)
+        if (seconds[rank] > 0.0)
+            m_parts.scribe->writer.scalar(fmt::format("speed/rank_{}", rank), step, imagesOfRank / seconds[rank], "images/s");
+    if (auto said = m_stragglers.judge(seconds))
+        m_parts.scribe->writer.write(runs::Warned{.message = *std::move(said), .step = step});
 }
 
 /// Too many steps were not finite: says where it began and how to draw that batch again.

@@ -63,6 +63,8 @@ public:
 private:
     Result<Done> trainOneStep(std::stop_token now);
     Result<Done> reportIfDue();
+    std::vector<double> ownSecondsOfRanks();
+    void tellPace(const std::vector<double>& seconds);
     Result<Done> doWhatIsDue(std::int64_t orders, std::stop_token now);
     Result<Done> save(const std::string& because);
     Result<Done> drawSamples(const runs::Wish* wish, std::stop_token now);
@@ -88,6 +90,7 @@ private:
     std::int64_t m_savedStep = -1;
     std::int64_t m_imagesAtReport = 0;
     double m_secondsAtReport = 0.0;
+    parallel::Stragglers m_stragglers;
 };
 
 } // namespace espalier::training

@@ -27,7 +27,7 @@ TrainStep::TrainStep(Parts parts, const config::RunConfig& config)
       m_training(config.training), m_seed(static_cast<std::uint64_t>(config.seed)), m_reducer(parts.group, trainedValues(parts.state)),
       m_world(parts.group->world()),
       m_upload(parts.model.image(), parts.model.classes(), config, parts.share.microBatch, parts.device, parts.batchesHeld),
-      m_optimizer(config.training), m_report(parts.device)
+      m_optimizer(config.training), m_report(parts.device), m_ownTime(parts.device)
 {
     const auto b = m_share.microBatch;
     const auto on = at::TensorOptions(m_device);
@@ -43,6 +43,7 @@ TrainStep::TrainStep(Parts parts, const config::RunConfig& config)
 
 void TrainStep::begin(double learningRate, tensors::Path path, std::int64_t side)
 {
+    m_ownTime.begin();
     m_path = std::move(path);
     m_side = side;
     if (m_moving.empty()) // now, and not before a checkpoint was read
@@ -101,6 +102,7 @@ std::optional<at::Tensor> TrainStep::gradientScale(const at::Tensor& norm) const
 
 void TrainStep::finish()
 {
+    m_ownTime.end(); // from here on it waits for the others
     m_reducer.finish(m_loss);
     const at::NoGradGuard noGrad;
     const auto loss = m_loss[0] / static_cast<double>(m_world);

@@ -5,6 +5,7 @@
 #include "core/data/loader.h"
 #include "core/models/objective.h"
 #include "core/parallel/gradient_reducer.h"
+#include "core/parallel/pace.h"
 #include "core/tensors/state.h"
 #include "core/training/batch_upload.h"
 #include "core/training/loss_scale.h"
@@ -43,6 +44,8 @@ public:
     void finish();
 
     ReportSums& report() { return m_report; }
+    /// How long this rank's own share of steps takes.
+    parallel::OwnTime& ownTime() { return m_ownTime; }
     /// With fp16; else null.
     LossScale* lossScale() { return m_lossScale ? &*m_lossScale : nullptr; }
 
@@ -63,6 +66,7 @@ private:
     BatchUpload m_upload;
     Optimizer m_optimizer;
     ReportSums m_report;
+    parallel::OwnTime m_ownTime;
     std::optional<LossScale> m_lossScale;
     at::Tensor m_stepNumber, m_slots, m_slotBase; // int64 [], [b], [b]
     at::Tensor m_learningRate, m_found;           // float []

@@ -4,6 +4,7 @@
 #include "core/base/files.h"
 #include "core/config/batch.h"
 #include "core/data/feature_folder.h"
+#include "core/parallel/agreement.h"
 #include "core/plan/stage_config.h"
 #include "core/training/tensorboard_mirror.h"
 
@@ -37,6 +38,16 @@ Result<std::vector<plan::Measurement>> ledgerOf(const runs::RunFolder& folder)
     if (!kept)
         return Error{kept.error().code, folder.planFile().string() + ": " + kept.error().message, kept.error().detail};
     return std::move(kept->ledger);
+}
+
+/// Ranks that differ would train apart without a word.
+Result<Done> checkRanks(parallel::ProcessGroup& group, const data::Dataset& images, const tensors::TrainState& state)
+{
+    return parallel::checkAgreement(group,
+                                    {{"The build of the program", state.madeOn.build},
+                                     {"The version of LibTorch", state.madeOn.libtorch},
+                                     {"What the images are", images.fingerprint()}},
+                                    state);
 }
 
 /// The length of the whole run, as far as its stages say it.
@@ -165,6 +176,8 @@ Result<Done> TrainingSession::makePlan()
 
 Result<Done> TrainingSession::openWriter()
 {
+    if (auto agreed = checkRanks(*m_request.group, *m_train, state()); !agreed)
+        return agreed.error();
     if (m_request.group->rank() != 0 || m_request.onlySteps)
         return Done{};
     const auto step = state().counters.step;
