@@ -6,6 +6,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace espalier::models {
@@ -107,16 +108,23 @@ at::Tensor Vit::positions(std::int64_t side) const
     return at::cat({m_positions.narrow(1, 0, 1), positionsFor(m_positions.narrow(1, 1, m_grid * m_grid), m_grid, grid)}, 1);
 }
 
+at::Tensor Vit::tokens(const at::Tensor& images) const
+{
+    const at::Tensor patches = m_net->patches->forward(images);
+    return at::cat({m_class.expand({images.size(0), 1, -1}).to(patches.scalar_type()), patches}, 1) + positions(images.size(3));
+}
+
 at::Tensor Vit::forward(const tensors::Batch& batch, const tensors::Path& path, const tensors::Draws& draws)
 {
     const auto seen = [this](const std::string& name, const at::Tensor& output) {
         if (watch)
             watch(name, output);
     };
-    const at::Tensor patches = m_net->patches->forward(batch.x);
-    at::Tensor x = at::cat({m_class.expand({batch.x.size(0), 1, -1}).to(patches.scalar_type()), patches}, 1) + positions(batch.x.size(3));
-    seen("tokens", x);
-    for (std::size_t i = 0; i < m_net->blocks.size(); ++i) {
+    at::Tensor x = path.from < 0 ? tokens(batch.x) : batch.x;
+    if (path.from < 0)
+        seen("tokens", x);
+    const auto depth = m_net->blocks.size(), end = path.until < 0 ? depth : static_cast<std::size_t>(path.until);
+    for (auto i = static_cast<std::size_t>(std::max<std::int64_t>(path.from, 0)); i < end; ++i) {
         if (!runs(path, i))
             continue;
         const auto& block = *m_net->blocks[i];
@@ -128,9 +136,12 @@ at::Tensor Vit::forward(const tensors::Batch& batch, const tensors::Path& path, 
                 : block.forward(x, first, second);
         seen("blocks." + std::to_string(i), x);
     }
+    if (end < depth)
+        return x;
     // Of the norm over all tokens only the class token is used.
-    const at::Tensor pooled = m_config.pooling == config::Pooling::Mean ? x.slice(1, 1).mean(1) : x.select(1, 0);
-    return m_net->head->forward(m_net->norm->forward(pooled));
+    const bool isPooled = path.from == m_config.depth;
+    const at::Tensor pooled = isPooled ? x : m_config.pooling == config::Pooling::Mean ? x.slice(1, 1).mean(1) : x.select(1, 0);
+    return path.until >= 0 ? pooled : m_net->head->forward(m_net->norm->forward(pooled));
 }
 
 } // namespace espalier::models

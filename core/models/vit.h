@@ -16,7 +16,8 @@ namespace espalier::models {
 std::vector<double> dropPathRates(double last, std::int64_t depth);
 
 /// The vision transformer as a classifier, as timm and Deep-Incubation have it: names, order and arithmetic as published. It takes images
-/// of any side that its patches divide, and runs the blocks that the path keeps.
+/// of any side that its patches divide, and runs the blocks that the path keeps, or a part of the way: what a path until block k gives,
+/// given to a path from block k, comes to the same bits as the whole.
 class Vit final : public Model, public HasFirstValues {
 public:
     Vit(const config::VitConfig& config, const ImageShape& image, const Place& place);
@@ -34,6 +35,7 @@ public:
 
 private:
     at::Tensor positions(std::int64_t side) const;
+    at::Tensor tokens(const at::Tensor& images) const; // [B, C, H, W] -> [B, tokens, width]
     at::Tensor mask(std::int64_t branch, double rate, const tensors::Draws& draws) const;
 
     struct Net;

@@ -140,6 +140,30 @@ std::vector<at::Tensor> stepOf(Model& model, const tensors::Batch& batch, config
     return all;
 }
 
+TEST(Vit, APartOfTheWayAndTheRestAreTheWholeWay)
+{
+    for (const auto pooling : {config::Pooling::Token, config::Pooling::Mean})
+        for (const auto precision : {config::Precision::Fp32, config::Precision::Bf16}) {
+            auto c = tinyVit();
+            c.pooling = pooling;
+            Vit model(c, ImageShape{3, 16, 16}, Place{});
+            fillParameters(model);
+            model.eval();
+            const at::NoGradGuard noGrad;
+            const training::PrecisionScope scope(precision, at::kCPU);
+            const auto batch = batchOf(4, 3, 16);
+            const auto whole = model.forward(batch, {}, {});
+            for (std::int64_t block = 0; block <= c.depth; ++block) {
+                const auto half = model.forward(batch, {.keepBlock = {}, .until = block}, {});
+                EXPECT_EQ(half.sizes(), block < c.depth ? at::IntArrayRef({4, 17, 48}) : at::IntArrayRef({4, 48}));
+                EXPECT_EQ(half.scalar_type(), at::kFloat) << "nothing is rounded where the way is cut";
+                auto rest = batch;
+                rest.x = half;
+                EXPECT_TRUE(at::equal(model.forward(rest, {.keepBlock = {}, .from = block}, {}), whole)) << block;
+            }
+        }
+}
+
 TEST(Recompute, GivesTheSameOutputAndGradients)
 {
     UNetOptions unet;
