@@ -8,19 +8,35 @@
 
 namespace espalier::shapes {
 
+namespace {
+
+double forwardFlops(const Layer& layer)
+{
+    const auto positions = static_cast<double>(layer.outPositions());
+    const auto in = static_cast<double>(layer.in), out = static_cast<double>(layer.out);
+    if (layer.kind == Layer::Kind::Conv)
+        return 2.0 * static_cast<double>(layer.kernel * layer.kernel) * in * out * positions;
+    if (layer.kind == Layer::Kind::Linear)
+        return 2.0 * in * out * positions;
+    return layer.kind == Layer::Kind::Attention ? 4.0 * in * positions * positions : 0.0;
+}
+
+} // namespace
+
 double forwardFlops(const ModelShape& shape)
 {
     double flops = 0.0;
-    for (const auto& layer : layersOf(shape)) {
-        const auto positions = static_cast<double>(layer.outPositions());
-        const auto in = static_cast<double>(layer.in), out = static_cast<double>(layer.out);
-        if (layer.kind == Layer::Kind::Conv)
-            flops += 2.0 * static_cast<double>(layer.kernel * layer.kernel) * in * out * positions;
-        else if (layer.kind == Layer::Kind::Linear)
-            flops += 2.0 * in * out * positions;
-        else if (layer.kind == Layer::Kind::Attention)
-            flops += 4.0 * in * positions * positions;
-    }
+    for (const auto& layer : layersOf(shape))
+        flops += forwardFlops(layer);
+    return flops;
+}
+
+double prefixFlops(const ModelShape& shape, std::int64_t blocks)
+{
+    double flops = 0.0;
+    for (const auto& layer : layersOf(shape))
+        if (layer.part == "embed" || (layer.part == "blocks" && layer.block < blocks))
+            flops += forwardFlops(layer);
     return flops;
 }
 

@@ -14,6 +14,8 @@ namespace espalier::shapes {
 double forwardFlops(const ModelShape& shape);
 /// Forward and backward of one image: three times the forward pass.
 double trainingFlops(const ModelShape& shape);
+/// The part of a transformer's forward pass up to the end of its first `blocks` blocks.
+double prefixFlops(const ModelShape& shape, std::int64_t blocks);
 
 /// Bytes that training takes on one device. Parameters, gradients, moments and averages are exact (fp32); activations are what
 /// autograd keeps for the backward pass of one micro-batch, without what the allocator and library workspaces add: expect 10–40 % more.
