@@ -45,7 +45,7 @@ void ShardImages::decode(std::stop_token stop)
             if (!read) {
                 std::fill(into.begin(), into.end(), std::uint8_t{0});
                 if (m_log && !fatal)
-                    m_log(LogLevel::Warning, fmt::format("No latents of {}: {}", m_dataset.nameOf(index), read.error().message));
+                    m_log(LogLevel::Warning, fmt::format("{} is passed over: {}", m_dataset.nameOf(index), read.error().message));
             }
             const std::lock_guard lock(m_mutex);
             m_done[i] = 1;

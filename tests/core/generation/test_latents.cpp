@@ -208,7 +208,7 @@ TEST_F(Latents, OfImagesThatCannotBeReadAreNoted)
     std::int32_t label = 0;
     EXPECT_EQ(cache->readLatents(130, true, values, label).error().code, ErrorCode::Format);
     EXPECT_TRUE(cache->readLatents(131, true, values, label));
-    EXPECT_NE(m_said.find("No latents of image-5: This image ends early."), std::string::npos) << m_said;
+    EXPECT_NE(m_said.find("image-5 is passed over: This image ends early."), std::string::npos) << m_said;
 
     auto worse = work(std::make_shared<Pictures>(60, std::set<std::int64_t>{5}));
     worse.folder = m_scratch.path() / "worse";
