@@ -5,6 +5,7 @@
 #include "core/runs/retention.h"
 #include "widgets/page_parts.h"
 #include "widgets/setting_text.h"
+#include "widgets/stage_words.h"
 #include "widgets/table_parts.h"
 
 #include <algorithm>
@@ -139,6 +140,8 @@ QVariant CheckpointModel::data(const QModelIndex& index, int role) const
                    : known.state == CheckpointCheck::Good  ? tr("Every shard has the size and SHA-256 of the manifest.")
                                                            : tr("\"Verify\" reads every shard and compares its SHA-256 with the manifest.");
         }
+        if (column == Stage && entry(row).because == "stage")
+            return stageOnCommandLine(entry(row).stage);
         if (column == Kept)
             return tr("Why retention does not remove it");
         return QString::fromStdString(entry(row).folder);
@@ -154,7 +157,7 @@ QVariant CheckpointModel::display(int row, int column) const
     case Step:
         return groupedText(e.step);
     case Stage:
-        return tr("stage %1").arg(e.stage + 1);
+        return stageTitle(e.stage).toLower();
     case Size:
         return e.bytes > 0 ? QString::fromStdString(bytesText(e.bytes)) : QStringLiteral("–");
     case When:
@@ -212,6 +215,10 @@ QVariant CheckpointModel::headerData(int section, Qt::Orientation orientation, i
             int(Qt::AlignVCenter | (section == Step || section == Size || section == Distance ? Qt::AlignRight : Qt::AlignLeft)));
     if (role != Qt::DisplayRole)
         return {};
+    if (section == Distance) // of the newest that was measured
+        for (auto entry = m_entries.rbegin(); entry != m_entries.rend(); ++entry)
+            if (entry->metric)
+                return QString::fromStdString(runs::metricTitle(entry->metric->metric));
     static const char* const kTitles[kColumns] = {QT_TR_NOOP("Step"),    QT_TR_NOOP("Stage"),       QT_TR_NOOP("Size"),
                                                   QT_TR_NOOP("When"),    QT_TR_NOOP("State"),       QT_TR_NOOP("Distance"),
                                                   QT_TR_NOOP("Written"), QT_TR_NOOP("Kept because")};

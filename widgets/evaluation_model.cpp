@@ -144,6 +144,8 @@ QVariant EvaluationModel::data(const QModelIndex& index, int role) const
             return isBest(index.row()) ? tr("The best of this recipe. ± is the spread over the seeds of the features.")
                                        : tr("± is the spread over the seeds of the features.");
         case Floor:
+            if (entry.evaluated.metric == "top1")
+                return tr("What guessing gets.");
             return tr("Real images against other real images: no model gets below it.");
         case Ceiling:
             return tr("Real images against uniform noise.");
@@ -228,6 +230,9 @@ QVariant EvaluationModel::headerData(int section, Qt::Orientation orientation, i
                 (section == Step || (section >= Value && section <= Images) || section == Nearest ? Qt::AlignRight : Qt::AlignLeft)));
     if (role != Qt::DisplayRole)
         return {};
+    if (section == Floor && !m_entries.empty())
+        if (const auto* metric = runs::leadingMetric(m_entries.back().evaluated.metric); metric && metric->floor == "chance")
+            return tr("Chance");
     static const char* const kTitles[kColumns] = {QT_TR_NOOP("Step"),    QT_TR_NOOP("Metric"), QT_TR_NOOP("Value"),   QT_TR_NOOP("Floor"),
                                                   QT_TR_NOOP("Ceiling"), QT_TR_NOOP("Images"), QT_TR_NOOP("Sampler"), QT_TR_NOOP("Weights"),
                                                   QT_TR_NOOP("Nearest"), QT_TR_NOOP("Recipe"), QT_TR_NOOP("When")};

@@ -7,11 +7,13 @@
 #include "widgets/page_parts.h"
 #include "widgets/plot_view.h"
 #include "widgets/setting_text.h"
+#include "widgets/stages_view.h"
 #include "widgets/table_parts.h"
 #include "widgets/theme.h"
 #include "widgets/time_axis.h"
 
 #include <QApplication>
+#include <QButtonGroup>
 #include <QClipboard>
 #include <QGuiApplication>
 #include <QEvent>
@@ -33,8 +35,8 @@ namespace {
 constexpr int kFirstColour = 1; // green belongs to the loss
 }
 
-EvaluationPage::EvaluationPage(QWidget* parent)
-    : QWidget(parent), m_model(new EvaluationModel(this)), m_sorted(new QSortFilterProxyModel(this))
+EvaluationPage::EvaluationPage(ImageProvider* images, QWidget* parent)
+    : QWidget(parent), m_model(new EvaluationModel(this)), m_sorted(new QSortFilterProxyModel(this)), m_images(images)
 {
     setObjectName(QStringLiteral("evaluationPage"));
     setAccessibleName(tr("Evaluation"));
@@ -98,17 +100,44 @@ void EvaluationPage::buildLayout()
     m_empty = new EmptyNote(QString(), QString(), this);
     m_empty->setObjectName(QStringLiteral("evaluationEmpty"));
     m_stack = new QStackedWidget(this);
+    m_stages = new StagesView(m_images, this);
     m_stack->addWidget(m_empty);
     m_stack->addWidget(content);
+    m_stack->addWidget(m_stages);
     auto* whole = new QVBoxLayout(this);
     whole->setContentsMargins(0, 0, 0, 0);
-    whole->addWidget(m_stack);
+    whole->setSpacing(metric::kGap);
+    whole->addWidget(makeSwitch());
+    whole->addWidget(m_stack, 1);
+}
+
+QWidget* EvaluationPage::makeSwitch()
+{
+    m_switch = new QWidget(this);
+    auto* row = new QHBoxLayout(m_switch);
+    row->setContentsMargins(0, 0, 0, 0);
+    row->setSpacing(metric::kGrid);
+    m_stepsButton = headerButton(QStringLiteral("evaluationBySteps"), tr("By step"), QString(), m_switch);
+    m_stagesButton = headerButton(QStringLiteral("evaluationByStages"), tr("By stage"), QString(), m_switch);
+    m_stagesButton->setToolTip(tr("What each stage took and brought: time against forecast, distance or accuracy, its newest samples"));
+    auto* group = new QButtonGroup(m_switch);
+    for (QAbstractButton* button : {m_stepsButton, m_stagesButton}) {
+        button->setCheckable(true);
+        group->addButton(button);
+        row->addWidget(button);
+    }
+    row->addStretch(1);
+    m_stepsButton->setChecked(true);
+    m_switch->hide();
+    return m_switch;
 }
 
 void EvaluationPage::connectSignals()
 {
     connect(m_evaluate, &QPushButton::clicked, this, &EvaluationPage::evaluateRequested);
     connect(m_empty, &EmptyNote::actionRequested, this, &EvaluationPage::evaluateRequested);
+    connect(m_stagesButton, &QAbstractButton::toggled, this, &EvaluationPage::showByStage);
+    connect(m_stages, &StagesView::stageOpened, this, &EvaluationPage::stageOpened);
     const auto copy = [this] { QGuiApplication::clipboard()->setText(csv()); };
     connect(m_copy, &QToolButton::clicked, this, copy);
     onCopyKey(m_table, copy);
@@ -121,8 +150,33 @@ void EvaluationPage::setEvaluations(const std::vector<runs::EvaluationEntry>& ev
 {
     m_model->setEntries(evaluations);
     fitColumns();
-    m_stack->setCurrentIndex(evaluations.empty() ? 0 : 1);
+    showView();
     refreshPlot();
+}
+
+void EvaluationPage::setStages(const QString& folder, StageOutcomes outcomes)
+{
+    m_several = !outcomes.stages.empty();
+    m_switch->setVisible(m_several);
+    m_stages->setOutcomes(folder, std::move(outcomes), m_draws);
+    showView();
+}
+
+void EvaluationPage::showByStage(bool byStage)
+{
+    m_byStage = byStage;
+    (byStage ? m_stagesButton : m_stepsButton)->setChecked(true);
+    showView();
+}
+
+bool EvaluationPage::showsStages() const
+{
+    return m_byStage && m_several;
+}
+
+void EvaluationPage::showView()
+{
+    m_stack->setCurrentIndex(showsStages() ? 2 : m_model->entries().empty() ? 0 : 1);
 }
 
 void EvaluationPage::setConfusion(const std::shared_ptr<const ConfusionOfStep>& confusion)
@@ -178,14 +232,23 @@ void EvaluationPage::refreshLegend()
     m_legend->setText(entries.join(QStringLiteral("&nbsp;&nbsp; ")));
 }
 
-/// Where not all columns fit, those go that the recipe repeats.
+/// Columns in which no evaluation says anything go; where not all others fit, those that the recipe repeats.
 void EvaluationPage::fitColumns()
 {
+    static constexpr EvaluationModel::Column kSometimes[] = {EvaluationModel::Floor, EvaluationModel::Ceiling, EvaluationModel::Nearest};
+    for (const auto column : kSometimes) {
+        bool any = false;
+        for (int row = 0; row < m_model->rowCount(); ++row)
+            any = any || m_model->index(row, column).data(kRawRole).typeId() == QMetaType::Double;
+        m_table->setColumnHidden(column, !any);
+    }
     static constexpr EvaluationModel::Column kRepeated[] = {EvaluationModel::Images, EvaluationModel::Sampler, EvaluationModel::Weights};
     constexpr int kRowsLookedAt = 50, kPadding = 20, kTitlePadding = 42; // a title has room for the mark of the sorted column
     const QFontMetrics cells(m_table->font()), titles(m_table->horizontalHeader()->font());
     int needed = 0;
     for (int column = 0; column < EvaluationModel::kColumns; ++column) {
+        if (std::ranges::find(kSometimes, column) != std::end(kSometimes) && m_table->isColumnHidden(column))
+            continue;
         int wide = titles.horizontalAdvance(m_model->headerData(column, Qt::Horizontal).toString()) + kTitlePadding;
         for (int row = std::max(0, m_model->rowCount() - kRowsLookedAt); row < m_model->rowCount(); ++row)
             wide = std::max(wide, cells.horizontalAdvance(m_model->index(row, column).data().toString()) + kPadding);

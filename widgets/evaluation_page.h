@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+class QAbstractButton;
 class QLabel;
 class QPushButton;
 class QSortFilterProxyModel;
@@ -22,15 +23,20 @@ class Card;
 class ConfusionView;
 class EmptyNote;
 class EvaluationModel;
+class ImageProvider;
 class PlotView;
+class StagesView;
 class TimeAxis;
+struct StageOutcomes;
 
-/// The page "Evaluation": every distance with the recipe it rests on, as a table and over the steps.
+/// The page "Evaluation": every distance with the recipe it rests on, as a table and over the steps; of a run that grows also what each
+/// stage took and brought.
 class EvaluationPage : public QWidget {
     Q_OBJECT
 
 public:
-    explicit EvaluationPage(QWidget* parent = nullptr);
+    /// `images` reads the grids of the stages.
+    explicit EvaluationPage(ImageProvider* images, QWidget* parent = nullptr);
 
     void setEvaluations(const std::vector<runs::EvaluationEntry>& evaluations);
     /// The newest confusion matrix, which only networks that tell classes apart have; null: none.
@@ -41,6 +47,12 @@ public:
     void setEvaluatePossible(const QString& whyNot, const QString& progress = {});
     /// What the empty page says about when the first number comes.
     void setExpectation(const QString& sentence);
+    /// What each stage took and brought, of the run in `folder`; of a run of one stage there is nothing to say.
+    void setStages(const QString& folder, StageOutcomes outcomes);
+    /// Looks at the stages instead of the steps, where there are several.
+    void showByStage(bool byStage);
+    bool showsStages() const;
+    StagesView* stages() const { return m_stages; }
     /// The chosen rows, or all, as CSV.
     QString csv() const;
     EvaluationModel* model() const { return m_model; }
@@ -50,6 +62,8 @@ Q_SIGNALS:
     void evaluateRequested();
     /// A row was opened: other pages may go to its step.
     void stepChosen(qint64 step);
+    /// A stage was opened: other pages may show only it.
+    void stageOpened(int index);
 
 protected:
     void changeEvent(QEvent* event) override;
@@ -57,7 +71,9 @@ protected:
 
 private:
     void buildLayout();
+    QWidget* makeSwitch();
     void connectSignals();
+    void showView();
     void refreshPlot();
     void fitColumns();
     void refreshLegend();
@@ -67,6 +83,12 @@ private:
     QSortFilterProxyModel* m_sorted;
     QString m_whyNot, m_progress, m_expectation;
     bool m_draws = true;
+    bool m_byStage = false, m_several = false;
+    ImageProvider* m_images;
+    QWidget* m_switch = nullptr;
+    QAbstractButton* m_stepsButton = nullptr;
+    QAbstractButton* m_stagesButton = nullptr;
+    StagesView* m_stages = nullptr;
     QStackedWidget* m_stack = nullptr;
     EmptyNote* m_empty = nullptr;
     Card* m_plotCard = nullptr;

@@ -4,6 +4,7 @@
 #include "widgets/card.h"
 #include "widgets/page_parts.h"
 #include "widgets/setting_text.h"
+#include "widgets/stage_words.h"
 #include "widgets/theme.h"
 
 #include <QComboBox>
@@ -118,6 +119,15 @@ void ExportDialog::addFormats(const std::vector<std::string>& layouts)
         m_format->addItem(each.title, QString::fromLatin1(each.layout));
         m_format->setItemData(m_format->count() - 1, each.tip, Qt::ToolTipRole);
     }
+}
+
+void ExportDialog::setStageEnds(const std::map<std::int64_t, int>& ends)
+{
+    for (int i = 0; i < m_step->count(); ++i)
+        if (const auto end = ends.find(m_step->itemData(i).toLongLong()); end != ends.end()) {
+            m_step->setItemText(i, tr("Step %1 · end of %2").arg(groupedText(end->first), stageTitle(end->second).toLower()));
+            m_step->setItemData(i, tr("The network as large as it was then. %1").arg(stageOnCommandLine(end->second)), Qt::ToolTipRole);
+        }
 }
 
 bool ExportDialog::isFolder() const

@@ -5,6 +5,8 @@
 
 #include <QDialog>
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,8 @@ public:
     /// `layouts`: what its model can be written for, as --to names it.
     ExportDialog(const QString& runName, const std::vector<std::int64_t>& steps, std::int64_t step, const std::vector<double>& decays,
                  const std::vector<std::string>& layouts, const QString& folder, QWidget* parent = nullptr);
+    /// Of a run that grows: which stage (from 0) ended with which step. Such a checkpoint is the network as it was then.
+    void setStageEnds(const std::map<std::int64_t, int>& ends);
     ExportRequest request() const;
     QString whyNot() const;
 

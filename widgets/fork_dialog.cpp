@@ -2,6 +2,7 @@
 #include "widgets/fork_dialog.h"
 
 #include "widgets/page_parts.h"
+#include "widgets/stage_words.h"
 #include "widgets/theme.h"
 
 #include <QCheckBox>
@@ -27,7 +28,7 @@ QString freeName(const QString& stem, const QSet<QString>& taken)
 } // namespace
 
 ForkDialog::ForkDialog(const QString& runName, int stage, const QSet<QString>& taken, QWidget* parent)
-    : QDialog(parent), m_stage(stage), m_taken(taken)
+    : QDialog(parent), m_runName(runName), m_stage(stage), m_taken(taken)
 {
     setObjectName(QStringLiteral("forkDialog"));
     setWindowTitle(tr("Fork %1 after stage %2").arg(runName).arg(stage + 1));
@@ -50,6 +51,11 @@ ForkDialog::ForkDialog(const QString& runName, int stage, const QSet<QString>& t
     m_start = new QCheckBox(tr("Start it now"), this);
     m_start->setObjectName(QStringLiteral("forkStart"));
     m_start->setChecked(true);
+    m_command = dimLabel(QString(), this);
+    m_command->setObjectName(QStringLiteral("forkCommand"));
+    m_command->setAccessibleName(tr("On the command line"));
+    m_command->setWordWrap(true);
+    m_command->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
     m_why = errorLabel(this);
     m_why->setObjectName(QStringLiteral("dialogReason"));
     auto* grid = new QGridLayout;
@@ -58,6 +64,10 @@ ForkDialog::ForkDialog(const QString& runName, int stage, const QSet<QString>& t
     grid->addWidget(dimLabel(tr("Name"), this), 0, 0);
     grid->addWidget(m_name, 0, 1);
     grid->addWidget(m_start, 1, 1);
+    auto* asCommand = dimLabel(tr("As command"), this);
+    asCommand->setToolTip(tr("The command line counts stages from 0, the window from 1"));
+    grid->addWidget(asCommand, 2, 0);
+    grid->addWidget(m_command, 2, 1);
     column->addLayout(grid);
     m_accept = pushButton(QStringLiteral("dialogAccept"), tr("Fork"), this, true);
     auto* cancel = pushButton(QStringLiteral("dialogCancel"), tr("Cancel"), this);
@@ -78,6 +88,7 @@ void ForkDialog::refresh()
 {
     const QString why = whyNot();
     m_why->setText(why);
+    m_command->setText(QStringLiteral("espalier-cli fork %1 %2 --name %3").arg(m_runName, stageOption(m_stage), m_name->text()));
     setEnabledWithReason(m_accept, why);
 }
 

@@ -34,10 +34,12 @@ public Q_SLOTS:
 private:
     void refresh();
 
+    const QString m_runName;
     const int m_stage;
     const QSet<QString> m_taken;
     QLineEdit* m_name = nullptr;
     QCheckBox* m_start = nullptr;
+    QLabel* m_command = nullptr;
     QLabel* m_why = nullptr;
     QPushButton* m_accept = nullptr;
 };

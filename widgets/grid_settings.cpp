@@ -4,6 +4,7 @@
 #include "widgets/format.h"
 #include "widgets/page_parts.h"
 #include "widgets/setting_text.h"
+#include "widgets/stage_words.h"
 #include "widgets/theme.h"
 
 #include <QGridLayout>
@@ -64,7 +65,7 @@ std::vector<GridSettings::Line> GridSettings::linesOf(const runs::SampleEntry& e
 {
     const runs::SamplesDrawn& drawn = entry.drawn;
     std::vector<Line> lines{{tr("Step"), number(drawn.step)},
-                            {tr("Stage"), QString::number(drawn.stage + 1)},
+                            {tr("Stage"), stageTitle(drawn.stage)},
                             {tr("Weights"), weightsText(drawn.weights)},
                             {tr("Images"), number(drawn.count)}};
     if (drawn.recipe.is_object())

@@ -25,7 +25,8 @@ zooming in shows every single point. A triangle at the axis marks values that we
 steps, images, training time, wall clock or FLOPs.
 
 **Stages.** Filled is trained, hatched is forecast, amber is a search for the size of a stage. Click one to zoom there and to see its
-samples; the right button forks the run there, exports it or compares it with the next.
+samples; the right button forks the run there, exports it or compares it with the next. The window counts stages from 1, the command
+line from 0: the tooltip says its *--at-stage*.
 
 **Distance.** FD or FID, always with its recipe: a number without its recipe cannot be compared. Dashed lines are the floor (real
 images against other real images) and the ceiling (real images against noise).
@@ -40,7 +41,10 @@ image through the whole run. Export saves a grid, or one cell through time, as P
                                                        {QStringLiteral("evaluation"), R"(# Evaluation
 
 All distances measured for this run, each with its recipe. *Evaluate now* asks the running trainer for one, or draws it from the newest
-checkpoint when the run is at rest. FD uses fixed random features and works anywhere; FID needs the published Inception weights file.)"},
+checkpoint when the run is at rest. FD uses fixed random features and works anywhere; FID needs the published Inception weights file.
+
+**By stage.** Of a run that grows: what each stage took against its forecast, the last and best value in it, and its newest grid. Open a
+stage to see its samples alone.)"},
                                                        {QStringLiteral("checkpoints"), R"(# Checkpoints
 
 What was saved: step, size and distance. A checkpoint can be resumed; an export is for other programs (safetensors or PyTorch). Draw

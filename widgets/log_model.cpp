@@ -2,6 +2,7 @@
 #include "widgets/log_model.h"
 
 #include "widgets/setting_text.h"
+#include "widgets/stage_words.h"
 
 #include <QDateTime>
 
@@ -125,7 +126,7 @@ std::optional<LogLine> logLineOf(const runs::Event& event)
     if (const auto state = runs::StateChanged::from(event)) {
         line.text = QString::fromUtf8(runs::stateTitle(state->state).data(), static_cast<qsizetype>(runs::stateTitle(state->state).size()));
         if (!state->why.empty())
-            line.text += QStringLiteral(": ") + QString::fromStdString(state->why);
+            line.text += QStringLiteral(": ") + countedFromOne(QString::fromStdString(state->why));
         line.level = state->state == runs::RunState::Failed ? LogLevel::Error : LogLevel::Info;
         return line;
     }
@@ -142,6 +143,20 @@ std::optional<LogLine> logLineOf(const runs::Event& event)
     }
     if (const auto saved = runs::CheckpointWritten::from(event)) {
         line.text = QObject::tr("Checkpoint of step %1 saved").arg(groupedText(saved->step));
+        return line;
+    }
+    if (const auto stage = runs::StageStarted::from(event)) {
+        line.text = QObject::tr("%1 begins at step %2").arg(stageTitle(stage->index), groupedText(stage->fromStep));
+        return line;
+    }
+    if (const auto found = runs::Searched::from(event)) {
+        line.text = QObject::tr("%1 will be %2, as the search at step %3 found")
+                        .arg(stageTitle(found->stage), QString::fromStdString(found->chosen), groupedText(found->step));
+        return line;
+    }
+    if (const auto forked = runs::Forked::from(event)) {
+        line.text = QObject::tr("Forked from %1 at the end of %2, step %3")
+                        .arg(QString::fromStdString(forked->name), stageTitle(forked->stage).toLower(), groupedText(forked->step));
         return line;
     }
     if (const auto resumed = runs::Resumed::from(event)) {

@@ -2,6 +2,8 @@
 #include "widgets/run_header.h"
 
 #include "widgets/format.h"
+#include "widgets/run_values.h"
+#include "widgets/stage_words.h"
 #include "widgets/state_look.h"
 #include "widgets/theme.h"
 
@@ -147,7 +149,7 @@ void RunHeader::setRun(const RunView& run)
     m_title->setAccessibleName(m_title->text());
     m_state->setText(stateWords(run.state));
     m_state->setTone(toneOf(run.state));
-    m_state->setToolTip(qstr(run.why));
+    m_state->setToolTip(countedFromOne(qstr(run.why)));
     m_state->show();
     setChips(configChips(run.config, run.devices));
     showTrouble(run);
@@ -179,7 +181,7 @@ void RunHeader::showTrouble(const RunView& run)
                              ? QStringLiteral("It has no checkpoint and would begin anew.")
                              : QStringLiteral("Everything up to step %1 is saved.").arg(number(run.checkpoints->back().step)));
     else if (run.state == runs::RunState::Failed)
-        cause = run.why.empty() ? QStringLiteral("This run failed. The log says more.") : qstr(run.why);
+        cause = run.why.empty() ? QStringLiteral("This run failed. The log says more.") : countedFromOne(qstr(run.why));
     m_cause->setText(cause);
     m_cause->setToolTip(run.failure ? qstr(run.failure->detail) : QString());
     const bool startable = runs::possible(runs::Action::Start, run.state).allowed;

@@ -6,6 +6,7 @@
 #include "widgets/format.h"
 #include "widgets/grid_settings.h"
 #include "widgets/page_parts.h"
+#include "widgets/stage_words.h"
 #include "widgets/step_transport.h"
 #include "widgets/theme.h"
 
@@ -260,7 +261,7 @@ void SamplesPage::refreshFilters()
     m_stages->clear();
     m_stages->addItem(tr("All stages"), -1);
     for (int stage : stages)
-        m_stages->addItem(tr("Stage %1").arg(stage + 1), stage);
+        m_stages->addItem(stageTitle(stage), stage);
     m_stages->setCurrentIndex(wanted ? std::max(0, m_stages->findData(chosenStage)) : 0);
     m_stages->setVisible(stages.size() > 1);
     m_pairs->clear();

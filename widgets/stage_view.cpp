@@ -3,6 +3,7 @@
 
 #include "core/shapes/parts.h"
 #include "widgets/run_values.h"
+#include "widgets/stage_words.h"
 
 #include <QObject>
 #include <QStringList>
@@ -145,7 +146,7 @@ std::vector<StageView> stageViews(const plan::Plan& plan, std::int64_t pixels)
             return other.role == plan::Stage::Role::Supernet && other.index == stage.index;
         });
         view.searched = !stage.window.empty() && !supernet;
-        view.title = view.search ? tr("Search for stage %1").arg(stage.index + 1) : tr("Stage %1").arg(stage.index + 1);
+        view.title = view.search ? tr("Search for stage %1").arg(stage.index + 1) : stageTitle(stage.index);
         view.side = plan::sideOf(stage) * std::max<std::int64_t>(1, pixels);
         view.growth = QStringLiteral("%1 · %2").arg(depthText(stage.shape), squared(view.side));
         view.trains = trainsText(stage);
@@ -155,6 +156,16 @@ std::vector<StageView> stageViews(const plan::Plan& plan, std::int64_t pixels)
         views.push_back(std::move(view));
     }
     return views;
+}
+
+std::map<std::int64_t, int> stageEnds(const plan::Plan& plan)
+{
+    std::map<std::int64_t, int> ends;
+    if (plan.stages.size() > 1)
+        for (const auto& stage : plan.stages)
+            if (const auto end = plan::endOf(plan, stage.id); end && stage.role == plan::Stage::Role::Train)
+                ends[end->steps] = stage.index;
+    return ends;
 }
 
 namespace {

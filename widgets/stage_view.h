@@ -8,6 +8,7 @@
 #include <QString>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,9 @@ QString squared(std::int64_t side);
 
 /// The stages in order. Where latents are trained on, a position stands for `pixels` pixels of a side.
 std::vector<StageView> stageViews(const plan::Plan& plan, std::int64_t pixels = 1);
+
+/// Which stage (its index) ended with which step, of a plan of several stages; empty for one.
+std::map<std::int64_t, int> stageEnds(const plan::Plan& plan);
 
 /// Where a stage lies in its run: what the run had done, or will have.
 struct StagePoint {

@@ -5,6 +5,7 @@
 #include "core/base/files.h"
 #include "core/base/json.h"
 #include "core/runs/metrics.h"
+#include "widgets/stage_words.h"
 
 #include <algorithm>
 #include <cmath>
@@ -179,7 +180,8 @@ void addMarks(const runs::RunFollower& run, const AxisMap& map, PlotData& data)
     int before = 0; // the supernet of a stage comes before the stage, with the same number
     for (const auto& stage : run.stages())
         if (stage.fromStep > 0 && std::exchange(before, stage.index) != stage.index)
-            data.marks.push_back({map.at(static_cast<double>(stage.fromStep)), "stage " + std::to_string(stage.index + 1), true});
+            data.marks.push_back(
+                {map.at(static_cast<double>(stage.fromStep)), widgets::stageTitle(stage.index).toLower().toStdString(), true});
     for (const auto& event : run.events())
         if (const auto resumed = runs::Resumed::from(event); resumed && resumed->fromStep > 0)
             data.marks.push_back({map.at(static_cast<double>(resumed->fromStep)), "resumed", false});

@@ -7,6 +7,7 @@
 #include "core/plan/stage_config.h"
 #include "widgets/format.h"
 #include "widgets/stage_view.h"
+#include "widgets/stage_words.h"
 
 #include <QStringList>
 
@@ -83,6 +84,8 @@ QString tipOf(const StageView& view, const StageSpan& span, const QString& searc
         lines << time;
     if (span.searchSeconds > 0.5)
         lines << QStringLiteral("and %1 of searching").arg(widgets::duration(span.searchSeconds));
+    if (span.ended && !view.search)
+        lines << widgets::stageOnCommandLine(view.index);
     return lines.join(QLatin1Char('\n'));
 }
 
@@ -148,7 +151,8 @@ void addBlocks(const runs::RunFollower& run, const plan::Plan* plan, const AxisM
         if (run.progress().ofSteps > 0)
             detail += " · " + groupedNumber(run.progress().ofSteps) + " steps";
         const std::string id = stages.empty() ? std::string() : stages.front().id;
-        data.blocks.push_back({0, plain ? "Whole model" : "Stage 1", detail, 0.0, data.full1, begun, over, false, id, {}});
+        data.blocks.push_back(
+            {0, plain ? "Whole model" : widgets::stageTitle(0).toStdString(), detail, 0.0, data.full1, begun, over, false, id, {}});
         return;
     }
     for (std::size_t i = 0; i < stages.size(); ++i) {
@@ -156,7 +160,7 @@ void addBlocks(const runs::RunFollower& run, const plan::Plan* plan, const AxisM
         const double from = map.at(static_cast<double>(stages[i].fromStep));
         const double to = last ? data.full1 : map.at(static_cast<double>(stages[i + 1].fromStep));
         data.blocks.push_back({stages[i].index,
-                               "Stage " + std::to_string(stages[i].index + 1),
+                               widgets::stageTitle(stages[i].index).toStdString(),
                                stages[i].id,
                                from,
                                to,

@@ -17,6 +17,7 @@
 #include "widgets/help_sheet.h"
 #include "widgets/library_panel.h"
 #include "widgets/notice.h"
+#include "widgets/stage_words.h"
 #include "widgets/state_look.h"
 #include "widgets/status_strip.h"
 #include "widgets/theme.h"
@@ -419,9 +420,9 @@ void MainWindow::help()
 void MainWindow::tell(const Said& said)
 {
     if (said.trouble)
-        m_notice->show({said.text, said.detail, said.log});
+        m_notice->show({countedFromOne(said.text), said.detail, said.log});
     else
-        m_status->showMessage(said.text);
+        m_status->showMessage(countedFromOne(said.text));
 }
 
 void MainWindow::escape()

@@ -9,6 +9,7 @@
 #include "widgets/fork_dialog.h"
 #include "widgets/format.h"
 #include "widgets/sample_dialog.h"
+#include "widgets/stage_view.h"
 
 #include <QDir>
 #include <QFileInfo>
@@ -113,6 +114,8 @@ void RunActions::askExport(const RunView& run, std::int64_t step)
             layouts.emplace_back(shapes::nameOf(layout));
     }
     auto* dialog = new ExportDialog(qstr(run.name), steps, step, decays, layouts, QDir::homePath(), m_window);
+    if (run.plan)
+        dialog->setStageEnds(stageEnds(*run.plan));
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     connect(dialog, &QDialog::accepted, this, [this, dialog, run] {
         const auto request = dialog->request();

@@ -3,6 +3,7 @@
 
 #include "core/config/config.h"
 #include "core/plan/search_results.h"
+#include "core/plan/stage_config.h"
 #include "widgets/checkpoints_page.h"
 #include "widgets/configuration_page.h"
 #include "widgets/evaluation_page.h"
@@ -13,6 +14,7 @@
 #include "widgets/samples_page.h"
 #include "widgets/search_page.h"
 #include "widgets/stage_lanes.h"
+#include "widgets/stage_outcomes.h"
 #include "widgets/stage_view.h"
 #include "widgets/theme.h"
 #include "widgets/time_axis.h"
@@ -35,8 +37,9 @@ using namespace widgets;
 RunPage::RunPage(QWidget* parent)
     : QWidget(parent), m_axis(new TimeAxis(this)), m_header(new RunHeader(this)), m_lanes(new StageLanes(m_axis, this)),
       m_tabs(new QTabWidget(this)), m_watch(new WatchPage(m_axis, this)), m_images(new ImageProvider(this)),
-      m_samples(new SamplesPage(m_images, this)), m_evaluation(new EvaluationPage(this)), m_checkpoints(new CheckpointsPage(this)),
-      m_configuration(new ConfigurationPage(this)), m_log(new LogPage(this)), m_search(new SearchPage(this))
+      m_samples(new SamplesPage(m_images, this)), m_evaluation(new EvaluationPage(m_images, this)),
+      m_checkpoints(new CheckpointsPage(this)), m_configuration(new ConfigurationPage(this)), m_log(new LogPage(this)),
+      m_search(new SearchPage(this))
 {
     setObjectName(QStringLiteral("runPage"));
     buildLayout();
@@ -81,6 +84,10 @@ void RunPage::buildLayout()
 
 void RunPage::connectSignals()
 {
+    connect(m_tabs, &QTabWidget::currentChanged, this, [this](int page) {
+        if (page == Evaluation && !m_editing)
+            showStages(true);
+    });
     connect(m_watch, &WatchPage::queryChanged, this, &RunPage::queryChanged);
     connect(m_watch, &WatchPage::plotSpanChanged, this, &RunPage::alignLanes);
     connect(m_watch, &WatchPage::samplesOpened, this, [this] { showPage(Samples); });
@@ -112,6 +119,11 @@ void RunPage::connectSignals()
     connect(m_evaluation, &EvaluationPage::stepChosen, this, [this](qint64 step) {
         m_samples->showStep(step);
         m_checkpoints->choose(step);
+    });
+    connect(m_evaluation, &EvaluationPage::stageOpened, this, [this](int stage) {
+        m_samples->setStage(stage);
+        m_lanes->setSelected(stage);
+        showPage(widgets::drawsImages(m_view.config) ? Samples : Watch);
     });
     connect(m_checkpoints, &CheckpointsPage::checkpointRequested, this, [this] { Q_EMIT actionRequested(runs::Action::Checkpoint); });
     connect(m_checkpoints, &CheckpointsPage::sampleRequested, this, &RunPage::sampleFromRequested);
@@ -149,6 +161,7 @@ void RunPage::setRun(const RunChanged& change)
         showCheckpoints();
     if (config || before.plan != m_view.plan)
         showPlan();
+    showStages(state || before.plan != m_view.plan || before.samples != m_view.samples || before.evaluations != m_view.evaluations);
     if (other)
         m_lanes->setSelected(-1);
     if (config)
@@ -217,12 +230,19 @@ void RunPage::showPlan()
     if (!any && page() == Search)
         showPage(Watch);
     m_tabs->setTabVisible(Search, any);
-    std::map<std::int64_t, int> ends;
-    if (m_view.plan && m_view.plan->stages.size() > 1)
-        for (const auto& stage : m_view.plan->stages)
-            if (const auto end = plan::endOf(*m_view.plan, stage.id); end && stage.role == plan::Stage::Role::Train)
-                ends[end->steps] = stage.index;
-    m_checkpoints->setStageEnds(std::move(ends));
+    m_checkpoints->setStageEnds(m_view.plan ? stageEnds(*m_view.plan) : std::map<std::int64_t, int>{});
+}
+
+/// The times of the stage that trains move all the time: they are shown while somebody looks.
+void RunPage::showStages(bool changed)
+{
+    if (!changed && !m_evaluation->isVisible())
+        return;
+    const auto config = config::read(m_view.config.is_object() ? m_view.config : Json::object());
+    m_evaluation->setStages(qstr(m_view.folder.string()),
+                            m_view.plan ? stageOutcomes(*m_view.plan, m_view.progress, *m_view.samples, *m_view.evaluations,
+                                                        config ? plan::pixelsPerPosition(*config) : 1)
+                                        : StageOutcomes{});
 }
 
 void RunPage::fillStageMenu(QMenu& menu, const BlockView& block)

@@ -58,6 +58,7 @@ public:
     widgets::WatchPage* watch() const { return m_watch; }
     widgets::SamplesPage* samples() const { return m_samples; }
     widgets::CheckpointsPage* checkpoints() const { return m_checkpoints; }
+    widgets::EvaluationPage* evaluation() const { return m_evaluation; }
     widgets::SearchPage* search() const { return m_search; }
     widgets::StageLanes* lanes() const { return m_lanes; }
     widgets::ConfigurationPage* configuration() const { return m_configuration; }
@@ -95,6 +96,7 @@ private:
     void showEvaluations();
     void showCheckpoints();
     void showPlan();
+    void showStages(bool changed);
     void fillStageMenu(QMenu& menu, const widgets::BlockView& block);
 
     widgets::TimeAxis* m_axis;

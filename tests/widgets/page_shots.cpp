@@ -7,6 +7,8 @@
 #include "widgets/checkpoints_page.h"
 #include "widgets/evaluation_page.h"
 #include "widgets/export_dialog.h"
+#include "widgets/foreign_dialog.h"
+#include "widgets/fork_dialog.h"
 #include "widgets/log_page.h"
 #include "widgets/sample_dialog.h"
 #include "widgets/samples_page.h"
@@ -145,7 +147,7 @@ std::unique_ptr<QWidget> noSamples()
 
 std::unique_ptr<QWidget> evaluationPage()
 {
-    auto page = std::make_unique<EvaluationPage>();
+    auto page = std::make_unique<EvaluationPage>(&provider());
     page->setEvaluations(fixtures::evaluations(12));
     return page;
 }
@@ -193,6 +195,35 @@ std::unique_ptr<QWidget> sampleDialog()
     return asWidget(std::make_unique<SampleDialog>(Json::object(), 12000));
 }
 
+std::unique_ptr<QWidget> latentSampleDialog()
+{
+    Json config = config::findPreset("dit-xl2-256")->overlay;
+    config["samples"]["sampler"]["kind"] = "ddpm";
+    config["samples"]["sampler"]["timestep_respacing"] = "10,15,20";
+    return asWidget(std::make_unique<SampleDialog>(config, 12000));
+}
+
+std::unique_ptr<QWidget> forkDialog()
+{
+    return asWidget(std::make_unique<ForkDialog>(QStringLiteral("vit-autoprog"), 1, QSet<QString>()));
+}
+
+std::unique_ptr<QWidget> foreignDialog()
+{
+    const Json said{{"kind", "pytorch"},
+                    {"layout", "dit"},
+                    {"weights", {"ema", "raw"}},
+                    {"model",
+                     {{"kind", "dit"},
+                      {"name", "DiT-XL/2 at 32²"},
+                      {"classes", 1000},
+                      {"channels", 4},
+                      {"parameters", 675129632},
+                      {"shape", {{"model", {{"kind", "dit"}}}}}}},
+                    {"settings", {{"model", {{"kind", "dit"}, {"num_classes", 1000}}}}}};
+    return asWidget(std::make_unique<ForeignDialog>(QStringLiteral("/models/0400000.pt"), said, QStringLiteral("/models/samples")));
+}
+
 std::unique_ptr<QWidget> evaluateDialog()
 {
     auto dialog = std::make_unique<EvaluateDialog>(Json{{"evaluation", {{"metric", "fid"}}}}, -1);
@@ -223,7 +254,10 @@ const std::vector<Page>& pages()
                                        {"log", logPage},
                                        {"dialog-sample", sampleDialog},
                                        {"dialog-evaluate", evaluateDialog},
-                                       {"dialog-export", exportDialog}};
+                                       {"dialog-export", exportDialog},
+                                       {"dialog-sample-latent", latentSampleDialog},
+                                       {"dialog-fork", forkDialog},
+                                       {"dialog-foreign", foreignDialog}};
     return all;
 }
 

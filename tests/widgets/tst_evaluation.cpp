@@ -4,6 +4,7 @@
 #include "widgets/confusion_view.h"
 #include "widgets/evaluation_model.h"
 #include "widgets/evaluation_page.h"
+#include "widgets/image_provider.h"
 #include "widgets/table_parts.h"
 #include "widgets/theme.h"
 
@@ -41,13 +42,14 @@ private Q_SLOTS:
     void aClassifierShowsItsConfusion();
 
 private:
+    ImageProvider m_images;
     std::unique_ptr<EvaluationPage> m_page;
     QTableView* table() const { return m_page->findChild<QTableView*>(QStringLiteral("evaluationTable")); }
 };
 
 void TestEvaluation::init()
 {
-    m_page = std::make_unique<EvaluationPage>();
+    m_page = std::make_unique<EvaluationPage>(&m_images);
     m_page->resize(980, 560);
     m_page->setEvaluations(fixtures::evaluations(8));
     m_page->show();

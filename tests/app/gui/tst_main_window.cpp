@@ -11,10 +11,15 @@
 #include "core/runs/events.h"
 #include "core/runs/lock.h"
 #include "tests/widgets/fake_library.h"
+#include "widgets/evaluation_page.h"
 #include "widgets/foreign_dialog.h"
 #include "widgets/library_model.h"
 #include "widgets/plot_view.h"
 #include "widgets/sample_dialog.h"
+#include "widgets/search_page.h"
+#include "widgets/stage_lanes.h"
+#include "widgets/stage_outcome_model.h"
+#include "widgets/stages_view.h"
 #include "widgets/theme.h"
 
 #include <QAbstractItemView>
@@ -66,6 +71,7 @@ private Q_SLOTS:
     void droppedCheckpointsAreExplained();
     void paceComesFromARunLikeThis();
     void axesMapStepsThereAndBack();
+    void runsThatGrowShowTheirStages();
 
 private:
     std::filesystem::path fresh();
@@ -427,6 +433,46 @@ void TestMainWindow::axesMapStepsThereAndBack()
     }
     const AxisMap images(widgets::XAxis::Images, follower);
     QCOMPARE(images.at(500), 500.0 * 128);
+}
+
+void TestMainWindow::runsThatGrowShowTheirStages()
+{
+    const auto library = fresh();
+    auto growing = testing::growingDit();
+    growing.state = RunState::Paused;
+    testing::makeRun(library, growing);
+    testing::makeRun(library, {.name = "plain", .state = RunState::Finished, .ofSteps = 400, .step = 400, .grids = 0});
+    RunController controller("/no/such/program");
+    MainWindow window(&controller, library);
+    window.show();
+    QTRY_COMPARE(window.library()->rowCount(), 2);
+    window.openRun(library / growing.name);
+    auto* page = window.runPage();
+    auto* lanes = page->lanes();
+    QTRY_VERIFY(lanes->accessibleDescription().contains(QStringLiteral("Stage 4")));
+    const QString blocks = lanes->accessibleDescription();
+    QVERIFY2(blocks.contains(QStringLiteral("Search for stage 2: chose ")), qPrintable(blocks)); // the first two searches are done
+    QVERIFY2(blocks.contains(QStringLiteral("forecast")), qPrintable(blocks));                   // the last stage is to come
+    // A mark in the lanes leads to its search.
+    auto* tabs = page->findChild<QTabWidget*>(QStringLiteral("pages"));
+    QVERIFY(tabs->isTabVisible(RunPage::Search));
+    Q_EMIT lanes->searchClicked(1);
+    QCOMPARE(page->page(), RunPage::Search);
+    QCOMPARE(page->search()->shownIndex(), 1);
+    // A stage in the evaluation leads to its samples.
+    auto* evaluation = page->evaluation();
+    page->showPage(RunPage::Evaluation);
+    evaluation->showByStage(true);
+    QVERIFY(evaluation->showsStages());
+    QCOMPARE(evaluation->stages()->model()->rowCount(), 4);
+    QCOMPARE(evaluation->stages()->chosen(), 2);
+    Q_EMIT evaluation->stageOpened(1);
+    QCOMPARE(page->page(), RunPage::Samples);
+    QCOMPARE(lanes->selected(), 1);
+    window.openRun(library / "plain");
+    QTRY_COMPARE(window.findChild<QLabel*>(QStringLiteral("runTitle"))->text(), QStringLiteral("plain"));
+    QTRY_VERIFY(!evaluation->showsStages());
+    QVERIFY(!tabs->isTabVisible(RunPage::Search));
 }
 
 QTEST_MAIN(TestMainWindow)
