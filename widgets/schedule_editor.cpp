@@ -11,6 +11,7 @@
 #include "widgets/setting_text.h"
 #include "widgets/stage_table_model.h"
 #include "widgets/stage_view.h"
+#include "widgets/stage_words.h"
 #include "widgets/table_parts.h"
 #include "widgets/theme.h"
 
@@ -20,7 +21,6 @@
 #include <QHeaderView>
 #include <QLabel>
 #include <QPushButton>
-#include <QRegularExpression>
 #include <QTableView>
 #include <QTimer>
 #include <QVBoxLayout>
@@ -33,17 +33,6 @@ namespace {
 
 constexpr int kRowHeight = 32, kMostRowsShown = 8;
 constexpr int kSlow = 15, kPatience = 150; // milliseconds: a plan that takes longer waits until nobody types
-
-/// The stages of the core are counted from 0, those of the window from 1.
-QString countedFromOne(const std::string& message, int* stage)
-{
-    static const QRegularExpression kStage(QStringLiteral("\\bstage (?:stage-)?(\\d+)\\b"));
-    QString text = QString::fromStdString(message);
-    const auto match = kStage.match(text);
-    *stage = match.hasMatch() ? match.captured(1).toInt() : -1;
-    return match.hasMatch() ? text.replace(match.capturedStart(), match.capturedLength(), QStringLiteral("stage %1").arg(*stage + 1))
-                            : text;
-}
 
 } // namespace
 
@@ -80,11 +69,14 @@ void ScheduleEditor::buildLayout()
     for (const char* kind : {"share", "steps", "epochs", "seconds"})
         m_length->addItem(QString::fromLatin1(kind) == QLatin1String("share") ? tr("share of the whole") : QString::fromLatin1(kind),
                           QString::fromLatin1(kind));
+    m_all = pushButton(QStringLiteral("allStageColumns"), tr("All columns"), m_tools);
+    m_all->setCheckable(true);
     m_add = pushButton(QStringLiteral("addStage"), tr("Add a stage"), m_tools);
     m_remove = pushButton(QStringLiteral("removeStage"), tr("Remove a stage"), m_tools);
     row->addWidget(dimLabel(tr("Length in"), m_tools));
     row->addWidget(m_length);
     row->addStretch(1);
+    row->addWidget(m_all);
     row->addWidget(m_add);
     row->addWidget(m_remove);
     column->addWidget(m_tools);
@@ -118,6 +110,7 @@ void ScheduleEditor::connectSignals()
     connect(m_model, &ConfigurationModel::changed, this, &ScheduleEditor::refresh);
     connect(m_timer, &QTimer::timeout, this, &ScheduleEditor::recompute);
     connect(m_length, &QComboBox::activated, this, [this](int index) { m_table->setLengthKind(m_length->itemData(index).toString()); });
+    connect(m_all, &QPushButton::toggled, this, &ScheduleEditor::fitColumns);
     connect(m_add, &QPushButton::clicked, m_table, &StageTableModel::addStage);
     connect(m_remove, &QPushButton::clicked, m_table, &StageTableModel::removeStage);
     connect(m_drawing, &ScheduleDrawing::chosen, this, [this](int index) {
@@ -129,25 +122,56 @@ void ScheduleEditor::connectSignals()
             [this](const QModelIndex& now) { m_drawing->setSelected(now.isValid() ? now.row() : -1); });
 }
 
+int ScheduleEditor::widthOf(int column, bool roomy) const
+{
+    constexpr int kRoomy = 26, kTight = 18;
+    const QFontMetrics titles(typeFont(Type::Strong));
+    const int title = titles.horizontalAdvance(m_table->headerData(column, Qt::Horizontal).toString()) + (roomy ? kRoomy : kTight);
+    return std::max(title, static_cast<QAbstractItemView*>(m_view)->sizeHintForColumn(column));
+}
+
+int ScheduleEditor::widthOfAll(bool roomy) const
+{
+    int used = 0;
+    for (int column = 0; column < StageTableModel::kColumns; ++column)
+        used += m_view->isColumnHidden(column) ? 0 : widthOf(column, roomy);
+    return used;
+}
+
+/// All that the model has a use for; where they do not fit, those are left out that stay as the model says.
+void ScheduleEditor::showColumns()
+{
+    for (int column = 0; column < StageTableModel::kColumns; ++column)
+        m_view->setColumnHidden(column, !m_table->isUsed(column));
+    QStringList out;
+    const bool narrow = widthOfAll(false) > m_view->viewport()->width();
+    for (int column = 0; narrow && column < StageTableModel::kColumns; ++column)
+        if (m_table->isUsed(column) && m_table->canBeLeftOut(column)) {
+            out << m_table->headerData(column, Qt::Horizontal).toString();
+            m_view->setColumnHidden(column, !m_all->isChecked());
+        }
+    m_all->setVisible(!out.isEmpty());
+    m_all->setToolTip(tr("Also %1: they stay as the model says in every stage").arg(out.join(QStringLiteral(", "))));
+}
+
 void ScheduleEditor::fitColumns()
 {
-    constexpr int kPadding = 26;
-    const QFontMetrics titles(typeFont(Type::Strong));
-    int used = 0;
-    for (int column = 0; column < StageTableModel::kColumns; ++column) {
-        if (m_view->isColumnHidden(column))
-            continue;
-        const int title = titles.horizontalAdvance(m_table->headerData(column, Qt::Horizontal).toString()) + kPadding;
-        const int wide = std::max(title, static_cast<QAbstractItemView*>(m_view)->sizeHintForColumn(column));
-        m_view->setColumnWidth(column, wide);
-        used += wide;
-    }
+    showColumns();
+    const int room = m_view->viewport()->width();
+    const bool roomy = widthOfAll(true) <= room;
+    const int used = widthOfAll(roomy);
+    for (int column = 0; column < StageTableModel::kColumns; ++column)
+        if (!m_view->isColumnHidden(column))
+            m_view->setColumnWidth(column, widthOf(column, roomy));
+    // The only words give what is missing as long as some of them can be read, and take what is left.
+    constexpr int kLeastWords = 84;
+    const int words = m_view->columnWidth(StageTableModel::Trainable);
+    const int given = std::max(std::min(words, kLeastWords), words + room - used);
+    if (!m_view->isColumnHidden(StageTableModel::Trainable))
+        m_view->setColumnWidth(StageTableModel::Trainable, given);
+    const bool bar = used - words + given > room;
     const int rows = std::clamp(m_table->stages(), 1, kMostRowsShown);
-    const bool bar = used > m_view->viewport()->width();
     m_view->setFixedHeight(rows * kRowHeight + m_view->horizontalHeader()->height() + (bar ? 20 : 6));
-    if (!bar) // the only words take what is left
-        m_view->setColumnWidth(StageTableModel::Trainable,
-                               m_view->columnWidth(StageTableModel::Trainable) + m_view->viewport()->width() - used);
 }
 
 void ScheduleEditor::resizeEvent(QResizeEvent* event)
@@ -188,6 +212,8 @@ void ScheduleEditor::focusSetting(const std::string& plainPath)
 {
     m_view->setFocus(Qt::OtherFocusReason);
     const int column = std::max(0, m_table->columnOf(plainPath));
+    if (m_view->isColumnHidden(column))
+        m_all->setChecked(true);
     m_view->setCurrentIndex(m_table->index(std::max(0, m_view->currentIndex().row()), column));
 }
 
@@ -196,8 +222,6 @@ void ScheduleEditor::refresh()
     const bool table = m_table->applies();
     m_tools->setVisible(table && !m_readOnly);
     m_view->setVisible(table);
-    for (int column = 0; column < StageTableModel::kColumns; ++column)
-        m_view->setColumnHidden(column, !m_table->isUsed(column));
     m_length->setCurrentIndex(m_length->findData(m_table->lengthKind()));
     setEnabledWithReason(m_add, m_table->stages() >= 64 ? tr("A schedule has at most 64 stages") : QString());
     setEnabledWithReason(m_remove, m_table->stages() < 2 ? tr("A schedule has at least one stage") : QString());
@@ -224,7 +248,8 @@ void ScheduleEditor::recompute()
             if (auto planned = plannedOf(*run))
                 m_plan = *std::move(planned);
             else
-                m_problem = config::Problem{planned.error().detail, countedFromOne(planned.error().message, &m_problemStage).toStdString()};
+                m_problem =
+                    config::Problem{planned.error().detail, countedFromOne(qstr(planned.error().message), &m_problemStage).toStdString()};
         }
     m_wasWrong = !m_model->problems().empty();
     m_delay = taken.elapsed() > kSlow ? kPatience : 0;

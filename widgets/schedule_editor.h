@@ -58,6 +58,10 @@ private:
     void showPlan();
     void showProblem();
     void fitColumns();
+    /// What a column needs; with `roomy`, its title has air around it.
+    int widthOf(int column, bool roomy) const;
+    int widthOfAll(bool roomy) const; // of those that are shown
+    void showColumns();
 
     ConfigurationModel* m_model;
     StageTableModel* m_table;
@@ -75,6 +79,7 @@ private:
     QLabel* m_said = nullptr;
     QWidget* m_tools = nullptr;
     QComboBox* m_length = nullptr;
+    QPushButton* m_all = nullptr; // a narrow table leaves columns out in which nothing grows
     QPushButton* m_add = nullptr;
     QPushButton* m_remove = nullptr;
     QTableView* m_view = nullptr;

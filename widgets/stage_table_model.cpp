@@ -4,6 +4,7 @@
 #include "core/plan/chain.h"
 #include "widgets/run_values.h"
 #include "widgets/setting_text.h"
+#include "widgets/stage_words.h"
 #include "widgets/table_parts.h"
 
 #include <algorithm>
@@ -105,6 +106,11 @@ bool StageTableModel::isGiven(int column) const
     return value && (value->is_array() ? !value->empty() : value->is_string() && *value != Json(""));
 }
 
+bool StageTableModel::canBeLeftOut(int column) const
+{
+    return column >= Drop && column <= Rate && !isGiven(column) && (m_problem.isEmpty() || m_problemColumn != column);
+}
+
 QString StageTableModel::modelText(int column) const
 {
     const Json& config = m_config->config();
@@ -183,7 +189,7 @@ QVariant StageTableModel::data(const QModelIndex& index, int role) const
     case Qt::DisplayRole:
     case Qt::EditRole: {
         if (column == Name)
-            return tr("Stage %1").arg(row + 1);
+            return stageTitle(row);
         const StageCostText cost = row < static_cast<int>(m_costs.size()) ? m_costs[static_cast<std::size_t>(row)] : StageCostText();
         if (column == Parameters)
             return cost.parameters;

@@ -47,6 +47,10 @@ public:
     int stages() const;
     /// Whether the chosen model has a use for the column.
     bool isUsed(int column) const;
+    /// Whether its list has entries; else the model says it for all stages.
+    bool isGiven(int column) const;
+    /// Whether a narrow table may leave it out: nothing grows there, and it is not what most schedules grow.
+    bool canBeLeftOut(int column) const;
     /// "share", "steps", "epochs" or "seconds": what the column Length counts.
     QString lengthKind() const;
     void setLengthKind(const QString& kind);
@@ -72,7 +76,6 @@ private:
     void refresh();
     QString keyOf(int column) const; // in the section "schedule"; empty: computed
     const config::Field* fieldOf(int column) const;
-    bool isGiven(int column) const;      // the list has entries
     QStringList texts(int column) const; // one for each stage, whoever says them
     QString modelText(int column) const; // what holds without a list
 

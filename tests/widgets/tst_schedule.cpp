@@ -35,6 +35,7 @@ private Q_SLOTS:
     void wrongPlanCannotBeStarted();
     void searchesOfAutoProgAreDrawn();
     void tableSettingsAreFoundBySearching();
+    void narrowTableLeavesOutWhatDoesNotGrow();
     void spansMixWhatWasWithWhatWillBe();
 };
 
@@ -71,6 +72,8 @@ void TestSchedule::tableIsAnItemModel()
 void TestSchedule::columnsOfOtherModelsAreHidden()
 {
     ConfigurationPage page;
+    page.resize(1900, 900); // room for all
+    page.show();
     page.editNew(growing());
     auto* view = page.findChild<QTableView*>(QStringLiteral("stageTable"));
     QVERIFY(view);
@@ -82,7 +85,7 @@ void TestSchedule::columnsOfOtherModelsAreHidden()
     page.editNew(unet);
     QVERIFY(view->isColumnHidden(StageTableModel::Depth));
     QVERIFY(!view->isColumnHidden(StageTableModel::Levels));
-    QVERIFY(!view->isColumnHidden(StageTableModel::Drop));
+    QTRY_VERIFY(!view->isColumnHidden(StageTableModel::Drop));
 }
 
 void TestSchedule::firstValueFillsItsColumn()
@@ -210,6 +213,41 @@ void TestSchedule::tableSettingsAreFoundBySearching()
     page.form()->reveal("schedule.side");
     const auto* view = page.findChild<QTableView*>(QStringLiteral("stageTable"));
     QCOMPARE(view->currentIndex().column(), static_cast<int>(StageTableModel::Side));
+}
+
+void TestSchedule::narrowTableLeavesOutWhatDoesNotGrow()
+{
+    ConfigurationModel config;
+    Json many = growing();
+    many["model"] = {{"kind", "vit"}, {"depth", 12}};
+    config.load(many);
+    ScheduleEditor editor(&config);
+    QVERIFY(editor.setShown(true));
+    const auto* view = editor.findChild<QTableView*>(QStringLiteral("stageTable"));
+    auto* all = editor.findChild<QPushButton*>(QStringLiteral("allStageColumns"));
+    const auto used = [&] {
+        int wide = 0;
+        for (int column = 0; column < StageTableModel::kColumns; ++column)
+            wide += view->isColumnHidden(column) ? 0 : view->columnWidth(column);
+        return wide;
+    };
+    editor.resize(1400, 400);
+    editor.show();
+    QVERIFY(QTest::qWaitForWindowExposed(&editor));
+    QVERIFY(!view->isColumnHidden(StageTableModel::Erase));
+    QVERIFY(all->isHidden()); // everything is there
+    editor.resize(640, 400);
+    QTRY_VERIFY(view->isColumnHidden(StageTableModel::Erase));
+    QVERIFY(!view->isColumnHidden(StageTableModel::Time));
+    QVERIFY2(used() <= view->viewport()->width(), qPrintable(QString::number(used())));
+    QVERIFY(!all->isHidden() && all->toolTip().contains(QStringLiteral("Erase")));
+    editor.table()->setData(editor.table()->index(0, StageTableModel::Rate), QStringLiteral("0.5"));
+    QVERIFY(!view->isColumnHidden(StageTableModel::Rate)); // it grows now
+    all->click();
+    QVERIFY(!view->isColumnHidden(StageTableModel::Erase));
+    all->click();
+    editor.focusSetting("schedule.erase_prob");
+    QVERIFY(!view->isColumnHidden(StageTableModel::Erase));
 }
 
 void TestSchedule::spansMixWhatWasWithWhatWillBe()
