@@ -85,6 +85,8 @@ QWidget* ConfigurationPage::buildBar()
     m_compare->setObjectName(QStringLiteral("compareWith"));
     m_compare->setAccessibleName(tr("Compare with"));
     m_compare->setMinimumWidth(180);
+    m_compare->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon); // not as wide as the longest title of a preset
+    m_compare->setMinimumContentsLength(18);
     m_undo = headerButton(QStringLiteral("undo"), tr("Undo"), QString(), bar);
     m_redo = headerButton(QStringLiteral("redo"), tr("Redo"), QString(), bar);
     m_import = headerButton(QStringLiteral("import"), tr("Import…"), QString(), bar);

@@ -122,9 +122,14 @@ void SearchPage::refresh()
     m_plot->setSearch(search);
     m_card->setTitle(search.results.complete ? tr("Search for stage %1").arg(search.index + 1)
                                              : tr("Search for stage %1, still measuring").arg(search.index + 1));
-    QString said = search.results.trained ? tr("Sub-networks of a supernet that trained for a short while; loss × time^%1, least is best.")
-                                                .arg(search.results.exponent, 0, 'g', 3)
-                                          : tr("Scored without training; the smallest weighted sum of ranks is chosen.");
+    QString said = tr("Scored without training; the smallest weighted sum of ranks is chosen.");
+    if (search.results.trained) // where slower ones have no lower loss, time has no weight
+        said =
+            search.results.exponent > 0.0
+                ? tr("Sub-networks of a supernet that trained for a short while; loss × time^%1, least is best.")
+                      .arg(search.results.exponent, 0, 'g', 3)
+                : tr("Sub-networks of a supernet that trained for a short while. More time brought no lower loss here, so the loss alone "
+                     "decides.");
     said += QLatin1Char(' ') + (search.measured
                                     ? tr("Times were measured on this machine: they are kept with the run and never measured again, and "
                                          "a new search may choose otherwise.")

@@ -23,11 +23,21 @@ namespace espalier::widgets {
 namespace {
 
 constexpr int kHead = 30, kLane = 44, kGapBelow = 6;
-constexpr qreal kMark = 12.0, kBetween = 1.5;
+constexpr qreal kMark = 12.0, kBetween = 1.5, kLeastDetail = 34.0;
 
 bool isMark(const BlockView& block)
 {
     return block.search && !(block.x1 > block.x0);
+}
+
+/// "Stage 3", or its number alone where there is no room; empty where that has none either, and of a search that cannot be named whole.
+QString titleIn(const BlockView& block, qreal width)
+{
+    const QFontMetricsF metrics(typeFont(Type::Strong));
+    for (const QString& title : {qstr(block.title), block.search ? QString() : QString::number(block.index + 1)})
+        if (metrics.horizontalAdvance(title) <= width)
+            return title;
+    return {};
 }
 
 } // namespace
@@ -236,8 +246,11 @@ void StageLanes::paintBlock(QPainter& painter, std::size_t place) const
     }
 
     // Words twice, in the ink of the ground they lie on: filled part and the rest.
-    const QRectF words = area.adjusted(10, 5, -6, -5).intersected(lane.adjusted(10, 5, -6, -5));
-    if (words.width() < 30)
+    const QRectF inner = lane.intersected(area);
+    const qreal pad = std::min(10.0, inner.width() / 5);
+    const QRectF words = inner.adjusted(pad, 5, -std::min(6.0, pad), -5);
+    const QString title = titleIn(block, words.width());
+    if (title.isEmpty())
         return;
     const auto write = [&](const QRectF& clip, const QColor& ink) {
         if (clip.width() <= 0)
@@ -245,13 +258,13 @@ void StageLanes::paintBlock(QPainter& painter, std::size_t place) const
         painter.save();
         painter.setClipRect(clip, Qt::IntersectClip);
         painter.setPen(ink);
-        const QFont strong = typeFont(Type::Strong), small = typeFont(Type::Small);
-        painter.setFont(strong);
-        painter.drawText(words, Qt::AlignLeft | Qt::AlignTop,
-                         QFontMetricsF(strong).elidedText(qstr(block.title), Qt::ElideRight, words.width()));
+        const QFont small = typeFont(Type::Small);
+        painter.setFont(typeFont(Type::Strong));
+        painter.drawText(words, Qt::AlignLeft | Qt::AlignTop, title);
         painter.setFont(small);
-        painter.drawText(words, Qt::AlignLeft | Qt::AlignBottom,
-                         QFontMetricsF(small).elidedText(qstr(block.detail), Qt::ElideRight, words.width()));
+        if (words.width() > kLeastDetail)
+            painter.drawText(words, Qt::AlignLeft | Qt::AlignBottom,
+                             QFontMetricsF(small).elidedText(qstr(block.detail), Qt::ElideRight, words.width()));
         painter.restore();
     };
     const qreal edge = block.ended ? area.right() : block.started ? donePixel : area.left();

@@ -88,7 +88,7 @@ QTableView::item, QTreeView::item { padding: 4px 8px; }
 QTableView::item:hover, QTreeView::item:hover { background: %hover%; }
 QTableView::item:selected, QTreeView::item:selected { background: %selection%; color: %text%; }
 QHeaderView { background: transparent; }
-QHeaderView::section { background: transparent; color: %dim%; border: none; border-bottom: 1px solid %line%; padding: 6px 8px; font-weight: 600; }
+QHeaderView::section { background: transparent; color: %dim%; border: none; border-bottom: 1px solid %line%; padding: 6px 0px 6px 8px; font-weight: 600; }
 QHeaderView::up-arrow { image: url(:/icons/chevron-up-grey.svg); }
 QHeaderView::down-arrow { image: url(:/icons/chevron-down-grey.svg); }
 QHeaderView::up-arrow, QHeaderView::down-arrow { width: 8px; height: 8px; subcontrol-origin: padding; subcontrol-position: top center; top: -2px; }

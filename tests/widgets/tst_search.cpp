@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/config/config.h"
+#include "core/config/presets.h"
+#include "core/plan/search_results.h"
+#include "core/plan/strategy.h"
+#include "widgets/card.h"
 #include "widgets/search_model.h"
 #include "widgets/search_page.h"
 #include "widgets/search_plot.h"
@@ -26,6 +31,8 @@ private Q_SLOTS:
     void tableSortsByNumbers();
     void pageSaysWhetherItCanBeRepeated();
     void theOneLookedAtStays();
+    void emptyPageSaysWhatWillAppear();
+    void planThatGrowsBringsItsSearches();
 };
 
 static SearchView voted(int index)
@@ -119,6 +126,81 @@ void TestSearch::theOneLookedAtStays()
     page.showSearch(0);
     page.setSearches({voted(0), voted(1), voted(2), voted(3)});
     QCOMPARE(page.shownIndex(), 0);
+}
+
+void TestSearch::emptyPageSaysWhatWillAppear()
+{
+    SearchPage page;
+    page.show();
+    auto* empty = page.findChild<EmptyNote*>(QStringLiteral("searchEmpty"));
+    QVERIFY(empty->isVisible());
+    QString said;
+    for (const auto* label : empty->findChildren<QLabel*>())
+        said += label->text() + QLatin1Char(' ');
+    QVERIFY2(said.contains(QStringLiteral("candidates for its size are measured")), qPrintable(said));
+    page.setSearches({voted(1)});
+    QVERIFY(!empty->isVisible());
+    page.setSearches({});
+    QVERIFY(empty->isVisible());
+}
+
+/// What its strategy asks for is answered until two searches are done: what a run writes into plan.json.
+void TestSearch::planThatGrowsBringsItsSearches()
+{
+    auto config = config::read(config::merge(config::findPreset("dit-autoprog-zero-garden")->overlay, Json::object()));
+    QVERIFY(bool(config));
+    const auto strategy = plan::makeStrategy(*config, {.images = 5000});
+    auto plan = strategy->begin();
+    QVERIFY(bool(plan));
+    SearchModel model;
+    const QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::QtTest);
+    SearchPage page;
+    auto* table = page.findChild<QTableView*>(QStringLiteral("searchTable"));
+    const auto searches = [&] {
+        std::vector<SearchView> all;
+        for (const auto& stage : plan->stages)
+            if (auto found = plan::searchResults(*plan, stage, *config))
+                all.push_back({stage.index, true, *std::move(found)});
+        return all;
+    };
+    QVERIFY(searches().empty());
+    plan::Progress done;
+    for (std::size_t wanted = 1; wanted <= 2; ++wanted) {
+        while (searches().size() < wanted || !searches().back().results.complete) {
+            const auto ready = strategy->ready(*plan);
+            QVERIFY(!ready.empty());
+            if (const auto* train = std::get_if<plan::TrainStage>(&ready.front())) {
+                done.steps += 100;
+                done.images += 1600;
+                done.seconds += 10.0;
+                *plan = strategy->apply(*plan, plan::stageFinished(train->stage, done));
+            } else {
+                const auto& score = std::get<plan::ZeroShot>(ready.front());
+                plan::Measurement answer{score.id, {}, true};
+                double cost = 1.0;
+                for ([[maybe_unused]] const auto& candidate : plan::findStage(*plan, score.stage)->window) {
+                    answer.table.push_back({-100.0 * cost, 50.0 - cost, 0.01 * cost}); // the first is best in everything
+                    cost += 1.0;
+                }
+                *plan = strategy->apply(*plan, answer);
+            }
+        }
+        const auto found = searches();
+        QCOMPARE(found.size(), wanted);
+        model.setSearch(found.back());
+        page.setSearches(found);
+        QCOMPARE(page.shownIndex(), found.back().index);
+        QCOMPARE(table->model()->rowCount(), static_cast<int>(found.back().results.candidates.size()));
+        const auto best = table->model()->index(0, 0);
+        QCOMPARE(best.siblingAtColumn(SearchModel::Rank).data().toString(), QStringLiteral("1"));
+        QVERIFY(!best.siblingAtColumn(SearchModel::Chosen).data().toString().isEmpty());
+        QVERIFY(best.data(kBestRole).toBool());
+        if (table->model()->rowCount() > 1) {
+            table->sortByColumn(SearchModel::Chosen, Qt::DescendingOrder);
+            QVERIFY(table->model()->index(0, SearchModel::Chosen).data().toString().isEmpty());
+            table->sortByColumn(SearchModel::Rank, Qt::AscendingOrder);
+        }
+    }
 }
 
 QTEST_MAIN(TestSearch)
