@@ -130,8 +130,10 @@ bool isUsed(std::string_view typedPath, const Json& config)
         return unet;
     if (typedPath == "schedule.depth")
         return !unet;
-    if (isOne({"schedule.drop", "schedule.drop_start"}))
+    if (isOne({"schedule.drop", "schedule.drop_start", "schedule.pt.drop", "schedule.mt.drop", "schedule.ft.drop"}))
         return !dit;
+    if (isOne({"schedule.pt.mix_group", "schedule.mt.mix_group", "schedule.ft.mix_group"}))
+        return !draws;
     if (isOne({"schedule.rand_augment", "schedule.erase_prob", "schedule.rand_augment_start", "schedule.erase_start"}))
         return !draws;
     return draws ? std::ranges::none_of(kOfTelling, begins) : std::ranges::none_of(kOfDrawing, begins);

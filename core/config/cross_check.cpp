@@ -27,7 +27,9 @@ void checkLength(const RunConfig& config, Problems& problems)
 {
     const auto& training = config.training;
     const auto* stages = std::get_if<StagesSchedule>(&config.schedule);
-    const bool ofStages = stages && (!stages->steps.empty() || !stages->epochs.empty() || !stages->seconds.empty());
+    const auto* assembled = std::get_if<AssembledSchedule>(&config.schedule);
+    const bool ofStages = (stages && (!stages->steps.empty() || !stages->epochs.empty() || !stages->seconds.empty())) ||
+                          (assembled && (assembled->pt.hasLength() || assembled->mt.hasLength() || assembled->ft.hasLength()));
     if (!ofStages && training.steps == 0 && training.epochs == 0 && training.images == 0 && training.seconds == 0.0) {
         problems.push_back({"training.steps",
                             "The training has no end: set at least one of training.steps, training.epochs, training.images "

@@ -75,11 +75,6 @@ void checkAutoProg(const AutoProgSchedule& schedule, const RunConfig& config, Pr
     const bool averages = !config.training.ema.decays.empty();
     if (schedule.growth == GrowthOperator::MoGrow && !averages)
         problems.push_back({"schedule.growth", "schedule.growth mogrow grows from an average, and training.ema.decays is empty."});
-    if (config.latents.enabled && config.search.enabled)
-        problems.push_back(
-            {"search.enabled",
-             "search.enabled must be false with latents: the supernet of autoprog sees one batch at several sizes, and latents "
-             "cannot be made smaller."});
 }
 
 void checkZero(const AutoProgZeroSchedule& schedule, const RunConfig& config, Problems& problems)
@@ -107,6 +102,8 @@ std::vector<Problem> checkSchedule(const RunConfig& config)
         checkAutoProg(*autoprog, config, problems);
     else if (const auto* zero = std::get_if<AutoProgZeroSchedule>(&config.schedule))
         checkZero(*zero, config, problems);
+    else if (const auto* assembled = std::get_if<AssembledSchedule>(&config.schedule))
+        problems = checkAssembled(*assembled, config);
     checkFeatures(config, problems);
     return problems;
 }

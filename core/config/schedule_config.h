@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "core/config/assembled_config.h"
 #include "core/config/field.h"
 
 #include <array>
@@ -141,7 +142,7 @@ struct AutoProgZeroSchedule { // path "schedule", kind "autoprog-zero"
     }
 };
 
-using ScheduleConfig = std::variant<PlainSchedule, StagesSchedule, AutoProgSchedule, AutoProgZeroSchedule>;
+using ScheduleConfig = std::variant<PlainSchedule, StagesSchedule, AutoProgSchedule, AutoProgZeroSchedule, AssembledSchedule>;
 
 /// Stages of a schedule; 1: a plain one.
 inline std::int64_t stagesOf(const ScheduleConfig& schedule)
@@ -152,6 +153,10 @@ inline std::int64_t stagesOf(const ScheduleConfig& schedule)
         return autoprog->stages;
     if (const auto* zero = std::get_if<AutoProgZeroSchedule>(&schedule))
         return zero->stages;
+    if (const auto* assembled = std::get_if<AssembledSchedule>(&schedule)) {
+        const auto trained = assembled->module >= 0 ? 1 : assembled->modules;
+        return assembled->phase == Phases::All ? trained + 2 : assembled->phase == Phases::Modules ? trained : 1;
+    }
     return 1;
 }
 

@@ -84,6 +84,19 @@ TEST(Fields, EveryOneSurvivesARoundTripWithAnotherValue)
         // Across fields some of these do not fit; what this test is about is that each value goes in and comes out.
         if (const auto open = field.path.find('['); open != std::string::npos)
             overlay[field.path.substr(0, open)]["kind"] = field.path.substr(open + 1, field.path.find(']') - open - 1);
+        if (field.path.starts_with("schedule[assembled]")) {
+            // Modules are blocks of a transformer, and every phase has an end or none has.
+            overlay["model"] = {{"kind", "vit"}, {"depth", 20}};
+            for (const auto* phase : {"pt", "mt", "ft"})
+                if (auto& own = overlay["schedule"][phase]; !own.contains("steps"))
+                    own["steps"] = 3;
+            const auto problems = validate(overlay);
+            if (!problems.empty())
+                skipped.insert(field.path);
+            else
+                EXPECT_EQ(valueOf(write(*read(overlay)), field), value) << field.path;
+            continue;
+        }
         const auto model = overlay.contains("model") ? readModel(overlay["model"]) : Result<ModelConfig>(ModelConfig());
         ASSERT_TRUE(model);
         if (overlay.contains("model")) {
@@ -121,6 +134,12 @@ TEST(Fields, EveryOneSurvivesARoundTripWithAnotherValue)
                                               "samples.sampler.label",
                                               "samples.sampler.stage",
                                               "samples.sampler.timestep_respacing",
+                                              "schedule.kind",
+                                              "schedule[assembled].division",
+                                              "schedule[assembled].module",
+                                              "schedule[assembled].module_files",
+                                              "schedule[assembled].phase",
+                                              "schedule[assembled].weights",
                                               "schedule[stages].depth",
                                               "schedule[stages].erase_prob",
                                               "schedule[stages].rand_augment",
@@ -197,6 +216,18 @@ TEST(Fields, SchedulesRoundTripWithTheirModel)
     EXPECT_EQ(dit->samples.sampler.stage, 3);
     EXPECT_EQ(dit->evaluation.sampler.stage, 0);
     EXPECT_EQ(write(*read(write(*dit))).dump(), write(*dit).dump());
+
+    const auto parts = read(Json::parse(R"({"training":{"steps":5},"model":{"kind":"vit","depth":5},
+        "schedule":{"kind":"assembled","modules":2,"division":[2,3],"phase":"MT","module":1,"meta_from":"/m","module_files":"/a;","weights":"ema",
+        "mt":{"batch_size":32}}})"));
+    ASSERT_TRUE(parts) << parts.error().message;
+    const auto& assembled = std::get<AssembledSchedule>(parts->schedule);
+    EXPECT_EQ(assembled.division, (std::vector<std::int64_t>{2, 3}));
+    EXPECT_EQ(assembled.phase, Phases::Modules);
+    EXPECT_EQ(assembled.module, 1);
+    EXPECT_EQ(assembled.mt.batchSize, 32);
+    EXPECT_EQ(*moduleFiles(assembled), (std::vector<std::string>{"/a", ""}));
+    EXPECT_EQ(std::get<AssembledSchedule>(read(write(*parts))->schedule), assembled);
 }
 
 TEST(Fields, FoldersAreCutAsAdmDoes)

@@ -68,7 +68,8 @@ TEST(ApplySetting, SaysWhatIsWrong)
               "model.ch_multipliers must be a list, each element a whole number from 1 to 64; element 2 is \"x\".");
     EXPECT_EQ(refusal("schedule.side=16,0.5"),
               "schedule.side must be a list, each element a whole number from 8 to 1024 pixels; element 2 is 0.5.");
-    EXPECT_EQ(refusal("schedule.kind=auto"), "schedule.kind must be one of plain, stages, autoprog, autoprog-zero; it is \"auto\".");
+    EXPECT_EQ(refusal("schedule.kind=auto"),
+              "schedule.kind must be one of plain, stages, autoprog, autoprog-zero, assembled; it is \"auto\".");
     EXPECT_EQ(refusal("model.kind=dot"), "model.kind must be one of unet, dit, vit; it is \"dot\". Did you mean dit?");
     EXPECT_NE(refusal("training.steps"), "");
     EXPECT_NE(refusal("=3"), "");

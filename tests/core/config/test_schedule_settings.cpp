@@ -69,6 +69,51 @@ TEST(ScheduleSettings, LatentsOfOneSideDoNotGrow)
     EXPECT_EQ(problemsOf(kOfFeatures, R"({"schedule":{"kind":"autoprog-zero","side_start":1}})"), "");
 }
 
+TEST(ScheduleSettings, AnAssembledModelIsDealtOutToItsModules)
+{
+    EXPECT_EQ(problemsOf(kOfVit, R"({"schedule":{"kind":"assembled"}})"), "");
+    expectProblem(kOfVit, R"({"schedule":{"kind":"assembled","modules":3}})", "schedule.modules", "must divide the 4 blocks");
+    EXPECT_EQ(problemsOf(kOfVit, R"({"schedule":{"kind":"assembled","modules":3,"division":[1,2,1]}})"), "");
+    expectProblem(kOfVit, R"({"schedule":{"kind":"assembled","modules":3,"division":[2,2]}})", "schedule.division", "it has 2.");
+    expectProblem(kOfVit, R"({"schedule":{"kind":"assembled","modules":2,"division":[2,3]}})", "schedule.division", "it deals out 5.");
+    expectProblem(kOfVit, R"({"schedule":{"kind":"assembled","modules":2,"division":[4,0]}})", "schedule.division", "element 2 is 0");
+    expectProblem(kOfUNet, R"({"schedule":{"kind":"assembled"}})", "schedule.kind", "needs a transformer");
+}
+
+TEST(ScheduleSettings, PhasesOfAnAssembledModelNeedWhatComesBeforeThem)
+{
+    const auto refused = [](const char* schedule, const char* path, const char* part) {
+        const auto overlay = std::string(R"({"schedule":{"kind":"assembled",)") + schedule + "}}";
+        expectProblem(kOfVit, overlay.c_str(), path, part);
+    };
+    refused(R"("phase":"MT")", "schedule.meta_from", "must name the meta model, because schedule.phase is MT");
+    refused(R"("phase":"FT","module_files":"/a;;/c;/d")", "schedule.module_files", "module 1 is missing");
+    refused(R"("module_files":"/a;/b")", "schedule.module_files", "a place for each of the 4 modules, with ; between them; it has 2");
+    refused(R"("phase":"PT","meta_from":"/m")", "schedule.meta_from", "must be empty");
+    refused(R"("module":2)", "schedule.module", "because schedule.phase is all and not MT");
+    refused(R"("phase":"MT","meta_from":"/m","module":4)", "schedule.module", "from 0 to 3");
+    refused(R"("weights":"best")", "schedule.weights", "names no weights");
+    refused(R"("mt":{"steps":5},"ft":{"epochs":1})", "schedule.pt.epochs", "schedule.pt has no end");
+}
+
+TEST(ScheduleSettings, PhasesOfAnAssembledModelHaveSettingsOfTheirOwn)
+{
+    const char* lengths = R"({"schedule":{"kind":"assembled","pt":{"epochs":3},"mt":{"epochs":1},"ft":{"epochs":1}}})";
+    EXPECT_EQ(problemsOf(R"({"model":{"kind":"vit","depth":4}})", lengths), "") << "their lengths are the run's";
+    expectProblem(kOfVit, R"({"schedule":{"kind":"assembled","ft":{"batch_size":96,"micro_batch":64}}})", "schedule.ft.micro_batch",
+                  "96 is no multiple of its micro-batch 64");
+    expectProblem(kOfVit, R"({"schedule":{"kind":"assembled","ft":{"micro_batch":64,"mix_group":48}}})", "schedule.ft.mix_group",
+                  "must divide its micro-batch 64");
+    expectProblem(R"({"training":{"steps":10},"model":{"kind":"dit","depth":4}})", R"({"schedule":{"kind":"assembled","mt":{"drop":0.1}}})",
+                  "schedule.mt.drop", "only a ViT drops paths");
+    expectProblem(kOfVit, R"({"schedule":{"pt":{"steps":3}}})", "schedule.pt.steps", "of schedule.kind assembled; schedule.kind is plain");
+    Json overlay = Json::parse(R"({"model":{"kind":"vit","depth":4},"schedule":{"kind":"assembled"}})");
+    ASSERT_TRUE(applySetting(overlay, "schedule.mt.data_share=0.5"));
+    ASSERT_TRUE(applySetting(overlay, "schedule.pt.steps=9"));
+    EXPECT_EQ(overlay["schedule"]["mt"]["data_share"], 0.5);
+    EXPECT_FALSE(applySetting(overlay, "schedule.mt.data_share=0"));
+}
+
 TEST(ScheduleSettings, SmallerImagesKeepTheirProportions)
 {
     DataConfig data;
