@@ -17,10 +17,11 @@ struct Names<OptimizerKind> {
 };
 
 /// Which parameters weight decay acts on.
-enum class DecayOn { All, Matrices };
+enum class DecayOn { All, Matrices, Tables };
 template <>
 struct Names<DecayOn> {
-    static constexpr std::array<std::pair<DecayOn, const char*>, 2> kAll{{{DecayOn::All, "all"}, {DecayOn::Matrices, "matrices"}}};
+    static constexpr std::array<std::pair<DecayOn, const char*>, 3> kAll{
+        {{DecayOn::All, "all"}, {DecayOn::Matrices, "matrices"}, {DecayOn::Tables, "tables"}}};
 };
 
 enum class LearningRateSchedule { Constant, Cosine, Linear, CosineEpochs };
@@ -77,6 +78,7 @@ struct TrainingConfig { // path "training"
     bool recompute = false;
     bool channelsLast = true;
     bool deterministic = false;
+    std::int64_t prefixCache = 4096;
     std::int64_t threads = 0;
     std::int64_t badSteps = 5;
     std::int64_t reportEvery = 10;
@@ -124,7 +126,9 @@ struct TrainingConfig { // path "training"
         field("weight_decay", self.weightDecay, "Weight decay (decoupled with adamw, part of the update with lamb, L2 otherwise)",
               {.min = 0.0, .max = 10.0, .advanced = true});
         field("weight_decay_on", self.weightDecayOn,
-              "What decays: all parameters, or matrices and kernels alone, as in timm (no bias, norm, class token or table of positions). "
+              "What decays: all parameters, or matrices and kernels alone, as in timm (no bias, norm, class token or table of positions), "
+              "or these "
+              "and tables of a ViT, class token and positions. "
               "LAMB adapts its rate to what decays",
               {.advanced = true});
         field("momentum", self.momentum, "SGD: momentum", {.min = 0.0, .max = 0.9999, .advanced = true});
@@ -145,6 +149,10 @@ struct TrainingConfig { // path "training"
               {.advanced = true});
         field("deterministic", self.deterministic, "Only deterministic kernels on a GPU, which exact resume needs there; slower",
               {.advanced = true});
+        field("prefix_cache", self.prefixCache,
+              "Most memory, for each rank, that results of frozen blocks may take: what they give for an image is computed once where it "
+              "is the same in every epoch. 0: never kept",
+              {.min = 0, .max = 1 << 24, .unit = "MiB", .advanced = true, .change = kLater});
         field("threads", self.threads, "CPU threads of each worker; 0: cores over workers",
               {.min = 0, .max = 1024, .unit = "threads", .advanced = true, .change = kLater});
         field("bad_steps", self.badSteps, "Steps with a loss or gradient that is not finite to skip before giving up",

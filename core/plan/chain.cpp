@@ -19,10 +19,11 @@ Result<Plan> ChainStrategy::begin() const
     if (!chain)
         return chain.error();
     for (const auto& stage : *chain)
-        if (m_data.images < stage.globalBatch)
+        if (const auto images = imagesOf(stage, m_data.images); images < stage.globalBatch)
             return Error{ErrorCode::Usage,
-                         fmt::format("training.batch_size {} is more than the {} training images; lower it to {} or less.",
-                                     stage.globalBatch, m_data.images, std::max<std::int64_t>(m_data.images, 1)),
+                         fmt::format("training.batch_size {} is more than the {} training images{}; lower it to {} or less.",
+                                     stage.globalBatch, images, images < m_data.images ? " of stage " + stage.id : "",
+                                     std::max<std::int64_t>(images, 1)),
                          "training.batch_size"};
     Plan plan{*std::move(chain), {}, {{"kind", kind()}}};
     if (auto checked = check(plan); !checked)
@@ -32,15 +33,16 @@ Result<Plan> ChainStrategy::begin() const
 
 std::vector<Request> ChainStrategy::ready(const Plan& plan) const
 {
+    std::vector<Request> next;
     for (const auto& stage : plan.stages) {
-        if (findMeasurement(plan, stage.id))
+        const auto ended = [&](const StageId& id) { return findMeasurement(plan, id) != nullptr; };
+        if (ended(stage.id) || !std::ranges::all_of(stage.after, ended))
             continue;
-        for (auto& request : searches(stage))
-            if (!findMeasurement(plan, idOf(request)))
-                return {std::move(request)};
-        return {TrainStage{stage.id}};
+        auto wanted = searches(stage);
+        const auto open = std::ranges::find_if(wanted, [&](const Request& each) { return !ended(idOf(each)); });
+        next.push_back(open == wanted.end() ? Request(TrainStage{stage.id}) : std::move(*open));
     }
-    return {};
+    return next;
 }
 
 Plan ChainStrategy::apply(Plan plan, const Measurement& measurement) const
@@ -59,6 +61,22 @@ Plan ChainStrategy::apply(Plan plan, const Measurement& measurement) const
         break;
     }
     return plan;
+}
+
+// As long as something is measured, every side from the present one on may be chosen later.
+std::vector<std::int64_t> ChainStrategy::sides(const Plan& plan) const
+{
+    auto sides = PlanStrategy::sides(plan);
+    const auto isOpen = [&](const Stage& stage) {
+        return std::ranges::any_of(searches(stage), [&](const Request& each) { return !findMeasurement(plan, idOf(each)); });
+    };
+    if (std::ranges::none_of(plan.stages, isOpen))
+        return sides;
+    for (const auto side : choices())
+        if (side > sides.front())
+            sides.push_back(side);
+    std::ranges::sort(sides);
+    return distinct(sides);
 }
 
 Stage ChainStrategy::whole() const

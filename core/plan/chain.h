@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What all strategies are made of whose stages follow one another.
+// What all strategies are made of: stages that wait for those before them.
 
 #include "core/config/run_config.h"
 #include "core/plan/strategy.h"
@@ -13,21 +13,23 @@
 
 namespace espalier::plan {
 
-/// Stages one after the other, each with what has to be measured before it ends.
+/// Stages that each come after others, with what has to be measured before they end. Mostly one after the other; those that wait for
+/// nothing but what has ended can be done side by side.
 class ChainStrategy : public PlanStrategy {
 public:
     ChainStrategy(const config::RunConfig& config, DataFacts data) : m_config(config), m_data(data) {}
     Result<Plan> begin() const final;
     std::vector<Request> ready(const Plan& plan) const final;
     Plan apply(Plan plan, const Measurement& measurement) const final;
+    std::vector<std::int64_t> sides(const Plan& plan) const final;
 
 protected:
     virtual Result<std::vector<Stage>> stages() const = 0;
     virtual const char* kind() const = 0;
-    /// Measurements of a search that a stage needs, in their order, before it is trained to its end.
-    virtual std::vector<Request> searches(const Stage&) const { return {}; }
     /// What follows from the last measurement of a stage's search.
     virtual void decide(Plan&, const Stage&) const {}
+    /// Sides that searches choose from.
+    virtual std::vector<std::int64_t> choices() const { return {}; }
 
     /// The stage that a configuration alone trains: stage-00 with the whole model.
     Stage whole() const;

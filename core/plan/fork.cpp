@@ -108,6 +108,12 @@ Result<const Stage*> stageNumbered(const Plan& plan, int index)
 
 Result<Fork> forkAt(const Plan& parent, const config::RunConfig& before, const config::RunConfig& config, int index)
 {
+    if (std::holds_alternative<config::AssembledSchedule>(before.schedule))
+        return Error{
+            ErrorCode::Usage,
+            "An assembled run is not forked: name it in schedule.meta_from and schedule.module_files of a new run, which takes from it "
+            "what you choose.",
+            {}};
     const auto stage = stageNumbered(parent, index);
     if (!stage)
         return stage.error();

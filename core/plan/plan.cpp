@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <set>
 
 namespace espalier::plan {
@@ -71,6 +72,24 @@ Result<Done> checkCandidate(const Stage& stage, const Candidate& candidate)
     return Done{};
 }
 
+/// Whether modules and what the stage has of its own can be.
+Result<Done> checkModules(const Stage& stage)
+{
+    if (stage.recipe && !(stage.recipe->dataShare > 0.0 && stage.recipe->dataShare <= 1.0))
+        return wrong(stage.id, "its share of the images must be above 0 and at most 1.");
+    const auto& division = stage.division;
+    if (stage.module != -1 && (stage.module < 0 || stage.module >= std::ssize(division)))
+        return wrong(stage.id, fmt::format("it has no module {}.", stage.module));
+    if (division.empty())
+        return Done{};
+    const auto parts = shapes::partsOf(stage.shape);
+    const auto blocks = std::ranges::find(parts, "blocks", &shapes::Part::name);
+    if (blocks == parts.end() || std::ranges::any_of(division, [](std::int64_t each) { return each < 1 || each > 4096; }) ||
+        std::accumulate(division.begin(), division.end(), std::int64_t{0}) != blocks->blocks)
+        return wrong(stage.id, "its modules do not add up to the blocks of its network.");
+    return Done{};
+}
+
 /// Whether what comes from other stages is there.
 Result<Done> checkParents(const Plan& plan, const Stage& stage)
 {
@@ -110,6 +129,8 @@ Result<Done> checkStage(const Stage& stage)
     for (const auto& candidate : stage.window)
         if (auto checked = checkCandidate(stage, candidate); !checked)
             return checked;
+    if (auto modules = checkModules(stage); !modules)
+        return modules;
     const auto table = shapes::parameterTable(stage.shape);
     std::vector<bool> filled(table.size());
     for (const auto& source : stage.weights) {
@@ -163,7 +184,7 @@ Measurement stageFinished(const StageId& stage, const Progress& progress)
 {
     return {stage,
             {{static_cast<double>(progress.steps), static_cast<double>(progress.images), progress.seconds, progress.flops,
-              progress.searchSeconds}},
+              progress.searchSeconds, progress.searchFlops}},
             true};
 }
 
@@ -175,18 +196,38 @@ std::optional<Progress> endOf(const Plan& plan, const StageId& stage)
         return std::nullopt;
     const auto& row = measured->table.front();
     const auto whole = [](double value) { return value >= 0.0 && value < 9e18 ? static_cast<std::int64_t>(value) : 0; };
-    return Progress{whole(row[0]), whole(row[1]), row[2], row[3], row.size() > kLeast ? row[4] : 0.0};
+    return Progress{
+        whole(row[0]), whole(row[1]), row[2], row[3], row.size() > kLeast ? row[4] : 0.0, row.size() > kLeast + 1 ? row[5] : 0.0};
+}
+
+Spent spentOnSearching(const Plan& plan)
+{
+    auto all = plan.left;
+    for (const auto& measurement : plan.ledger) {
+        all.seconds += measurement.spent.seconds;
+        all.flops += measurement.spent.flops;
+    }
+    return all;
 }
 
 std::optional<Progress> beginOf(const Plan& plan, const Stage& stage)
 {
+    // Stages side by side: steps of the longest, and what all of them took beyond what each began with.
     Progress begin;
-    for (const auto& before : stage.after) {
-        const auto end = endOf(plan, before);
-        if (!end)
+    for (const auto& id : stage.after) {
+        const auto end = endOf(plan, id);
+        const auto began = &id == &stage.after.front() ? std::optional<Progress>(Progress{})
+                           : end                       ? beginOf(plan, *findStage(plan, id))
+                                                       : std::nullopt;
+        if (!end || !began)
             return std::nullopt;
-        if (end->steps >= begin.steps) // stages side by side: the one that ended last
-            begin = *end;
+        const auto& base = *began;
+        begin.steps = std::max(begin.steps, end->steps);
+        begin.images += end->images - base.images;
+        begin.seconds += end->seconds - base.seconds;
+        begin.flops += end->flops - base.flops;
+        begin.searchSeconds += end->searchSeconds - base.searchSeconds;
+        begin.searchFlops += end->searchFlops - base.searchFlops;
     }
     return begin;
 }

@@ -48,6 +48,16 @@ struct Strengths {
     bool operator==(const Strengths&) const = default;
 };
 
+/// What a stage has of its own that is a training by itself, not a stretch of the run's: its learning rate begins and ends with it, and its
+/// averages begin at its first weights. Below zero: as the run.
+struct OwnRecipe {
+    std::int64_t warmupSteps = -1, warmupEpochs = -1, microBatch = -1, mixGroup = -1;
+    double gradNorm = -1.0;
+    double dataShare = 1.0;   // of the training images
+    bool decayTables = false; // weight decay acts on class token and positions too
+    bool operator==(const OwnRecipe&) const = default;
+};
+
 /// A stretch of training with one shape, one set of trainable parts and one length.
 struct Stage {
     enum class Role { Train, Supernet };
@@ -68,6 +78,9 @@ struct Stage {
     config::Carry optimizer = config::Carry::Keep;
     std::int64_t sid = -1;         // row of the table of stages that the network is told; -1: the last
     std::vector<Candidate> window; // Supernet: one of these runs in each step. Train: what the search chose from
+    std::optional<OwnRecipe> recipe;
+    std::vector<std::int64_t> division; // blocks of each module, where modules are assembled
+    std::int64_t module = -1;           // the one that trains inside the meta model
     bool operator==(const Stage&) const = default;
 };
 /// Of what goes into the network.
@@ -100,18 +113,24 @@ struct ZeroShot {
 /// What a strategy asks for next.
 using Request = std::variant<TrainStage, ProbeLoss, ZeroShot>;
 
+/// What measuring took.
+struct Spent {
+    double seconds = 0.0, flops = 0.0;
+    bool operator==(const Spent&) const = default;
+};
 /// An answer, kept for ever: asked twice, answered once. Of a finished stage the id is the stage's and the table has one row {steps,
-/// images, seconds of training, flops, seconds of searching}: what the run had done when it ended.
+/// images, seconds of training, flops, seconds and flops of searching}: what the run had done when it ended.
 struct Measurement {
     std::string id;
     std::vector<std::vector<double>> table;
     bool wallClock = false; // depends on how fast the machine was
+    Spent spent{};          // on a search; it is kept with what it found, so that a kill loses none of it
     bool operator==(const Measurement&) const = default;
 };
 /// What a run has done so far.
 struct Progress {
     std::int64_t steps = 0, images = 0;
-    double seconds = 0.0, flops = 0.0, searchSeconds = 0.0;
+    double seconds = 0.0, flops = 0.0, searchSeconds = 0.0, searchFlops = 0.0;
 };
 Measurement stageFinished(const StageId& stage, const Progress& progress);
 
@@ -120,6 +139,7 @@ struct Plan {
     std::vector<Stage> stages;
     std::vector<Measurement> ledger;
     Json strategy = Json::object(); // what the strategy needs to know, such as {"kind": "plain"}
+    Spent left{};                   // on a measurement that was left before it was done
     bool operator==(const Plan&) const = default;
 };
 
@@ -128,6 +148,8 @@ const Measurement* findMeasurement(const Plan& plan, std::string_view id);
 /// What the run had done when a stage ended, or began: nothing while it is not so far.
 std::optional<Progress> endOf(const Plan& plan, const StageId& stage);
 std::optional<Progress> beginOf(const Plan& plan, const Stage& stage);
+/// What all searching took so far.
+Spent spentOnSearching(const Plan& plan);
 
 /// Whether a plan can be followed: ids unique and safe as folder names, `after` without unknown ids or circles, shapes that can be built,
 /// sources and trainable parts that lie in them, every stage with an end.

@@ -2,10 +2,14 @@
 #include "core/plan/strategy.h"
 
 #include "core/base/overloaded.h"
+#include "core/plan/assembled.h"
 #include "core/plan/autoprog.h"
 #include "core/plan/autoprog_zero.h"
 #include "core/plan/plain.h"
 #include "core/plan/stages.h"
+
+#include <algorithm>
+#include <set>
 
 namespace espalier::plan {
 namespace {
@@ -24,6 +28,23 @@ bool goesOn(const Plan& plan, const Measurement& measurement)
 
 } // namespace
 
+std::vector<std::int64_t> PlanStrategy::sides(const Plan& plan) const
+{
+    std::set<std::int64_t> sides;
+    for (const auto& stage : plan.stages) {
+        if (findMeasurement(plan, stage.id))
+            continue;
+        const auto wanted = searches(stage);
+        const bool searching = std::ranges::any_of(wanted, [&](const Request& each) { return !findMeasurement(plan, idOf(each)); });
+        if (stage.role == Stage::Role::Train)
+            sides.insert(sideOf(stage));
+        if (stage.role == Stage::Role::Supernet || searching)
+            for (const auto& candidate : stage.window)
+                sides.insert(candidate.side > 0 ? candidate.side : stage.shape.side);
+    }
+    return {sides.begin(), sides.end()};
+}
+
 std::unique_ptr<PlanStrategy> makeStrategy(const config::RunConfig& config, DataFacts data)
 {
     return std::visit(Overloaded{[&](const config::PlainSchedule&) -> std::unique_ptr<PlanStrategy> {
@@ -37,6 +58,9 @@ std::unique_ptr<PlanStrategy> makeStrategy(const config::RunConfig& config, Data
                                  },
                                  [&](const config::AutoProgZeroSchedule& schedule) -> std::unique_ptr<PlanStrategy> {
                                      return std::make_unique<AutoProgZeroStrategy>(config, schedule, data);
+                                 },
+                                 [&](const config::AssembledSchedule& schedule) -> std::unique_ptr<PlanStrategy> {
+                                     return std::make_unique<AssembledStrategy>(config, schedule, data);
                                  }},
                       config.schedule);
 }

@@ -22,6 +22,11 @@ public:
     virtual std::vector<Request> ready(const Plan& plan) const = 0;
     /// The plan with a measurement added. One that is there already changes nothing.
     virtual Plan apply(Plan plan, const Measurement& measurement) const = 0;
+    /// Measurements of a search that a stage needs, in their order, before it is trained to its end.
+    virtual std::vector<Request> searches(const Stage&) const { return {}; }
+    /// Sides of what the network sees that a run can still come to, ascending: of stages that have not ended, and of all that a search may
+    /// yet choose.
+    virtual std::vector<std::int64_t> sides(const Plan& plan) const;
 };
 
 /// What a strategy must know about the data: epochs become images.
@@ -29,7 +34,7 @@ struct DataFacts {
     std::int64_t images = 0; // training images
 };
 
-/// That of a configuration: plain.cpp, stages.cpp, autoprog.cpp, autoprog_zero.cpp.
+/// That of a configuration: plain.cpp, stages.cpp, autoprog.cpp, autoprog_zero.cpp, assembled.cpp.
 std::unique_ptr<PlanStrategy> makeStrategy(const config::RunConfig& config, DataFacts data);
 
 /// The plan that a configuration and what was measured so far come to. A last stage that is longer now has not ended: it goes on.

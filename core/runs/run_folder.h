@@ -40,6 +40,9 @@ public:
     std::filesystem::path samplesFolder(int stage, std::int64_t step) const;
     std::filesystem::path checkpointsFolder() const { return m_root / "checkpoints"; }
     std::filesystem::path checkpointFolder(std::int64_t step) const;
+    std::filesystem::path branchesFolder() const { return m_root / "branches"; }
+    /// Where stages of a branch lie, in a folder of the same layout; the run itself for "".
+    RunFolder branch(std::string_view name) const { return name.empty() ? *this : RunFolder(branchesFolder() / name); }
     std::filesystem::path evaluationsFolder() const { return m_root / "evaluations"; }
     std::filesystem::path confusionFile(std::int64_t step) const;
     std::filesystem::path lockFile() const { return m_root / "lock"; }

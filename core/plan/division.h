@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A transformer cut along its depth into modules: Deep-Incubation's bookkeeping, as pure functions.
+
+#include "core/config/model_config.h"
+#include "core/plan/plan.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace espalier::plan {
+
+/// Blocks of each module, dealt out in order.
+using Division = std::vector<std::int64_t>;
+
+std::int64_t blocksOf(const Division& division);
+/// The meta model with module `module` of the whole model in the place of its own.
+Division inside(const Division& meta, const Division& whole, std::size_t module);
+
+/// What belongs to a module: its blocks; the first of a ViT has all that comes before them too, the last the head. What comes before the
+/// blocks of a DiT belongs to none and stays the meta model's, since every block listens to the condition that is made there.
+std::vector<shapes::PartRange> partsOfModule(const config::ModelConfig& model, const Division& division, std::size_t module);
+
+/// Where the weights of modules lie.
+struct ModuleOrigin {
+    PartSource::From from = PartSource::From::Fresh;
+    std::string which;
+    Division division; // of the network there
+    std::string weights;
+};
+/// Sources of a network of `division` whose module i comes from origins[i]. What belongs to no module comes from `shared`.
+std::vector<PartSource> joined(const config::ModelConfig& model, const Division& division, const std::vector<ModuleOrigin>& origins,
+                               const ModuleOrigin& shared);
+
+} // namespace espalier::plan
