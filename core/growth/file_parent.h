@@ -9,7 +9,7 @@
 
 namespace espalier::growth {
 
-/// Weights of a checkpoint or file as a state that has nothing else: no averages, no moments.
+/// Weights of a checkpoint or file as a state without moments.
 struct FileParent {
     shapes::ModelShape shape;
     tensors::TrainState state;
@@ -17,5 +17,8 @@ struct FileParent {
 
 /// `which` as for tensors::readWeights; empty is raw. The weights must be those of a whole model.
 Result<FileParent> readParent(const std::string& file, const std::string& which);
+
+/// A stage that has ended as its checkpoint has it: weights, averages and counters, no moments.
+Result<FileParent> readStage(const std::string& checkpoint, const shapes::ModelShape& shape);
 
 } // namespace espalier::growth

@@ -108,7 +108,7 @@ public:
             grown.insert(&slot);
             slot.value.detach().copy_(move.value);
             for (std::size_t i = 0; i < slot.ema.size(); ++i)
-                slot.ema[i].copy_(move.averages[i].defined() ? move.averages[i] : slot.value.detach());
+                slot.ema[i].copy_(move.averages[i].defined() && !m_stage.recipe ? move.averages[i] : slot.value.detach());
             if (m_stage.optimizer == config::Carry::Keep)
                 carryMoments(slot, *move.from);
         }

@@ -23,8 +23,9 @@ struct Parent {
 /// table of another size stays as computed.
 ///
 /// Averages come from the parent's average of the same decay by the same map, whatever stage.weights says of the network itself; of a decay
-/// that the parent lacks, and of what begins anew, they are the new values. With stage.optimizer Keep, moments and step counts follow what
-/// each parameter came from, where both train it; otherwise they stay as `to` has them. Counters, buffers and parts are left alone.
+/// that the parent lacks, of what begins anew, and of a stage that is a training by itself (stage.recipe), they are the new values. With
+/// stage.optimizer Keep, moments and step counts follow what each parameter came from, where both train it; otherwise they stay as `to` has
+/// them. Counters, buffers and parts are left alone.
 ///
 /// Nothing is changed unless all fits; the sentence names the stage and the part.
 Result<Done> grow(const plan::Stage& stage, std::span<const Parent> parents, tensors::TrainState& to);
