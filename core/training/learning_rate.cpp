@@ -29,8 +29,9 @@ double byEpochs(const config::TrainingConfig& training, double peak, std::int64_
 
 } // namespace
 
-double learningRateAt(const config::TrainingConfig& training, std::int64_t step, const Horizon& horizon)
+double learningRateAt(const config::TrainingConfig& training, std::int64_t stepOfRun, const Horizon& horizon)
 {
+    const auto step = stepOfRun - horizon.from;
     const double peak = config::effectiveLearningRate(training);
     if (training.learningRateSchedule == config::LearningRateSchedule::CosineEpochs)
         return byEpochs(training, peak, step, horizon);

@@ -24,7 +24,8 @@ using config::OptimizerKind;
 
 bool decays(config::DecayOn on, std::string_view name, std::int64_t dimensions)
 {
-    return on == config::DecayOn::All || (dimensions > 1 && !name.ends_with(".bias") && name != "cls_token" && name != "pos_embed");
+    const bool table = name == "cls_token" || name == "pos_embed";
+    return on == config::DecayOn::All || (dimensions > 1 && !name.ends_with(".bias") && (!table || on == config::DecayOn::Tables));
 }
 
 tensors::Slot makeSlot(std::string name, at::Tensor parameter, const config::TrainingConfig& training)

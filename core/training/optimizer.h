@@ -15,7 +15,7 @@
 namespace espalier::training {
 
 /// Whether weight decay acts on a parameter. With matrices alone, as in timm's groups: not on what has one dimension, ends in ".bias",
-/// or is a class token or a table of positions.
+/// or is a class token or a table of positions; with tables these two decay as well.
 bool decays(config::DecayOn on, std::string_view name, std::int64_t dimensions);
 
 /// A parameter with the averages and moments that this training keeps of it; a fixed table keeps averages only.

@@ -9,47 +9,61 @@ namespace espalier::training {
 
 Result<Done> TrainingSession::start()
 {
-    const auto chosen = m_request.onlySteps ? Result<std::int64_t>(-1) : chooseCheckpoint();
+    const auto chosen = m_request.onlySteps ? Result<std::int64_t>(-1) : chooseCheckpoint(m_request.folder);
     if (!chosen)
         return chosen.error();
-    const bool resumed = *chosen >= 0;
+    m_stepOfRun = std::max<std::int64_t>(*chosen, 0);
+    auto checkpoint = *chosen < 0 ? std::filesystem::path() : m_request.folder.checkpointFolder(*chosen);
     const plan::Stage* stage = &m_plan.stages.front();
-    if (resumed) {
-        const auto manifest = tensors::readManifest(m_request.folder.checkpointFolder(*chosen));
+    if (!checkpoint.empty()) {
+        const auto manifest = tensors::readManifest(checkpoint);
         if (!manifest)
             return manifest.error();
         if (const auto* known = plan::findStage(m_plan, manifest->about.value("stage_id", "")))
             stage = known;
     }
-    // A stage whose last checkpoint was lost has not ended; what was measured on the way stays.
-    auto ledger = m_plan.ledger;
-    const auto lost = std::erase_if(ledger, [&](const plan::Measurement& measurement) {
-        const auto end = plan::findStage(m_plan, measurement.id) ? plan::endOf(m_plan, measurement.id) : std::nullopt;
-        return end && end->steps > std::max<std::int64_t>(*chosen, 0);
-    });
-    if (lost > 0) {
-        const auto id = stage->id;
-        auto planned = plan::planOf(*m_strategy, ledger);
-        if (!planned)
-            return planned.error();
-        m_plan = *std::move(planned);
-        stage = plan::findStage(m_plan, id);
+    const auto id = stage->id;
+    const auto left = m_plan.left;
+    if (auto lost = m_request.onlySteps ? Result<bool>(false) : forgetLost(*stage, *chosen); !lost)
+        return lost.error();
+    stage = plan::findStage(m_plan, id);
+    m_plan.left = left;
+    // What trains beside the run itself goes on in its own folder.
+    for (const auto& request : m_strategy->ready(m_plan)) {
+        const auto* next = std::get_if<plan::TrainStage>(&request);
+        const auto* branch = next ? plan::findStage(m_plan, next->stage) : nullptr;
+        if (!branch || branch->branch.empty())
+            continue;
+        const auto own = ownCheckpoint(*branch);
+        if (!own)
+            return own.error();
+        if (!*own)
+            continue;
+        stage = branch;
+        checkpoint = folderOf(*branch).checkpointFolder(**own);
+        break;
     }
-    auto built = build(*stage);
+    if (checkpoint.empty() && plan::findMeasurement(m_plan, stage->id)) // done elsewhere in the run: begin with what is not
+        if (const auto ready = m_strategy->ready(m_plan); !ready.empty())
+            if (const auto* next = std::get_if<plan::TrainStage>(&ready.front()))
+                stage = plan::findStage(m_plan, next->stage);
+    auto built = build(*stage, checkpoint.empty());
     if (!built)
         return built.error();
     m_now = *std::move(built);
-    return resumed ? resume(*chosen) : firstWeights();
+    auto begun = checkpoint.empty() ? firstWeights() : resume(checkpoint);
+    m_clock.raise(Activity::Searching, plan::spentOnSearching(m_plan).seconds); // a search since the checkpoint is not made again
+    return begun;
 }
 
 /// The step of the newest checkpoint that can be read; -1: the run begins. Rank 0 chooses, so that all ranks go on from the same step.
-Result<std::int64_t> TrainingSession::chooseCheckpoint()
+Result<std::int64_t> TrainingSession::chooseCheckpoint(const runs::RunFolder& folder)
 {
     constexpr std::int64_t kNone = -1, kAllDamaged = -2;
     auto chosen = at::full({1}, kNone, at::kLong);
     std::optional<Error> problem;
     if (m_request.group->rank() == 0) {
-        if (const auto newest = newestValidCheckpoint(m_request.folder, m_log); !newest) {
+        if (const auto newest = newestValidCheckpoint(folder, m_log); !newest) {
             problem = newest.error();
             chosen[0] = kAllDamaged;
         } else if (*newest) {
@@ -65,10 +79,10 @@ Result<std::int64_t> TrainingSession::chooseCheckpoint()
     return step;
 }
 
-Result<Done> TrainingSession::resume(std::int64_t step)
+Result<Done> TrainingSession::resume(const std::filesystem::path& checkpoint)
 {
     auto& state = m_now->trainee.state;
-    auto manifest = tensors::loadCheckpoint(m_request.folder.checkpointFolder(step), state);
+    auto manifest = tensors::loadCheckpoint(checkpoint, state);
     if (!manifest)
         return manifest.error();
     m_originOfRun = manifest->about.value("origin", Json());
@@ -95,10 +109,14 @@ Result<Done> TrainingSession::firstWeights()
     auto failed = at::zeros({1}, at::kLong);
     std::optional<Error> problem;
     if (group.rank() == 0) {
-        if (auto origin = loadFirstWeights(m_now->config, state); !origin) {
+        if (auto origin = loadFirstWeights(m_now->config, state, m_request.config); !origin) {
             problem = origin.error();
             failed.fill_(1);
         } else {
+            if (origin->unused > 0)
+                m_log(LogLevel::Warning,
+                      fmt::format("{} of the {} tensors of {} are not used: stage 0 is smaller, and later stages grow from it.",
+                                  origin->unused, origin->tensors, origin->path));
             m_originOfRun = origin->toJson();
             m_origin = *std::move(origin);
         }

@@ -66,7 +66,7 @@ StageLoop::StageLoop(Parts parts, const config::RunConfig& config, const plan::S
         for (const auto& candidate : stage.window)
             m_flopsPerStep.push_back(plan::costOf(stage, candidate) * batch);
     else
-        m_flopsPerStep.push_back(plan::forecast(stage).flopsPerImage * batch);
+        m_flopsPerStep.push_back(plan::forecast(stage, 0.0, m_parts.prefix).flopsPerImage * batch);
 }
 
 Result<runs::EndedHow> StageLoop::run(std::stop_token now, double share, bool leave)
@@ -108,23 +108,23 @@ Result<runs::EndedHow> StageLoop::run(std::stop_token now, double share, bool le
 }
 
 // Depth and side are drawn together: all pairs are in the window, so this is as drawing each for itself.
-std::size_t StageLoop::drawCandidate(std::int64_t step) const
+std::size_t candidateDrawn(std::uint64_t seed, std::int64_t step, std::size_t candidates)
 {
-    if (m_flopsPerStep.size() == 1)
+    if (candidates == 1)
         return 0;
-    const auto words = drawBlock(static_cast<std::uint64_t>(m_config.seed), Stream::Search, static_cast<std::uint64_t>(step), 0, 0);
-    return static_cast<std::size_t>(integerBelow(words.word[0], words.word[1], m_flopsPerStep.size()));
+    const auto words = drawBlock(seed, Stream::Search, static_cast<std::uint64_t>(step), 0, 0);
+    return static_cast<std::size_t>(integerBelow(words.word[0], words.word[1], candidates));
 }
 
 Result<Done> StageLoop::trainOneStep(std::stop_token now)
 {
     auto& counters = m_parts.state.counters;
     const auto rate = learningRateAt(m_config.training, counters.step, m_place.horizon);
-    const auto drawn = drawCandidate(counters.step);
+    const auto drawn = candidateDrawn(static_cast<std::uint64_t>(m_config.seed), counters.step, m_flopsPerStep.size());
     if (m_stage.role == plan::Stage::Role::Supernet)
         m_parts.step.begin(rate, {m_stage.window[drawn].keepBlock, m_stage.sid}, m_stage.window[drawn].side);
     else
-        m_parts.step.begin(rate, {{}, m_stage.sid});
+        m_parts.step.begin(rate, {{}, m_stage.sid, m_parts.prefix.kept() ? m_parts.prefix.blocks : -1});
     for (std::int64_t micro = 0; micro < m_parts.share.accumulation; ++micro) {
         m_parts.step.freeOldestBatch();
         auto batch = m_parts.loader.next(now);
@@ -159,7 +159,7 @@ Result<Done> StageLoop::reportIfDue()
     tellPace(ownSeconds);
     auto& writer = m_parts.scribe->writer;
     if (report.badSteps > 0)
-        writer.write(runs::Warned{
+        m_parts.scribe->run.write(runs::Warned{
             .message =
                 fmt::format("{} of the last {} steps had a loss or gradient that was not finite and were skipped, the first at step {}.",
                             report.badSteps, report.badSteps + report.goodSteps, report.firstBadStep),
@@ -203,7 +203,7 @@ void StageLoop::tellPace(const std::vector<double>& seconds)
         if (seconds[rank] > 0.0)
             m_parts.scribe->writer.scalar(fmt::format("speed/rank_{}", rank), step, imagesOfRank / seconds[rank], "images/s");
     if (auto said = m_stragglers.judge(seconds))
-        m_parts.scribe->writer.write(runs::Warned{.message = *std::move(said), .step = step});
+        m_parts.scribe->run.write(runs::Warned{.message = *std::move(said), .step = step});
 }
 
 /// Too many steps were not finite: says where it began and how to draw that batch again.
@@ -231,7 +231,7 @@ std::int64_t StageLoop::ordersToGive()
     for (auto& wish : m_parts.link.takeWishes()) {
         orders |= bit(orderOf(wish.kind));
         if (m_parts.scribe && (wish.kind == runs::WishKind::Pause || wish.kind == runs::WishKind::Stop))
-            m_parts.scribe->writer.state(wish.kind == runs::WishKind::Pause ? runs::RunState::Pausing : runs::RunState::Stopping);
+            m_parts.scribe->run.state(wish.kind == runs::WishKind::Pause ? runs::RunState::Pausing : runs::RunState::Stopping);
         m_parts.wishes.push_back(std::move(wish));
     }
     if (m_parts.link.stopRequested() && (orders & (bit(Order::Pause) | bit(Order::Stop))) == 0)
@@ -269,7 +269,7 @@ Result<Done> StageLoop::doWhatIsDue(std::int64_t orders, std::stop_token now)
         const bool asked = wish != m_parts.wishes.end();
         const auto evaluated = evaluate(asked ? &*wish : nullptr, closing && m_place.last, now);
         if (!evaluated && !asked && evaluated.error().code == ErrorCode::Usage && m_parts.scribe) // there is nobody to answer
-            m_parts.scribe->writer.write(runs::Warned{.message = evaluated.error().message, .step = step});
+            m_parts.scribe->run.write(runs::Warned{.message = evaluated.error().message, .step = step});
         answer(runs::WishKind::Evaluate, evaluated, fmt::format("Evaluated step {}.", step));
         if (!evaluated && evaluated.error().code != ErrorCode::Cancelled && evaluated.error().code != ErrorCode::Usage)
             return evaluated;
@@ -301,9 +301,8 @@ Result<Done> StageLoop::save(const std::string& because)
     if (counters.step == m_savedStep && m_parts.scribe->checkpoints.newest() == folder.relative(folder.checkpointFolder(counters.step)))
         return leaving ? m_parts.scribe->checkpoints.finish() : Result<Done>(Done{});
     heartbeat("saving");
-    auto& writer = m_parts.scribe->writer;
     if (leaving)
-        writer.state(runs::RunState::Saving);
+        m_parts.scribe->run.state(runs::RunState::Saving);
     auto saved = m_parts.scribe->checkpoints.save(m_parts.state, m_parts.clock.toJson(), because);
     if (saved && leaving)
         saved = m_parts.scribe->checkpoints.finish();
@@ -322,10 +321,10 @@ Result<Done> StageLoop::drawSamples(const runs::Wish* wish, std::stop_token now)
         return asked.error();
     const auto& samples = asked->samples;
     const ClockScope time(m_parts.clock, Activity::Sampling);
-    auto& writer = m_parts.scribe->writer;
-    writer.state(runs::RunState::Sampling);
+    auto& run = m_parts.scribe->run;
+    run.state(runs::RunState::Sampling);
     const auto drawn = m_parts.scribe->previews.draw(m_parts.state, m_stage.index, samples, [this](double) { heartbeat("sampling"); }, now);
-    writer.state(runs::RunState::Training);
+    run.state(runs::RunState::Training);
     return drawn;
 }
 
@@ -346,7 +345,7 @@ Result<Done> StageLoop::evaluate(const runs::Wish* wish, bool last, std::stop_to
     const ClockScope time(m_parts.clock, Activity::Evaluating);
     auto& scribe = *m_parts.scribe;
     const auto step = m_parts.state.counters.step;
-    scribe.writer.state(runs::RunState::Evaluating);
+    scribe.run.state(runs::RunState::Evaluating);
     const auto began = std::chrono::steady_clock::now();
     auto measured = scribe.examination.measure(
         {.state = m_parts.state, .stage = m_stage.index, .settings = evaluation, .asked = wish != nullptr, .last = last}, now);
@@ -357,7 +356,7 @@ Result<Done> StageLoop::evaluate(const runs::Wish* wish, bool last, std::stop_to
             scribe.writer.scalar(tag, step, value);
         scribe.checkpoints.measured(step, measured->event.metric, measured->event.value);
     }
-    scribe.writer.state(runs::RunState::Training);
+    scribe.run.state(runs::RunState::Training);
     return measured ? Result<Done>(Done{}) : measured.error();
 }
 
@@ -368,11 +367,11 @@ void StageLoop::answer(runs::WishKind kind, const Result<Done>& outcome, const s
     std::erase_if(m_parts.wishes, [&](const runs::Wish& wish) {
         if (wish.kind != kind)
             return false;
-        m_parts.scribe->writer.write(runs::WishAnswered{.id = wish.id,
-                                                        .wish = std::string(runs::wishText(kind)),
-                                                        .answer = outcome ? said : outcome.error().message,
-                                                        .granted = static_cast<bool>(outcome),
-                                                        .step = m_parts.state.counters.step});
+        m_parts.scribe->run.write(runs::WishAnswered{.id = wish.id,
+                                                     .wish = std::string(runs::wishText(kind)),
+                                                     .answer = outcome ? said : outcome.error().message,
+                                                     .granted = static_cast<bool>(outcome),
+                                                     .step = m_parts.state.counters.step});
         return true;
     });
 }

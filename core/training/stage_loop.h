@@ -5,6 +5,7 @@
 #include "core/data/loader.h"
 #include "core/generation/previews.h"
 #include "core/plan/plan.h"
+#include "core/plan/prefix.h"
 #include "core/runs/run_writer.h"
 #include "core/runs/worker_link.h"
 #include "core/tensors/state.h"
@@ -23,7 +24,8 @@ namespace espalier::training {
 
 /// What only rank 0 has: the pen, the checkpoints, the pictures and the numbers.
 struct Scribe {
-    runs::RunWriter& writer;
+    runs::RunWriter& run;    // what concerns the run: its state, and answers to wishes
+    runs::RunWriter& writer; // what the stage leaves behind: of its branch, or the run's
     CheckpointKeeper& checkpoints;
     generation::Previews& previews;
     Examination& examination;
@@ -35,6 +37,9 @@ struct StagePlace {
     Horizon horizon;      // of the whole run, which the learning rate follows
     bool last = true;
 };
+
+/// The candidate whose sub-net the step of a supernet trains.
+std::size_t candidateDrawn(std::uint64_t seed, std::int64_t step, std::size_t candidates);
 
 /// Trains one stage to its end, or until it is asked to pause or stop: step after step, with reports, checkpoints, sample grids and
 /// evaluations at their intervals and on wishes. All ranks run it in step with each other.
@@ -51,6 +56,7 @@ public:
         at::Device device;
         std::int64_t datasetSize;
         Scribe* scribe;                  // null except on rank 0
+        const plan::Prefix& prefix;      // what the loader may give in place of images
         ControlWord& control;            // of the run
         std::vector<runs::Wish>& wishes; // granted when their order comes back; rank 0
     };
@@ -74,8 +80,6 @@ private:
     double progress(double seconds) const;
     bool reached() const { return progress(0.0) >= m_until; }
     const char* atEnd() const { return m_stage.role == plan::Stage::Role::Train ? kStageEnd : kSearchEnd; }
-    /// The candidate whose sub-net a step of a supernet trains; 0 elsewhere.
-    std::size_t drawCandidate(std::int64_t step) const;
     Result<Done> giveUp(const Report& report);
     void answer(runs::WishKind kind, const Result<Done>& outcome, const std::string& said);
     void heartbeat(std::string_view doing);

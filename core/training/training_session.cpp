@@ -5,12 +5,14 @@
 #include "core/config/batch.h"
 #include "core/data/feature_folder.h"
 #include "core/parallel/agreement.h"
+#include "core/plan/chain.h"
 #include "core/plan/stage_config.h"
 #include "core/training/tensorboard_mirror.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 namespace espalier::training {
 namespace fs = std::filesystem;
@@ -26,18 +28,18 @@ std::string devicesInUse(const std::string& asked, at::Device device, int world)
     return world == 1 ? fmt::format("{}", static_cast<int>(device.index())) : fmt::format("cuda:{}", world);
 }
 
-/// What was measured of this run so far.
-Result<std::vector<plan::Measurement>> ledgerOf(const runs::RunFolder& folder)
+/// What was measured of this run so far, and what that took.
+Result<plan::Plan> keptOf(const runs::RunFolder& folder)
 {
     if (!fs::exists(folder.planFile()))
-        return std::vector<plan::Measurement>{};
+        return plan::Plan{};
     const auto text = readFile(folder.planFile(), 16 << 20);
     if (!text)
         return text.error();
     auto kept = plan::planFromText(*text);
     if (!kept)
         return Error{kept.error().code, folder.planFile().string() + ": " + kept.error().message, kept.error().detail};
-    return std::move(kept->ledger);
+    return kept;
 }
 
 /// Ranks that differ would train apart without a word.
@@ -50,13 +52,18 @@ Result<Done> checkRanks(parallel::ProcessGroup& group, const data::Dataset& imag
                                     state);
 }
 
-/// The length of the whole run, as far as its stages say it.
+/// The length of the whole run, as far as its stages say it. Stages side by side have their own steps: the longest way through counts.
 plan::Length wholeLength(const plan::Plan& plan)
 {
     plan::Length whole{0, 0, 0.0};
-    for (const auto& stage : plan.stages) {
+    std::map<plan::StageId, std::int64_t> until;
+    for (const auto& stage : plan.stages) { // each behind those that it waits for
         const auto& length = stage.length;
-        whole.steps = whole.steps && length.steps ? std::optional(*whole.steps + *length.steps) : std::nullopt;
+        auto& steps = until[stage.id];
+        for (const auto& before : stage.after)
+            steps = std::max(steps, until[before]);
+        steps += length.steps.value_or(0);
+        whole.steps = whole.steps && length.steps ? std::optional(std::max(*whole.steps, steps)) : std::nullopt;
         whole.images = whole.images && length.images ? std::optional(*whole.images + *length.images) : std::nullopt;
         whole.seconds = whole.seconds && length.seconds ? std::optional(*whole.seconds + *length.seconds) : std::nullopt;
     }
@@ -82,8 +89,8 @@ Result<std::unique_ptr<TrainingSession>> TrainingSession::open(Request request, 
             self->warn(std::string(message));
     };
     for (const auto step : {&TrainingSession::openFeatures, // now, not at the first evaluation after an hour
-                            &TrainingSession::openData, &TrainingSession::openCodec, &TrainingSession::makePlan, &TrainingSession::start,
-                            &TrainingSession::openWriter})
+                            &TrainingSession::openData, &TrainingSession::openCodec, &TrainingSession::makePlan,
+                            &TrainingSession::checkSides, &TrainingSession::start, &TrainingSession::openWriter})
         if (auto done = (session.get()->*step)(); !done)
             return done.error();
     return session;
@@ -151,23 +158,24 @@ Result<Done> TrainingSession::checkClasses() const
 Result<Done> TrainingSession::makePlan()
 {
     auto& config = m_request.config;
-    std::vector<plan::Measurement> ledger;
+    plan::Plan kept;
     if (m_request.onlySteps) {
         config.schedule = config::PlainSchedule{};
         config.training.steps = *m_request.onlySteps;
         config.training.epochs = config.training.images = 0;
         config.training.seconds = 0.0;
     } else {
-        auto kept = ledgerOf(m_request.folder);
-        if (!kept)
-            return kept.error();
-        ledger = *std::move(kept);
+        auto read = keptOf(m_request.folder);
+        if (!read)
+            return read.error();
+        kept = *std::move(read);
     }
     m_strategy = plan::makeStrategy(config, {m_train->size()});
-    auto planned = plan::planOf(*m_strategy, ledger);
+    auto planned = plan::planOf(*m_strategy, kept.ledger);
     if (!planned)
         return planned.error();
     m_plan = *std::move(planned);
+    m_plan.left = kept.left;
     for (const auto& stage : m_plan.stages)
         if (const auto split = config::deriveBatch(plan::configOf(config, stage).training, m_request.group->world()); !split)
             return split.error();
@@ -180,7 +188,7 @@ Result<Done> TrainingSession::openWriter()
         return agreed.error();
     if (m_request.group->rank() != 0 || m_request.onlySteps)
         return Done{};
-    const auto step = state().counters.step;
+    const auto step = m_stepOfRun;
     auto mirror = tensorBoardMirror(m_request.folder.tensorboardFolder());
     auto writer = runs::RunWriter::open(m_request.folder, step, std::move(mirror));
     if (!writer)
@@ -202,22 +210,35 @@ Result<Done> TrainingSession::openWriter()
     const auto& share = m_now->share;
     m_writer->log(LogLevel::Info, fmt::format("{}; batch {} = {} ranks x {} images x {} accumulations", m_train->description(),
                                               share.globalBatch, share.world, share.microBatch, share.accumulation));
-    return writeFileAtomically(m_request.folder.planFile(), plan::toJson(m_plan).dump(2) + "\n", Sync::Yes);
+    return writePlan();
 }
 
 /// Kept on the disk before anything rests on it.
 Result<Done> TrainingSession::record(const plan::Measurement& measurement)
 {
     m_plan = m_strategy->apply(std::move(m_plan), measurement);
+    return writePlan();
+}
+
+/// Rank 0.
+Result<Done> TrainingSession::writePlan() const
+{
     return m_writer ? writeFileAtomically(m_request.folder.planFile(), plan::toJson(m_plan).dump(2) + "\n", Sync::Yes)
                     : Result<Done>(Done{});
 }
 
 Result<runs::EndedHow> TrainingSession::follow(std::stop_token now)
 {
+    if (auto encoded = encodeSides(); !encoded)
+        return encoded.error().code == ErrorCode::Cancelled && m_link.stopRequested() && !now.stop_requested()
+                   ? leaveEarly("Left between two steps.")
+                   : Result<runs::EndedHow>(encoded.error());
     for (;;) {
         m_clock.pause(); // only steps are training: not growing, and not latents of another side that a stage waits for
-        const auto ready = m_strategy->ready(m_plan);
+        auto ready = m_strategy->ready(m_plan);
+        std::erase_if(ready, [&](const plan::Request& each) { return m_failed.contains(plan::idOf(each)); });
+        if (ready.empty() && !m_failed.empty())
+            return m_failed.begin()->second;
         if (ready.empty())
             return runs::EndedHow::Finished;
         const auto* next = std::get_if<plan::TrainStage>(&ready.front());
@@ -226,6 +247,8 @@ Result<runs::EndedHow> TrainingSession::follow(std::stop_token now)
         const auto ended = std::visit([&](const auto& request) { return obey(request, now); }, ready.front());
         if (!ended && ended.error().code == ErrorCode::Cancelled && m_link.stopRequested() && !now.stop_requested())
             return leaveEarly("Left between two steps.");
+        if (!ended && goesOnWithout(ready.front(), ended.error()))
+            continue;
         if (!ended || *ended != runs::EndedHow::Finished)
             return ended;
     }
@@ -239,8 +262,9 @@ Result<runs::EndedHow> TrainingSession::obey(const plan::TrainStage& request, st
     if (!ended || *ended != runs::EndedHow::Finished)
         return ended;
     const auto& counters = state().counters;
-    if (auto kept = record(plan::stageFinished(request.stage, {counters.step, counters.images, m_clock.seconds(Activity::Training),
-                                                               counters.flops, m_clock.seconds(Activity::Searching)}));
+    if (auto kept =
+            record(plan::stageFinished(request.stage, {counters.step, counters.images, m_clock.seconds(Activity::Training), counters.flops,
+                                                       m_clock.seconds(Activity::Searching), plan::spentOnSearching(m_plan).flops}));
         !kept)
         return kept.error();
     return ended;
@@ -274,8 +298,9 @@ Result<runs::EndedHow> TrainingSession::run(std::stop_token now)
         return ended;
     if (auto finished = m_now->checkpoints ? m_now->checkpoints->finish() : Result<Done>(Done{}); !finished && ended)
         ended = finished.error();
-    if (auto flushed = m_writer->flush(); !flushed && ended)
-        return flushed.error();
+    for (auto* pen : {m_writer.get(), m_branchWriter.get()})
+        if (auto flushed = pen ? pen->flush() : Result<Done>(Done{}); !flushed && ended)
+            return flushed.error();
     return ended;
 }
 

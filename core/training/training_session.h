@@ -5,6 +5,9 @@
 #include "core/data/dataset.h"
 #include "core/data/latent_set.h"
 #include "core/generation/latent_codec.h"
+#include "core/growth/file_parent.h"
+#include "core/growth/grow.h"
+#include "core/plan/prefix.h"
 #include "core/plan/strategy.h"
 #include "core/runs/run_folder.h"
 #include "core/runs/worker_link.h"
@@ -14,8 +17,10 @@
 #include "core/training/trainee.h"
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,9 +32,11 @@ struct StageSetup {
     config::RunConfig config; // of the stage
     data::Share share;
     std::shared_ptr<const data::Dataset> train, test; // at the side of the stage; `test` may be missing
-    std::shared_ptr<const data::LatentSet> latents;   // null: pixels
+    plan::Prefix prefix;
+    std::shared_ptr<const data::LatentSet> latents; // or what frozen blocks give; null: pixels
     Trainee trainee;
     std::unique_ptr<TrainStep> step;
+    std::vector<std::shared_ptr<const data::LatentSet>> ofCandidates; // of a supernet on latents: for each candidate, of its side
     // Made as it begins, on rank 0.
     std::unique_ptr<CheckpointKeeper> checkpoints;
     std::unique_ptr<generation::Previews> previews;
@@ -72,6 +79,7 @@ private:
     Result<Done> makePlan();
     Result<Done> openWriter();
     Result<Done> record(const plan::Measurement& measurement);
+    Result<Done> writePlan() const;
     Result<runs::EndedHow> follow(std::stop_token now);
     Result<runs::EndedHow> obey(const plan::TrainStage& request, std::stop_token now);
     Result<runs::EndedHow> obey(const plan::ProbeLoss& request, std::stop_token now);
@@ -79,23 +87,43 @@ private:
     Result<runs::EndedHow> leaveEarly(const std::string& said);
     // session_start.cpp: where a run begins or goes on
     Result<Done> start();
-    Result<std::int64_t> chooseCheckpoint();
-    Result<Done> resume(std::int64_t step);
+    Result<std::int64_t> chooseCheckpoint(const runs::RunFolder& folder);
+    Result<Done> resume(const std::filesystem::path& checkpoint);
     Result<Done> firstWeights();
     // session_stage.cpp: from one stage to the next
-    Result<std::unique_ptr<StageSetup>> build(const plan::Stage& stage) const;
+    Result<std::unique_ptr<StageSetup>> build(const plan::Stage& stage, bool begins) const;
     Result<Done> grow(StageSetup& next) const;
     Result<Done> begin(const plan::Stage& stage);
     Result<Done> openStageData(StageSetup& setup) const;
-    Result<Done> prepareLatents(StageSetup& setup);
     Result<Done> startLoader(StageSetup& setup);
-    void giveScribe(StageSetup& setup);
+    Result<Done> giveScribe(StageSetup& setup);
     std::unique_ptr<Examination> makeExamination(StageSetup& setup);
     Horizon horizon() const;
+    // session_branches.cpp: stages that stand side by side
+    runs::RunFolder folderOf(const plan::Stage& stage) const { return m_request.folder.branch(stage.branch); }
+    Result<std::optional<std::int64_t>> ownCheckpoint(const plan::Stage& stage);
+    Result<bool> forgetLost(const plan::Stage& now, std::int64_t newest);
+    Result<growth::FileParent> endedStage(const plan::StageId& id) const;
+    tensors::Counters firstCounters(const plan::Stage& stage, std::span<const growth::Parent> parents) const;
+    Result<runs::RunWriter*> penOf(const plan::Stage& stage);
+    bool goesOnWithout(const plan::Request& request, const Error& error);
+    // session_prefix.cpp: what frozen blocks give, kept
+    plan::Prefix prefixFor(const StageSetup& setup) const;
+    Result<Done> keepPrefix(StageSetup& setup, const plan::Progress& before);
+    // session_latents.cpp
+    bool encodes() const;
+    Result<SearchData> dataOf(config::RunConfig config) const;
+    Result<SearchData> dataAt(std::int64_t side) const;
+    Result<Done> checkSides();
+    Result<Done> encodeSides();
+    Result<std::shared_ptr<const data::LatentSet>> latentsOf(const SearchData& data, const std::string& which);
+    Result<Done> prepareLatents(StageSetup& setup);
     // session_search.cpp: what a search asks for
-    Result<plan::Measurement> measured(const std::string& id, const plan::Stage& stage, std::int64_t columns,
-                                       const std::function<Result<std::vector<std::vector<double>>>()>& onRankZero);
+    Result<plan::Measurement> measured(const std::string& id, std::int64_t columns, SearchParts& parts,
+                                       const std::function<Result<SearchTable>()>& onRankZero);
     SearchParts searchParts(const plan::Stage& stage);
+    Result<Done> giveCandidatesData(SearchParts& parts);
+    Result<Done> keepSpent(const plan::Spent& spent);
     Result<runs::EndedHow> keep(const Result<plan::Measurement>& measurement);
     void tellChoice(const std::string& measurement);
 
@@ -105,6 +133,7 @@ private:
     std::shared_ptr<const data::Dataset> m_train, m_test;   // at the side of the run
     std::shared_ptr<const data::LatentSet> m_latents;       // that somebody else made
     std::shared_ptr<const generation::LatentCodec> m_codec; // null: pixels, or no autoencoder was named
+    std::map<std::pair<std::int64_t, std::string>, std::shared_ptr<const data::LatentSet>> m_encoded; // by data.side and images
     std::unique_ptr<plan::PlanStrategy> m_strategy;
     plan::Plan m_plan;
     Clock m_clock;
@@ -114,6 +143,10 @@ private:
     Json m_originOfRun;                                   // the same, whenever it began; null without one
     std::vector<std::string> m_earlyWarnings;             // of the time before there is a writer
     std::unique_ptr<runs::RunWriter> m_writer;            // rank 0
+    std::string m_branch;                                 // that m_branchWriter writes
+    std::unique_ptr<runs::RunWriter> m_branchWriter;      // rank 0, while a stage of a branch trains
+    std::int64_t m_stepOfRun = 0;                         // where the run itself went on, whatever branch trains
+    std::map<plan::StageId, Error> m_failed;              // stages that this attempt no longer tries
     std::optional<evaluation::InceptionFile> m_inception; // rank 0, for FID
     std::unique_ptr<StageSetup> m_now;
 };

@@ -67,6 +67,35 @@ TEST(LearningRateGolden, FollowsTheCosineByEpochsAsPublished)
     EXPECT_GT(compared, 0);
 }
 
+// Each phase of an assembled model has a schedule of its own, wherever in the run it lies.
+TEST(LearningRateGolden, PhasesOfAnAssembledModelAreThePublishedOnes)
+{
+    const auto file = tests::goldenFolder() / "assembling/structure.json";
+    ESPALIER_NEED_GOLDEN(file);
+    const auto recipe = Json::parse(std::ifstream(file)).at("recipe");
+    const auto& common = recipe.at("common");
+    for (const auto* phase : {"PT", "MT", "FT"}) {
+        const auto& wanted = recipe.at(phase);
+        config::TrainingConfig training;
+        training.learningRateSchedule = config::LearningRateSchedule::CosineEpochs;
+        training.learningRate = common.at("lr");
+        training.learningRateBatch = common.at("lr_divisor");
+        training.warmupLearningRate = common.at("warmup_lr");
+        training.minLearningRate = common.at("min_lr");
+        training.batchSize = wanted.at("batch_size").get<std::int64_t>() * wanted.at("update_freq").get<std::int64_t>() *
+                             wanted.at("gpus").get<std::int64_t>();
+        training.warmupEpochs = wanted.at("warmup_epochs");
+        const std::int64_t perEpoch = wanted.at("imagenet_steps_per_epoch"), epochs = wanted.at("epochs"), begin = 12345;
+        const Horizon horizon{epochs * perEpoch, perEpoch, true, begin};
+        const auto& rates = wanted.at("lr_by_epoch");
+        ASSERT_EQ(std::ssize(rates), epochs);
+        for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
+            const double rate = rates[static_cast<std::size_t>(epoch)];
+            EXPECT_NEAR(learningRateAt(training, begin + epoch * perEpoch + 3, horizon), rate, 1e-6 * rate) << phase << " epoch " << epoch;
+        }
+    }
+}
+
 TEST(LearningRate, TheCosineByEpochsStaysAtItsPeakWithoutAnEnd)
 {
     config::TrainingConfig training;
