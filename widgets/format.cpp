@@ -111,6 +111,8 @@ QString scheduleName(const QString& kind)
         return QStringLiteral("AutoProg");
     if (kind == QLatin1String("autoprog-zero"))
         return QStringLiteral("AutoProg-Zero");
+    if (kind == QLatin1String("assembled"))
+        return QStringLiteral("Assembled");
     return kind;
 }
 

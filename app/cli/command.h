@@ -28,6 +28,7 @@ void addExport(CLI::App& app, Program& program);
 void addInspect(CLI::App& app, Program& program);
 void addPresets(CLI::App& app, Program& program);
 void addControl(CLI::App& app, Program& program);
+void addAssemble(CLI::App& app, Program& program);
 void addFork(CLI::App& app, Program& program);
 void addSearch(CLI::App& app, Program& program);
 void addFollow(CLI::App& app, Program& program);

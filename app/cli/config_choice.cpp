@@ -7,6 +7,7 @@
 #include "core/runs/run_folder.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -31,6 +32,32 @@ void makeAbsolute(std::string& path)
     std::error_code error;
     if (!path.empty() && !fs::path(path).is_absolute())
         path = fs::absolute(path, error).lexically_normal().string();
+}
+
+/// Settings of an assembled schedule from the flags that name them.
+void addAssembled(const ConfigChoice& choice, std::vector<std::string>& assignments)
+{
+    if (!choice.assembles())
+        return;
+    assignments.emplace_back("schedule.kind=assembled");
+    if (!choice.phase.empty())
+        assignments.push_back("schedule.phase=" + choice.phase);
+    if (choice.module)
+        assignments.push_back(fmt::format("schedule.module={}", *choice.module));
+    if (!choice.meta.empty())
+        assignments.push_back("schedule.meta_from=" + choice.meta);
+    if (!choice.modules.empty())
+        assignments.push_back(fmt::format("schedule.module_files={}", fmt::join(choice.modules, ";")));
+}
+
+/// A run by its name in the library, too; anything else as a path.
+std::string sourcePath(std::string typed)
+{
+    if (!typed.empty())
+        if (const auto run = runs::findRun(typed))
+            return run->root().string();
+    makeAbsolute(typed);
+    return typed;
 }
 
 } // namespace
@@ -60,6 +87,7 @@ Result<config::RunConfig> resolveConfig(const ConfigChoice& choice, const Json* 
     }
     // Kinds first, whatever the order they were typed in: a new kind drops the settings of the old one.
     auto assignments = choice.assignments;
+    addAssembled(choice, assignments);
     std::ranges::stable_partition(assignments, [](std::string_view text) {
         const auto path = text.substr(0, text.find('='));
         return path.substr(0, path.find_last_not_of(' ') + 1).ends_with(".kind");
@@ -78,10 +106,15 @@ Result<config::RunConfig> resolveConfig(const ConfigChoice& choice, const Json* 
     makeAbsolute(config->evaluation.features);
     makeAbsolute(config->latents.vae);
     makeAbsolute(config->latents.cache);
-    if (!config->init.from.empty())
-        if (const auto run = runs::findRun(config->init.from)) // by its name in the library, too
-            config->init.from = run->root().string();
-    makeAbsolute(config->init.from);
+    config->init.from = sourcePath(config->init.from);
+    if (auto* assembled = std::get_if<config::AssembledSchedule>(&config->schedule)) {
+        assembled->metaFrom = sourcePath(assembled->metaFrom);
+        if (auto files = config::moduleFiles(*assembled); files && !assembled->moduleFiles.empty()) {
+            for (auto& file : *files)
+                file = sourcePath(file);
+            assembled->moduleFiles = fmt::format("{}", fmt::join(*files, ";"));
+        }
+    }
     return config;
 }
 

@@ -5,6 +5,7 @@
 #include "core/base/result.h"
 #include "core/config/run_config.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,14 @@ struct ConfigChoice {
     std::vector<std::string> assignments; // "training.steps=80", in order
     std::string devices;
     std::string init; // what init.from shall be
+    // Of an assembled schedule: the phase alone, the one module of MT, where meta model and modules come from.
+    std::string phase, meta;
+    std::vector<std::string> modules;
+    std::optional<int> module;
 
     bool namesBase() const { return !preset.empty() || !file.empty(); }
-    bool empty() const { return !namesBase() && assignments.empty() && devices.empty() && init.empty(); }
+    bool assembles() const { return !phase.empty() || !meta.empty() || !modules.empty() || module; }
+    bool empty() const { return !namesBase() && assignments.empty() && devices.empty() && init.empty() && !assembles(); }
     /// "demo", or the file's name: what a new run is called after.
     std::string stem() const;
 };

@@ -35,6 +35,7 @@ int main(int argc, char** argv)
     cli::addPresets(app, program);
     cli::addControl(app, program);
     cli::addFork(app, program);
+    cli::addAssemble(app, program);
     cli::addSearch(app, program);
     cli::addFollow(app, program);
     cli::addCacheLatents(app, program);

@@ -90,7 +90,7 @@ Result<ChosenCheckpoint> checkpointOf(const runs::RunFolder& run, std::optional<
     const auto end = plan::endOf(*plan, (*stage)->id);
     if (!end)
         return Error{ErrorCode::Usage, fmt::format("--at-stage: stage {} of {} has not ended yet.", *atStage, run.name()), {}};
-    const auto folder = run.checkpointFolder(end->steps);
+    const auto folder = run.branch((*stage)->branch).checkpointFolder(end->steps);
     std::error_code error;
     if (!std::filesystem::exists(folder / "manifest.json", error))
         return Error{

@@ -11,6 +11,7 @@
 #include "core/base/text.h"
 #include "core/config/batch.h"
 #include "core/config/config.h"
+#include "core/plan/module_source.h"
 #include "core/runs/library.h"
 
 #include <CLI/CLI.hpp>
@@ -95,6 +96,11 @@ int tellResult(Console& console, const runs::RunFolder& folder, RunState state)
               {"step", summary.progress.step}, {"images", summary.progress.images}, {"training_seconds", summary.progress.seconds}};
     if (summary.bestMetric)
         json["best"] = {{"metric", summary.bestMetricName}, {"value", *summary.bestMetric}};
+    if (const auto plan = planOf(folder); plan && plan->stages.size() > 1) {
+        const auto spent = plan::spentOnSearching(*plan);
+        json["searching_seconds"] = spent.seconds;
+        json["searching_flops"] = spent.flops;
+    }
     console.result(json, console.quiet ? "" : whatHappened(folder, state, summary.progress.step));
     return 0;
 }
@@ -207,8 +213,9 @@ Result<Done> checkPlan(const config::RunConfig& config, const runs::Rendezvous& 
             fmt::format("latents.vae: there is no file or folder {}. Name the autoencoder that makes the latents.", config.latents.vae),
             "latents.vae"};
     if (begins)
-        if (auto fine = checkFirstWeights(config); !fine)
-            return fine;
+        for (const auto check : {checkFirstWeights, plan::checkSources})
+            if (auto fine = check(config); !fine)
+                return fine;
     const int world = place.placed() ? place.worldSize : static_cast<int>(devices->size());
     if (auto batch = config::deriveBatch(config.training, world); !batch)
         return batch.error();
@@ -329,6 +336,16 @@ void addTrainOptions(CLI::App& command, TrainOptions& options)
                        "Start from a file: a config.json, a part of one, or a configuration of ddpm-torch");
     command.add_option("--init", options.config.init,
                        "Fine-tune: begin with the weights of a run, a checkpoint folder, a safetensors or PyTorch file (init.from)");
+    command
+        .add_option("--phase", options.config.phase,
+                    "Of an assembled model: all phases, or PT (the meta model), MT (modules), FT (all together) alone")
+        ->check(CLI::IsMember({"all", "PT", "MT", "FT"}));
+    command.add_option("--module", options.config.module, "With --phase MT: the one module to train, counted from 0")
+        ->check(CLI::Range(0, 63));
+    command.add_option("--meta", options.config.meta,
+                       "The meta model of an assembled model, in place of training it: a run, a checkpoint or a file");
+    command.add_option("--modules", options.config.modules,
+                       "Modules that were trained elsewhere, in their order: runs, checkpoints or files");
     command.add_option("--resume", options.resume, "Go on with this run: its folder, or its name in the library");
     command.add_option("--run", options.run, "The run's folder: a new one, or one to go on with (default: a new one in the library)");
     command

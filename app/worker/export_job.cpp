@@ -3,6 +3,7 @@
 #include "app/worker/job.h"
 #include "core/config/config.h"
 #include "core/formats/weights_file.h"
+#include "core/plan/module_source.h"
 #include "core/runs/run_folder.h"
 #include "core/shapes/identify.h"
 #include "core/tensors/checkpoint.h"
@@ -102,9 +103,14 @@ Result<Json> exportJob(const Json& request, JobContext&)
     if (!read)
         return read.error();
     const auto weights = plainNames(*read);
-    const auto model = exported(*source, weights);
+    auto model = exported(*source, weights);
     if (!model)
         return model.error();
+    if (std::holds_alternative<shapes::ModelShape>(model->model))
+        if (auto modules = plan::openModuleSource(source->path, {})) { // which modules it is made of, and which one it is
+            model->division = std::move(modules->division);
+            model->module = modules->module;
+        }
     std::vector<formats::SafetensorsItem> items;
     std::int64_t parameters = 0;
     for (const auto& [name, tensor] : weights) {

@@ -7,6 +7,7 @@
 #include "core/base/position_table.h"
 #include "core/config/config.h"
 #include "core/config/presets.h"
+#include "core/formats/deep_incubation.h"
 #include "core/formats/diffusers_dit.h"
 #include "core/formats/torch_file.h"
 
@@ -37,7 +38,8 @@ Result<Done> checkTarget(const Exported& model, Layout layout)
 {
     return std::visit(Overloaded{[&](const shapes::ModelShape& shape) { return shapes::checkLayout(shape, layout); },
                                  [&](const shapes::AutoencoderShape& shape) -> Result<Done> {
-                                     if (layout == Layout::Dit || layout == Layout::Timm || layout == Layout::DdpmTorch)
+                                     if (layout == Layout::Dit || layout == Layout::Timm || layout == Layout::DeepIncubation ||
+                                         layout == Layout::DdpmTorch)
                                          return Error{ErrorCode::Usage,
                                                       fmt::format("An {} cannot be written as {}: that code has none.",
                                                                   shapes::describe(shape), shapes::nameOf(layout)),
@@ -50,12 +52,20 @@ Result<Done> checkTarget(const Exported& model, Layout layout)
 Result<formats::WrittenFile> writeFile(const Exported& model, Layout layout, std::vector<formats::SafetensorsItem> items,
                                        const std::string& which, const fs::path& out)
 {
+    if (layout == Layout::DeepIncubation) {
+        const auto depth = std::get<config::VitConfig>(std::get<shapes::ModelShape>(model.model).model).depth;
+        return formats::writeTorch(
+            out, formats::deepIncubationCheckpoint(std::move(items),
+                                                   {model.division.empty() ? std::vector{depth} : model.division, model.module}));
+    }
     // As a bare state dict, whose names the published code loads with strict=True: it has no place for a configuration.
     if (layout != Layout::Safetensors && (layout == Layout::Torch || out.extension() != ".safetensors"))
         return formats::writeTorch(out, formats::torchStateDict(std::move(items)));
     std::map<std::string, std::string> about{{"format", "pt"}, {"espalier.weights", which}};
     if (std::holds_alternative<shapes::ModelShape>(model.model) && model.config.is_object())
         about["espalier.config"] = model.config.dump();
+    if (!model.division.empty())
+        about["espalier.assembling"] = Json{{"division", model.division}, {"module", model.module}}.dump();
     return formats::writeSafetensors(out, std::move(items), about);
 }
 

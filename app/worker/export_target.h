@@ -7,6 +7,7 @@
 #include "core/shapes/autoencoder_shape.h"
 #include "core/shapes/layouts.h"
 
+#include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
@@ -18,6 +19,8 @@ namespace espalier::worker {
 struct Exported {
     std::variant<shapes::ModelShape, shapes::AutoencoderShape> model;
     Json config;
+    std::vector<std::int64_t> division = {}; // blocks of each module, where modules are assembled
+    std::int64_t module = -1;                // that was trained inside a meta model
 };
 
 /// What `to` names; "" goes by the name of the file.

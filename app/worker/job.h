@@ -39,6 +39,8 @@ Result<Json> sampleJob(const Json& request, JobContext& context);
 Result<Json> evaluateJob(const Json& request, JobContext& context);
 /// {"checkpoint", "weights", "to", "out", "config"}: weights alone, for the code that `to` names.
 Result<Json> exportJob(const Json& request, JobContext& context);
+/// {"modules": […], "weights", "to", "out"}: modules that were trained apart as one model.
+Result<Json> assembleJob(const Json& request, JobContext& context);
 /// {"config": whole configuration, "devices"}: encodes the training images, or what is missing of them.
 Result<Json> cacheLatentsJob(const Json& request, JobContext& context);
 /// {"model", "batch", "steps", "warmup", "device", "precision"}: the time of a training step.

@@ -85,8 +85,9 @@ bool meansLostPeer(const std::exception& problem)
 Result<Json> run(const std::string& job, const Json& request, JobContext& context)
 {
     static const std::map<std::string, std::function<Result<Json>(const Json&, JobContext&)>> kJobs{
-        {"train", trainJob},       {"search", searchJob}, {"dry-run", rehearseJob}, {"sample", sampleJob},
-        {"evaluate", evaluateJob}, {"export", exportJob}, {"bench", benchJob},      {"cache-latents", cacheLatentsJob}};
+        {"train", trainJob},       {"search", searchJob},     {"dry-run", rehearseJob},
+        {"sample", sampleJob},     {"evaluate", evaluateJob}, {"export", exportJob},
+        {"assemble", assembleJob}, {"bench", benchJob},       {"cache-latents", cacheLatentsJob}};
     const auto found = kJobs.find(job);
     if (found == kJobs.end())
         return Error{ErrorCode::Usage, "espalier-worker has no job \"" + job + "\". It is started by espalier-cli."};

@@ -10,9 +10,13 @@
 namespace espalier::shapes {
 namespace {
 
-constexpr std::pair<Layout, std::string_view> kNames[] = {
-    {Layout::Safetensors, "safetensors"}, {Layout::Torch, "pt"},           {Layout::Dit, "dit"}, {Layout::Timm, "timm"},
-    {Layout::DdpmTorch, "ddpm-torch"},    {Layout::Diffusers, "diffusers"}};
+constexpr std::pair<Layout, std::string_view> kNames[] = {{Layout::Safetensors, "safetensors"},
+                                                          {Layout::Torch, "pt"},
+                                                          {Layout::Dit, "dit"},
+                                                          {Layout::Timm, "timm"},
+                                                          {Layout::DeepIncubation, "deep-incubation"},
+                                                          {Layout::DdpmTorch, "ddpm-torch"},
+                                                          {Layout::Diffusers, "diffusers"}};
 
 Error refusal(const ModelShape& shape, Layout layout, std::string_view why)
 {
@@ -70,6 +74,10 @@ Result<Done> checkLayout(const ModelShape& shape, Layout layout)
         return std::holds_alternative<config::VitConfig>(shape.model)
                    ? Result<Done>(Done{})
                    : refusal(shape, layout, "of the networks here timm has the ViT alone");
+    case Layout::DeepIncubation:
+        if (const auto* vit = std::get_if<config::VitConfig>(&shape.model); !vit || vit->pooling != config::Pooling::Token)
+            return refusal(shape, layout, "that code has the ViT with a class token alone");
+        return Done{};
     case Layout::DdpmTorch:
         if (!std::holds_alternative<config::UNetConfig>(shape.model))
             return refusal(shape, layout, "that code has the U-Net alone");

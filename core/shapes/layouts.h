@@ -19,8 +19,9 @@ enum class Layout {
     Torch,       // a bare state dict under the published names
     Dit,         // facebookresearch/DiT and its descendants
     Timm,
-    DdpmTorch, // tqch/ddpm-torch
-    Diffusers, // a folder: config.json and weights
+    DeepIncubation, // LeapLabTHU/Deep-Incubation: finished_checkpoint.pth, with its modules
+    DdpmTorch,      // tqch/ddpm-torch
+    Diffusers,      // a folder: config.json and weights
 };
 
 /// "dit"; the names as they are typed.

@@ -42,7 +42,7 @@ TEST(Layouts, EachModelGoesWhereItExists)
     using enum Layout;
     EXPECT_EQ(layoutsFor(kUNet), (std::vector{Safetensors, Torch, DdpmTorch}));
     EXPECT_EQ(layoutsFor(kDit), (std::vector{Safetensors, Torch, Dit, Diffusers}));
-    EXPECT_EQ(layoutsFor(kVit), (std::vector{Safetensors, Torch, Timm}));
+    EXPECT_EQ(layoutsFor(kVit), (std::vector{Safetensors, Torch, Timm, DeepIncubation}));
     auto told = kUNet;
     std::get<config::UNetConfig>(told.model).numClasses = 10;
     EXPECT_NE(checkLayout(told, DdpmTorch).error().message.find("told no classes"), std::string::npos);

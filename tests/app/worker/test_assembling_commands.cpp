@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Modules that are trained apart: train --phase, assemble, export for the published code.
+#include "tests/app/worker/real_run.h"
+
+namespace espalier {
+
+class AssemblingCommands : public RealRuns {
+protected:
+    std::string at(const char* name) const { return (m_folder / name).string(); }
+    /// Two modules of two blocks; each phase takes `steps` steps.
+    std::vector<std::string> tinyVit(const char* run, const std::vector<std::string>& more, const char* steps = "4") const
+    {
+        std::vector<std::string> flags;
+        const std::string length = steps;
+        for (const auto& setting :
+             {std::string("model.kind=vit"), std::string("model.patch_size=4"), std::string("model.hidden_size=32"),
+              std::string("model.num_heads=2"), std::string("model.depth=4"), std::string("model.num_classes=10"),
+              std::string("schedule.kind=assembled"), std::string("schedule.modules=2"), "schedule.pt.steps=" + length,
+              "schedule.mt.steps=" + length, "schedule.ft.steps=" + length, std::string("checkpoints.every=0")}) {
+            flags.emplace_back("--set");
+            flags.push_back(setting);
+        }
+        flags.insert(flags.end(), more.begin(), more.end());
+        return trainInto(RunFolder(m_folder / run), flags);
+    }
+    void train(const char* run, const std::vector<std::string>& more) const
+    {
+        const auto trained = call(tinyVit(run, more));
+        ASSERT_EQ(trained.status, 0) << run << ": " << trained.err;
+    }
+    Json exportedAs(const std::string& from, const std::string& to, const std::vector<std::string>& more = {}) const
+    {
+        std::vector<std::string> all{"export", from, "--weights", "raw", "--to", "deep-incubation", "--out", to, "--json"};
+        all.insert(all.end(), more.begin(), more.end());
+        const auto exported = call(all);
+        EXPECT_EQ(exported.status, 0) << exported.err;
+        return exported.json();
+    }
+};
+
+TEST_F(AssemblingCommands, PhasesAreTrainedApartAndJoined)
+{
+    train("meta", {"--phase", "PT"});
+    train("m0", {"--phase", "MT", "--module", "0", "--meta", at("meta")});
+    train("m1", {"--phase", "MT", "--module", "1", "--meta", at("meta")});
+    const auto joined = call({"assemble", "--modules", at("m0"), at("m1"), "--out", at("whole.safetensors"), "--json"});
+    ASSERT_EQ(joined.status, 0) << joined.err;
+    EXPECT_EQ(joined.json()["division"], (Json{2, 2}));
+    train("whole", {"--phase", "FT", "--modules", at("m0"), at("m1"), "--set", "schedule.ft.learning_rate=0"});
+    // Trained at a rate of 0 the assembled model is the joined one.
+    ASSERT_EQ(call({"export", at("whole"), "--weights", "raw", "--to", "pt", "--out", at("a.pt")}).status, 0);
+    ASSERT_EQ(call({"export", at("whole.safetensors"), "--weights", "raw", "--to", "pt", "--out", at("b.pt")}).status, 0);
+    EXPECT_EQ(*readFile(at("a.pt")), *readFile(at("b.pt")));
+}
+
+TEST_F(AssemblingCommands, CheckpointsOfThePublishedCodeGoBothWays)
+{
+    train("run", {});
+    exportedAs(at("run"), at("meta.pth"), {"--at-stage", "0"});
+    exportedAs(at("run"), at("m0.pth"), {"--at-stage", "1"});
+    exportedAs(at("run"), at("m1.pth"), {"--at-stage", "2"});
+    ASSERT_EQ(call({"assemble", at("run"), "--to", "pt", "--out", at("a.pt")}).status, 0);
+    const auto again = call({"assemble", "--modules", at("m0.pth"), at("m1.pth"), "--to", "pt", "--out", at("b.pt")});
+    ASSERT_EQ(again.status, 0) << again.err;
+    EXPECT_EQ(*readFile(at("a.pt")), *readFile(at("b.pt")));
+    // A file as the meta model, and files as modules.
+    train("more", {"--phase", "MT", "--module", "1", "--meta", at("meta.pth")});
+    train("tuned", {"--phase", "FT", "--modules", at("m0.pth"), at("more")});
+    // What is swapped is told apart.
+    const auto swapped = call({"assemble", at("run"), "--swap", "1=" + at("more"), "--to", "pt", "--out", at("c.pt")});
+    ASSERT_EQ(swapped.status, 0) << swapped.err;
+    EXPECT_NE(*readFile(at("a.pt")), *readFile(at("c.pt")));
+}
+
+TEST_F(AssemblingCommands, WhatDoesNotBelongIsRefusedBeforeAnythingIsMade)
+{
+    train("run", {});
+    exportedAs(at("run"), at("m1.pth"), {"--at-stage", "2"});
+    const std::pair<std::vector<std::string>, const char*> refused[] = {
+        {{"assemble", "--modules", at("m1.pth"), at("m1.pth"), "--out", at("x.pt")}, "cannot be module 0: it is module 1"},
+        {{"assemble", at("run"), "--swap", "0=" + at("m1.pth"), "--out", at("x.pt")}, "cannot be module 0: it is module 1"},
+        {{"assemble", at("run"), "--swap", "2=" + at("m1.pth"), "--out", at("x.pt")}, "from 0 to 1"},
+        {{"assemble", "--out", at("x.pt")}, "Name either an assembled run"},
+        {tinyVit("x", {"--phase", "FT", "--modules", at("m1.pth"), at("m1.pth")}), "cannot be module 0: it is module 1"},
+        {tinyVit("x", {"--phase", "MT", "--module", "0", "--meta", at("m1.pth")}), "cannot be the meta model"},
+        {tinyVit("x", {"--phase", "MT", "--module", "0"}), "schedule.meta_from must name the meta model"},
+        {tinyVit("x", {"--phase", "FT", "--modules", at("m1.pth")}), "a place for each of the 2 modules"},
+        {tinyVit("x", {"--phase", "MT", "--meta", at("run"), "--set", "model.hidden_size=64"}), "the model is 64 wide"},
+        {{"fork", at("run"), "--at-stage", "1"}, "An assembled run is not forked"}};
+    for (const auto& [command, why] : refused) {
+        const auto said = call(command);
+        EXPECT_EQ(said.status, 2) << why << " " << said.err;
+        EXPECT_NE(said.err.find(why), std::string::npos) << said.err;
+        EXPECT_FALSE(fs::exists(at("x")) || fs::exists(at("x.pt")));
+    }
+}
+
+TEST_F(AssemblingCommands, AKillInsideAModuleCostsThatModuleAlone)
+{
+    const RunFolder straight(m_folder / "straight"), killed(m_folder / "killed");
+    const std::vector<std::string> often{"--set", "checkpoints.every=5"};
+    ASSERT_EQ(call(tinyVit("straight", often, "40")).status, 0);
+    const auto second = killed.branch("module-1");
+    CliProcess process(tinyVit("killed", often, "40"), {}, m_folder / "start");
+    ASSERT_TRUE(eventually([&] { return !runs::storedCheckpoints(second).empty(); }, 60s)) << process.err();
+    for (const auto pid : tests::processesIn(killed.root()))
+        ::kill(pid, SIGKILL);
+    EXPECT_NE(process.wait(15s), 0);
+    const auto finished = call(tinyVit("killed", often, "40"));
+    ASSERT_EQ(finished.status, 0) << finished.err;
+    EXPECT_EQ(shardsOf(straight, 120), shardsOf(killed, 120));
+    EXPECT_FALSE(shardsOf(straight, 120).is_null());
+    for (const auto* module : {"module-0", "module-1"})
+        EXPECT_EQ(shardsOf(straight.branch(module), 80), shardsOf(killed.branch(module), 80)) << module;
+    EXPECT_TRUE(fs::exists(second.scalarsFolder(2)) && !fs::exists(killed.branch("module-0").scalarsFolder(2)));
+    expectAllReadable(killed);
+}
+
+} // namespace espalier
