@@ -3,10 +3,12 @@
 #include "core/base/position_table.h"
 #include "core/formats/torch_file.h"
 #include "core/formats/weights_file.h"
+#include "core/shapes/autoencoder_shape.h"
 #include "core/shapes/parameters.h"
 #include "tests/app/worker/real_run.h"
 #include "tests/support/golden.h"
 
+#include <algorithm>
 #include <cmath>
 #include <deque>
 
@@ -139,6 +141,144 @@ TEST_F(ForeignCheckpoints, AUNetOfTheBaselineIsDrawnFromWithItsConfiguration)
     EXPECT_EQ(again->entries().size(), items.size());
     for (const auto& entry : again->entries())
         EXPECT_FALSE(entry.name.starts_with("module.")) << entry.name;
+    EXPECT_FALSE(fs::exists(m_folder / "again.json")) << "nobody said how noise was added";
+}
+
+TEST_F(ForeignCheckpoints, AUNetForTheBaselineBringsItsConfiguration)
+{
+    const config::UNetConfig unet{.hidChannels = 32, .chMultipliers = {1, 2}, .numResBlocks = 1, .applyAttn = {false, true}};
+    const auto theirs = m_folder / "theirs.pt", json = m_folder / "published.json", out = m_folder / "unet.pt";
+    ASSERT_TRUE(formats::writeTorch(theirs, formats::torchStateDict(tensorsOf({3, 3, 0, unet}))));
+    ASSERT_TRUE(writeFileAtomically(
+        json, R"({"dataset": "cifar10", "model": {"hid_channels": 32, "ch_multipliers": [1, 2], "num_res_blocks": 1, "drop_rate": 0.1,
+                  "apply_attn": [false, true]}, "diffusion": {"timesteps": 50}, "train": {"grad_norm": 1.0, "warmup": 10}})"));
+    const std::vector<std::string> send{"export", theirs.string(), "--to", "ddpm-torch", "--config", json.string(), "--out", out.string()};
+    ASSERT_TRUE(writeFileAtomically(m_folder / "unet.json", "{\"mine\": true}"));
+    const auto kept = call(send);
+    EXPECT_EQ(kept.status, 0) << kept.err;
+    EXPECT_NE(kept.err.find("unet.json is there and is something else"), std::string::npos) << kept.err;
+    EXPECT_EQ(*readFile(m_folder / "unet.json"), "{\"mine\": true}");
+    fs::remove(m_folder / "unet.json");
+    ASSERT_EQ(call(send).status, 0);
+    EXPECT_EQ(Json::parse(*readFile(m_folder / "unet.json"))["diffusion"]["timesteps"], 50);
+
+    const auto told = call({"inspect", out.string(), "--json"});
+    ASSERT_EQ(told.status, 0) << told.err;
+    EXPECT_EQ(told.json()["settings"]["diffusion"]["timesteps"], 50) << told.out;
+    EXPECT_EQ(call({"inspect", (m_folder / "unet.json").string()}).status, 0);
+    const std::vector<std::string> quick{"--sampler", "ddim", "--steps", "2"};
+    auto named = quick, given = quick;
+    named.insert(named.end(), {"--config", (m_folder / "unet.json").string()});
+    given.insert(given.end(), {"--config", json.string()});
+    ASSERT_EQ(draw(theirs, m_folder / "drawn-1", given).status, 0);
+    ASSERT_EQ(draw(out, m_folder / "drawn-2", named).status, 0);
+    ASSERT_EQ(draw(out, m_folder / "drawn-3", quick).status, 0) << "the configuration lies beside it";
+    EXPECT_EQ(pixels(m_folder / "drawn-1"), pixels(m_folder / "drawn-2"));
+    EXPECT_EQ(pixels(m_folder / "drawn-1"), pixels(m_folder / "drawn-3"));
+
+    auto other = Json::parse(*readFile(m_folder / "unet.json"));
+    other["model"]["hid_channels"] = 64; // of another network: it is not taken
+    ASSERT_TRUE(writeFileAtomically(m_folder / "unet.json", other.dump()));
+    EXPECT_EQ(draw(out, m_folder / "drawn-4", quick).status, 2);
+}
+
+TEST_F(ForeignCheckpoints, WeightsInSeveralFilesAreToldWrittenAndDrawnFrom)
+{
+    const auto whole = m_folder / "whole.pt", folder = m_folder / "split", single = m_folder / "single";
+    ASSERT_TRUE(formats::writeTorch(whole, formats::torchStateDict(tensorsOf(m_dit))));
+    ASSERT_EQ(call({"export", whole.string(), "--to", "diffusers", "--out", single.string()}).status, 0);
+    fs::create_directories(folder);
+    fs::copy_file(single / "config.json", folder / "config.json");
+    const auto reader = formats::SafetensorsReader::open(single / "diffusion_pytorch_model.safetensors");
+    ASSERT_TRUE(reader);
+    Json index{{"metadata", Json::object()}, {"weight_map", Json::object()}};
+    for (std::size_t part = 0; part < 2; ++part) {
+        const auto name = "part-" + std::to_string(part) + ".safetensors";
+        std::vector<formats::SafetensorsItem> items;
+        for (auto i = part; i < reader->entries().size(); i += 2) {
+            const auto& entry = reader->entries()[i];
+            items.push_back({entry.name, entry.dtype, entry.shape, [&reader, &entry] { return reader->bytes(entry); }});
+            index["weight_map"][entry.name] = name;
+        }
+        ASSERT_TRUE(formats::writeSafetensors(folder / name, std::move(items)));
+    }
+    const auto file = folder / "diffusion_pytorch_model.safetensors.index.json";
+    ASSERT_TRUE(writeFileAtomically(file, index.dump()));
+    const auto told = call({"inspect", file.string(), "--json"});
+    ASSERT_EQ(told.status, 0) << told.err;
+    EXPECT_EQ(told.json()["kind"], "safetensors");
+    EXPECT_EQ(told.json()["files"], Json({"part-0.safetensors", "part-1.safetensors"}));
+    EXPECT_EQ(told.json()["tensors"].size(), reader->entries().size());
+    EXPECT_EQ(told.json()["model"]["side"], 16);
+    const std::vector<std::string> quick{"--sampler", "ddpm", "--timestep-respacing", "3"};
+    for (const auto& [from, name] : {std::pair(whole, "drawn-1"), {file, "drawn-2"}, {folder, "drawn-3"}}) {
+        const auto drawn = draw(from, m_folder / name, quick);
+        ASSERT_EQ(drawn.status, 0) << drawn.err;
+        EXPECT_EQ(pixels(m_folder / "drawn-1"), pixels(m_folder / name)) << name;
+    }
+    const auto back = m_folder / "back.pt", again = m_folder / "again.pt";
+    ASSERT_EQ(call({"export", file.string(), "--to", "dit", "--out", back.string()}).status, 0);
+    ASSERT_EQ(call({"export", whole.string(), "--to", "dit", "--out", again.string()}).status, 0);
+    EXPECT_EQ(*readFile(back, 1u << 30), *readFile(again, 1u << 30)) << "value for value";
+    fs::remove(folder / "part-1.safetensors");
+    for (const auto* command : {"inspect", "export"}) {
+        std::vector<std::string> words{command, file.string()};
+        if (std::string_view(command) == "export")
+            words.insert(words.end(), {"--out", (m_folder / "no.pt").string()});
+        const auto refused = call(words);
+        EXPECT_NE(refused.status, 0);
+        EXPECT_NE(refused.err.find("lists \"part-1.safetensors\""), std::string::npos) << refused.err;
+    }
+}
+
+TEST_F(ForeignCheckpoints, AnAutoencoderUnderItsOriginalNamesGoesToDiffusers)
+{
+    const shapes::AutoencoderShape shape{3, 4, {32, 32}, 1};
+    std::deque<std::vector<float>> values;
+    std::vector<formats::SafetensorsItem> present, original;
+    for (const auto& tensor : shapes::autoencoderTensors(shape)) {
+        values.push_back(tests::goldenParameter(tensor.name, tensor.shape));
+        auto item = formats::safetensorsItem(tensor.name, formats::DType::F32, tensor.shape, std::as_bytes(std::span(values.back())));
+        present.push_back(item);
+        for (const auto& [now, then] : std::initializer_list<std::pair<std::string_view, std::string_view>>{
+                 {"encoder.down_blocks.", "encoder.down."},
+                 {"decoder.up_blocks.0", "decoder.up.1"},
+                 {"decoder.up_blocks.1", "decoder.up.0"},
+                 {"mid_block.resnets.0", "mid.block_1"},
+                 {"mid_block.resnets.1", "mid.block_2"},
+                 {"mid_block.attentions.0.group_norm", "mid.attn_1.norm"},
+                 {"mid_block.attentions.0.to_out.0", "mid.attn_1.proj_out"},
+                 {"mid_block.attentions.0.to_", "mid.attn_1."},
+                 {".resnets.", ".block."},
+                 {".downsamplers.0.", ".downsample."},
+                 {".upsamplers.0.", ".upsample."},
+                 {"conv_shortcut", "nin_shortcut"},
+                 {"conv_norm_out", "norm_out"}})
+            if (const auto at = item.name.find(now); at != std::string::npos)
+                item.name.replace(at, now.size(), then);
+        if (item.name.find("attn_1") != std::string::npos && item.shape.size() == 2)
+            item.shape.insert(item.shape.end(), {1, 1});
+        original.push_back(std::move(item));
+    }
+    const auto file = m_folder / "vae-original.safetensors", folder = m_folder / "vae";
+    ASSERT_TRUE(formats::writeSafetensors(file, original));
+    const auto told = call({"inspect", file.string(), "--json"});
+    ASSERT_EQ(told.status, 0) << told.err;
+    EXPECT_EQ(told.json()["model"]["kind"], "autoencoder");
+    EXPECT_EQ(told.json()["model"]["name"], "AutoencoderKL 32·1,1 with 4 latent channels");
+    EXPECT_EQ(told.json()["layout"], "latent-diffusion");
+    ASSERT_EQ(call({"export", file.string(), "--to", "diffusers", "--out", folder.string()}).status, 0);
+    EXPECT_EQ(Json::parse(*readFile(folder / "config.json"))["block_out_channels"], Json({32, 32}));
+    const auto written = formats::SafetensorsReader::open(folder / "diffusion_pytorch_model.safetensors");
+    ASSERT_TRUE(written);
+    ASSERT_EQ(written->entries().size(), present.size());
+    for (const auto& item : present) {
+        const auto* entry = written->find(item.name);
+        ASSERT_TRUE(entry) << item.name;
+        EXPECT_EQ(entry->shape, item.shape) << item.name;
+        const auto there = written->bytes(*entry), here = item.bytes();
+        EXPECT_TRUE(std::ranges::equal(*there, *here)) << item.name;
+    }
 }
 
 TEST_F(ForeignCheckpoints, AClassifierOfDeepIncubationGoesToTimm)
