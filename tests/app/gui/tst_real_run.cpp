@@ -7,21 +7,29 @@
 #include "core/config/presets.h"
 #include "core/runs/lock.h"
 #include "widgets/configuration_page.h"
+#include "widgets/evaluation_page.h"
 #include "widgets/export_dialog.h"
+#include "widgets/fork_dialog.h"
 #include "widgets/library_model.h"
 #include "widgets/plot_view.h"
+#include "widgets/stage_lanes.h"
+#include "widgets/stage_outcome_model.h"
+#include "widgets/stages_view.h"
 #include "widgets/theme.h"
 
 #include <QAction>
 #include <QApplication>
+#include <QContextMenuEvent>
 #include <QDir>
 #include <QElapsedTimer>
 #include <QLineEdit>
 #include <QMenu>
+#include <QProcess>
 #include <QPushButton>
 #include <QSettings>
 #include <QTemporaryDir>
 #include <QTest>
+#include <QTimer>
 
 using namespace espalier;
 using namespace espalier::gui;
@@ -32,8 +40,16 @@ class TestRealRun : public QObject {
 private Q_SLOTS:
     void initTestCase();
     void trainsFromTheFormToTheExport();
+    void forksAndExportsAtAStage();
 
 private:
+    static std::filesystem::path cli();
+    /// What is missing for a real run; empty: nothing.
+    static QString whatIsMissing();
+    static QByteArray output(const QStringList& arguments, int* code = nullptr);
+    /// Opens the menu of a stage in the lanes and takes an entry.
+    static bool takeFromStageMenu(widgets::StageLanes& lanes, int stage, const QString& entry);
+
     /// Looks at the newest state of the run until it is as wished; long, since machines differ by a lot.
     template <class Condition>
     bool eventually(Condition condition, int seconds = 240)
@@ -55,19 +71,61 @@ void TestRealRun::initTestCase()
     widgets::applyTheme(*qApp, widgets::Scheme::Light);
 }
 
+std::filesystem::path TestRealRun::cli()
+{
+    return QFileInfo(QCoreApplication::applicationDirPath() + QStringLiteral("/../espalier-cli")).absoluteFilePath().toStdString();
+}
+
+QString TestRealRun::whatIsMissing()
+{
+    if (!std::filesystem::exists(cli()))
+        return QStringLiteral("espalier-cli is not built here");
+    if (!std::filesystem::exists(cli().parent_path() / "espalier-worker") && !qEnvironmentVariableIsSet("ESPALIER_WORKER_BINARY"))
+        return QStringLiteral("espalier-worker is not built here");
+    return {};
+}
+
+QByteArray TestRealRun::output(const QStringList& arguments, int* code)
+{
+    QProcess process;
+    process.start(QString::fromStdString(cli().string()), arguments);
+    process.waitForFinished(300'000);
+    if (code != nullptr)
+        *code = process.exitStatus() == QProcess::NormalExit ? process.exitCode() : -1;
+    return process.readAllStandardOutput();
+}
+
+bool TestRealRun::takeFromStageMenu(widgets::StageLanes& lanes, int stage, const QString& entry)
+{
+    bool taken = false;
+    lanes.setSelected(stage);
+    QTimer::singleShot(0, &lanes, [&] { // the menu has an event loop of its own
+        auto* menu = qobject_cast<QMenu*>(QApplication::activePopupWidget());
+        if (menu == nullptr)
+            return;
+        for (auto* action : menu->actions())
+            if (action->text() == entry && action->isEnabled()) {
+                taken = true;
+                menu->close();
+                action->trigger();
+                return;
+            }
+        menu->close();
+    });
+    QContextMenuEvent event(QContextMenuEvent::Keyboard, lanes.rect().center(), lanes.mapToGlobal(lanes.rect().center()));
+    QApplication::sendEvent(&lanes, &event);
+    return taken;
+}
+
 void TestRealRun::trainsFromTheFormToTheExport()
 {
-    const auto cli = std::filesystem::path(
-        QFileInfo(QCoreApplication::applicationDirPath() + QStringLiteral("/../espalier-cli")).absoluteFilePath().toStdString());
-    if (!std::filesystem::exists(cli))
-        QSKIP("espalier-cli is not built here");
-    if (!std::filesystem::exists(cli.parent_path() / "espalier-worker") && !qEnvironmentVariableIsSet("ESPALIER_WORKER_BINARY"))
-        QSKIP("espalier-worker is not built here");
+    if (const QString missing = whatIsMissing(); !missing.isEmpty())
+        QSKIP(qPrintable(missing));
     const QTemporaryDir folder;
     const std::filesystem::path library = folder.path().toStdString();
     const auto place = library / "smoke-1";
     {
-        RunController controller(cli);
+        RunController controller(cli());
         MainWindow window(&controller, library);
         window.show();
         const auto& view = window.runPage()->run();
@@ -98,7 +156,7 @@ void TestRealRun::trainsFromTheFormToTheExport()
         QVERIFY2(eventually([&] { return view.state == RunState::Training && view.progress.step > pausedAt; }), "it did not go on");
         QVERIFY(window.close()); // the run goes on
 
-        RunController second(cli);
+        RunController second(cli());
         MainWindow again(&second, library);
         again.show();
         const auto& reopened = again.runPage()->run();
@@ -123,6 +181,76 @@ void TestRealRun::trainsFromTheFormToTheExport()
         QVERIFY2(eventually([&] { return QFileInfo(file).size() > 1000; }, 60), "nothing was exported");
         QVERIFY(again.close());
     }
+}
+
+/// A run in two stages, of one and of two blocks, is forked at their boundary, and its first stage is exported as the network of one block.
+void TestRealRun::forksAndExportsAtAStage()
+{
+    if (const QString missing = whatIsMissing(); !missing.isEmpty())
+        QSKIP(qPrintable(missing));
+    const QTemporaryDir folder;
+    const std::filesystem::path library = folder.path().toStdString();
+    int code = -1;
+    QStringList train{QStringLiteral("train"),
+                      QStringLiteral("--preset"),
+                      QStringLiteral("vit-garden"),
+                      QStringLiteral("--run"),
+                      folder.filePath(QStringLiteral("oak")),
+                      QStringLiteral("--quiet")};
+    for (const char* setting : {"model.depth=2", "model.hidden_size=32", "model.num_heads=2", "training.steps=12", "training.batch_size=8",
+                                "training.warmup_steps=0", "evaluation.every=6", "evaluation.images=32", "checkpoints.every=0",
+                                "schedule.kind=stages", "schedule.stages=2", "schedule.depth=1,2", "schedule.side=12,24"})
+        train << QStringLiteral("--set") << QString::fromLatin1(setting);
+    output(train, &code);
+    QCOMPARE(code, 0);
+
+    RunController controller(cli());
+    MainWindow window(&controller, library);
+    window.show();
+    auto* page = window.runPage();
+    const auto& view = page->run();
+    QVERIFY(eventually([&] { return view.valid() && view.state == RunState::Finished && view.plan; }));
+    QVERIFY(eventually([&] { return page->lanes()->accessibleDescription().contains(QStringLiteral("Stage 2")); }));
+    const auto boundary = plan::endOf(*view.plan, view.plan->stages.front().id);
+    QVERIFY(boundary && boundary->steps == 6);
+    const auto& stages = page->evaluation()->stages()->model()->stages();
+    QCOMPARE(stages.size(), std::size_t{2});
+    QVERIFY(stages[0].ended && stages[0].steps == 6 && stages[0].training > 0.0 && stages[0].best);
+    QVERIFY(stages[1].ended && stages[1].forecast.has_value() && stages[1].evaluating > 0.0);
+
+    // The network of the first stage, as the file of the sub-model that it is.
+    QVERIFY(takeFromStageMenu(*page->lanes(), 0, QStringLiteral("Export this stage…")));
+    auto* exporting = window.findChild<widgets::ExportDialog*>();
+    QVERIFY(exporting != nullptr);
+    QCOMPARE(exporting->request().step, 6);
+    const QString file = folder.filePath(QStringLiteral("stage.safetensors"));
+    auto* field = exporting->findChild<QLineEdit*>(QStringLiteral("exportFile"));
+    field->clear();
+    QTest::keyClicks(field, file);
+    exporting->accept();
+    QVERIFY2(eventually([&] { return QFileInfo(file).size() > 1000; }, 60), "nothing was exported");
+    const auto inspected =
+        Json::parse(output({QStringLiteral("inspect"), file, QStringLiteral("--json")}, &code).toStdString(), nullptr, false);
+    QCOMPARE(code, 0);
+    QVERIFY2(inspected.dump().find("\"depth\":1,") != std::string::npos || inspected.dump().find("\"depth\":1}") != std::string::npos,
+             inspected.dump(1).c_str());
+
+    // A new run that has the first stage and trains the second itself.
+    QVERIFY(takeFromStageMenu(*page->lanes(), 0, QStringLiteral("Fork here…")));
+    auto* forking = window.findChild<widgets::ForkDialog*>();
+    QVERIFY(forking != nullptr);
+    QCOMPARE(forking->request().name, QStringLiteral("oak-stage-1"));
+    QVERIFY(forking->request().start);
+    forking->accept();
+    const auto forked = library / "oak-stage-1";
+    QVERIFY2(eventually([&] { return window.library()->rowCount() == 2; }, 60), "no new run in the list");
+    QVERIFY2(eventually([&] { return view.folder == forked && view.plan; }, 60), "the new run was not opened");
+    const auto reused = plan::endOf(*view.plan, view.plan->stages.front().id);
+    QVERIFY(reused && reused->steps == 6 && reused->seconds == boundary->seconds); // taken over, not trained again
+    QVERIFY(eventually([&] { return view.state == RunState::Finished; }));
+    QCOMPARE(view.progress.step, 12);
+    QVERIFY(eventually([&] { return !runs::isLocked(runs::RunFolder(forked)); }));
+    QVERIFY(window.close());
 }
 
 QTEST_MAIN(TestRealRun)
