@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -29,6 +30,8 @@ namespace {
 
 constexpr auto kTick = 100ms;
 constexpr auto kConnect = 2s; // one attempt; the file may name a machine that is gone
+constexpr auto kReach = 8s;
+constexpr auto kGatherToTell = 5s; // a run that cannot begin waits so long for ranks to tell it
 constexpr auto kLeave = 2s;
 
 std::string textOf(const Json& json, const char* key)
@@ -123,6 +126,13 @@ Result<std::unique_ptr<Meeting>> Meeting::open(runs::Rendezvous place, fs::path 
     meeting->m_listener = listenForRanks(!isLoopback(at.address) && at.localWorldSize != at.worldSize);
     if (meeting->m_listener.fd < 0)
         return ioError("listen for the other ranks of", meeting->m_file, errno);
+    if (at.port != 0 && !at.agentHoldsStore) {
+        meeting->m_stand = listenForRanks(!isLoopback(at.address), at.port);
+        if (meeting->m_stand.fd < 0)
+            return Error{ErrorCode::Usage,
+                         fmt::format("Rank 0 cannot listen on port {} (MASTER_PORT): {}. Name a free one.", at.port, std::strerror(errno)),
+                         {}};
+    }
     meeting->m_token = secret();
     meeting->m_welcome = secret();
     Json addresses = Json::array();
@@ -204,6 +214,8 @@ Meeting::~Meeting()
 
 void Meeting::stopListening()
 {
+    if (m_stand.fd >= 0)
+        ::close(std::exchange(m_stand.fd, -1));
     if (m_listener.fd < 0)
         return;
     ::close(std::exchange(m_listener.fd, -1));
@@ -246,12 +258,31 @@ void Meeting::hearFirst(Peer& peer, const Json& line)
                                               peer.rank, other.host, peer.host),
                                   {}};
         peer.wire.say({{"kind", "welcome"}, {"welcome", m_welcome}});
+    } else if (kind == "unreachable" && peer.rank > 0) {
+        m_problem = Error{ErrorCode::Lost, textOf(line, "message"), {}};
     } else if (kind == "introduction" && peer.rank > 0) {
         peer.says = {line.value("config", Json::object()), textOf(line, "program"), textOf(line, "gpu")};
         peer.introduced = true;
     } else if (peer.rank < 1) {
         peer = Peer{Wire(-1), -1, {}, {}, {}, {}, false, true}; // nobody of ours
     }
+}
+
+/// The address that was named must be that of rank 0, seen from every rank: workers would look for it much longer and say less.
+std::optional<Error> Meeting::unreachable() const
+{
+    if (m_place.port == 0)
+        return std::nullopt;
+    const int fd = connectTo(m_place.address, m_place.port, kReach);
+    if (fd < 0)
+        return Error{
+            ErrorCode::Lost,
+            fmt::format("Rank {} got no answer from {}:{} (MASTER_ADDR and MASTER_PORT) within {}. Check that the address is that of rank "
+                        "0's machine and can be reached from this one ({}).",
+                        m_place.rank, m_place.address, m_place.port, durationText(kReach), runs::hostName()),
+            {}};
+    ::close(fd);
+    return std::nullopt;
 }
 
 Error Meeting::refuse(Error error)
@@ -283,7 +314,8 @@ Error Meeting::nobodyElse() const
 
 Result<Agreement> Meeting::gather(const Introduction& mine, Signals& signals, const std::function<void()>& tick)
 {
-    const auto end = Clock::now() + patience();
+    const auto unreached = unreachable();
+    const auto end = Clock::now() + patience(), toTell = Clock::now() + kGatherToTell;
     for (;;) {
         std::vector<pollfd> fds{{signals.fd(), POLLIN, 0}, {m_listener.fd, POLLIN, 0}};
         for (const auto& peer : m_peers)
@@ -304,6 +336,8 @@ Result<Agreement> Meeting::gather(const Introduction& mine, Signals& signals, co
             if (!peer.wire.open())
                 return refuse({ErrorCode::Lost, fmt::format("Rank {} on {} left before the run began.", peer.rank, peer.host), {}});
         const auto here = std::count_if(m_peers.begin(), m_peers.end(), [](const auto& peer) { return peer.introduced; });
+        if (unreached && (here == m_place.worldSize - 1 || Clock::now() > toTell))
+            return refuse(*unreached);
         if (here == m_place.worldSize - 1)
             return conclude(mine);
         if (Clock::now() > end)
@@ -356,6 +390,8 @@ Result<Agreement> Meeting::conclude(const Introduction& mine)
 Result<Agreement> Meeting::waitForVerdict(const Introduction& mine, Signals& signals, const std::function<void()>& tick)
 {
     auto& zero = m_peers.front();
+    if (const auto problem = unreachable())
+        zero.wire.say({{"kind", "unreachable"}, {"message", problem->message}});
     zero.wire.say({{"kind", "introduction"}, {"config", mine.config}, {"program", mine.program}, {"gpu", mine.gpu}});
     std::optional<Result<Agreement>> verdict;
     const auto end = Clock::now() + 2 * patience(); // rank 0 waits for the others as long as it said

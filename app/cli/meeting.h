@@ -83,11 +83,13 @@ private:
     Result<Agreement> waitForVerdict(const Introduction& mine, Signals& signals, const std::function<void()>& tick);
     Error nobodyElse() const;
     Error refuse(Error error);
+    std::optional<Error> unreachable() const;
     void stopListening();
 
     runs::Rendezvous m_place;
     std::filesystem::path m_file;
     Listener m_listener;
+    Listener m_stand; // rank 0, where a port was named: stands for the store of its worker until all have reached it
     std::string m_token, m_welcome;
     std::vector<Peer> m_peers;
     std::optional<Error> m_problem; // somebody came who cannot take part

@@ -101,7 +101,7 @@ void Wire::finish()
         ::shutdown(m_fd, SHUT_WR);
 }
 
-Listener listenForRanks(bool everywhere)
+Listener listenForRanks(bool everywhere, int port)
 {
     Listener listener;
     const auto tryFamily = [&](int family) {
@@ -111,6 +111,10 @@ Listener listenForRanks(bool everywhere)
         sockaddr_in6 six{};
         sockaddr_in four{};
         const int no = 0;
+        const int yes = 1;
+        if (port != 0) // what an attempt just now left behind is in nobody's way
+            ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+        six.sin6_port = four.sin_port = htons(static_cast<std::uint16_t>(port));
         six.sin6_family = AF_INET6;
         six.sin6_addr = in6addr_any;
         four.sin_family = AF_INET;

@@ -41,8 +41,8 @@ private:
 struct Listener {
     int fd = -1, port = 0;
 };
-/// `everywhere`: on all networks of this machine, else on the loopback alone. fd < 0: errno says why not.
-Listener listenForRanks(bool everywhere);
+/// `everywhere`: on all networks of this machine, else on the loopback alone. `port` 0: any free one. fd < 0: errno says why not.
+Listener listenForRanks(bool everywhere, int port = 0);
 /// Connects within `limit`; -1 where nobody answers.
 int connectTo(const std::string& address, int port, std::chrono::milliseconds limit);
 

@@ -196,6 +196,20 @@ TEST_F(PlacedRanks, SayWhoDidNotCome)
     EXPECT_FALSE(std::filesystem::exists(m_run.root())) << "only rank 0 makes it";
 }
 
+TEST_F(PlacedRanks, AllNameAnAddressThatDoesNotAnswer)
+{
+    const tests::Environment nowhere{{"MASTER_ADDR", "no-such-machine.invalid"}};
+    const auto begin = std::chrono::steady_clock::now();
+    auto one = startRank(1, 50, nowhere), zero = startRank(0, 50, nowhere);
+    EXPECT_EQ(zero->wait(), 1);
+    EXPECT_EQ(one->wait(), 1);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, 30s);
+    for (const auto& said : {zero->err(), one->err()})
+        EXPECT_NE(said.find("no-such-machine.invalid:29511"), std::string::npos) << said;
+    expectFailed(-1, "no-such-machine.invalid:29511");
+    EXPECT_EQ(followed().attempt(), 0);
+}
+
 TEST_F(PlacedRanks, StopTogetherWhoeverGetsTheSignal)
 {
     for (const int asked : {0, 1}) {
