@@ -37,24 +37,27 @@ shapes::ModelShape seenBy(shapes::ModelShape shape, std::int64_t side, const std
 
 } // namespace
 
-double costOf(const Stage& stage, const Candidate& candidate)
+double costOf(const Stage& stage, const Candidate& candidate, bool kept)
 {
-    const auto whole = shapes::trainingFlops(seenBy(stage.shape, candidate.side, candidate.keepBlock));
+    const auto seen = seenBy(stage.shape, candidate.side, candidate.keepBlock);
     if (candidate.trainable.empty())
-        return whole;
-    const auto all = static_cast<double>(shapes::trainedCount(stage.shape));
-    const auto share = static_cast<double>(trainedParameters(stage.shape, candidate.trainable)) / all;
-    return whole * (2.0 + share) / 3.0; // forward, gradients of what flows, and of the weights
+        return shapes::trainingFlops(seen);
+    const auto frozen = frozenBlocks(stage.shape, candidate.trainable);
+    const auto forward = shapes::forwardFlops(seen);
+    const auto above = frozen > 0 ? forward - shapes::prefixFlops(seen, frozen) : forward;
+    const auto reached = frozen > 0 ? trainedParameters(stage.shape, {{"blocks", frozen}, {"head"}}) : shapes::trainedCount(stage.shape);
+    const auto share = static_cast<double>(trainedParameters(stage.shape, candidate.trainable)) / static_cast<double>(reached);
+    return (kept ? above : forward) + above * (1.0 + share); // forward, gradients of what flows, and of the weights
 }
 
-Forecast forecast(const Stage& stage, double imagesPerSecond)
+Forecast forecast(const Stage& stage, double imagesPerSecond, const Prefix& prefix)
 {
     Forecast cost;
     if (stage.role == Stage::Role::Supernet) {
         for (const auto& candidate : stage.window)
             cost.flopsPerImage += costOf(stage, candidate) / static_cast<double>(stage.window.size());
     } else {
-        cost.flopsPerImage = costOf(stage, {{}, sideOf(stage), {}, stage.trainable});
+        cost.flopsPerImage = costOf(stage, {{}, sideOf(stage), {}, stage.trainable}, prefix.kept());
     }
     cost.parameters = shapes::parameterCount(stage.shape);
     cost.trained = trainedParameters(stage.shape, stage.trainable);
@@ -76,7 +79,8 @@ Forecast forecast(const Stage& stage, double imagesPerSecond)
         const double images = static_cast<double>(*cost.steps) * batch;
         if (images < 9e18)
             cost.images = *cost.steps * stage.globalBatch;
-        cost.flops = images * cost.flopsPerImage;
+        if (!prefix.kept() || prefix.fillFlops > 0.0) // else nobody knows how many images are computed once
+            cost.flops = images * cost.flopsPerImage + prefix.fillFlops;
     }
     return cost;
 }

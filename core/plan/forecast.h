@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/plan/plan.h"
+#include "core/plan/prefix.h"
 
 #include <cstdint>
 #include <optional>
@@ -18,11 +19,13 @@ struct Forecast {
     std::optional<double> seconds; // an upper bound from the length, or from a rate where one is known
 };
 
-/// `imagesPerSecond` is what was measured for this shape on these devices; 0: not known yet.
-Forecast forecast(const Stage& stage, double imagesPerSecond = 0.0);
+/// `imagesPerSecond` is what was measured for this shape on these devices; 0: not known yet. `prefix`: what is kept of frozen blocks: steps
+/// do without them, and the whole includes computing it once.
+Forecast forecast(const Stage& stage, double imagesPerSecond = 0.0, const Prefix& prefix = {});
 
 /// Operations of forward and backward of one image when a candidate of the stage runs: what a search compares where cost is analytic. What
-/// does not train has no gradient of its weights; gradients still pass through it.
-double costOf(const Stage& stage, const Candidate& candidate);
+/// does not train has no gradient of its weights; gradients still pass through it, but not into the blocks before the first that trains.
+/// `kept`: what those give is there already.
+double costOf(const Stage& stage, const Candidate& candidate, bool kept = false);
 
 } // namespace espalier::plan
