@@ -41,18 +41,23 @@ tensors::Batch ofSide(tensors::Batch batch, std::int64_t side)
 }
 
 BatchUpload::BatchUpload(const models::ImageShape& image, std::int64_t classes, const config::RunConfig& config, std::int64_t microBatch,
-                         at::Device device, int batchesHeld)
+                         at::Device device, int batchesHeld, const std::vector<std::int64_t>& kept)
     : m_augment(config.data.augment), m_seed(static_cast<std::uint64_t>(config.seed)), m_device(device),
-      m_soft(!config::drawsImages(config.model) && (m_augment.mixes() || m_augment.labelSmoothing > 0.0)), m_pixels(config.model, device)
+      m_soft(!config::drawsImages(config.model) && (m_augment.mixes() || m_augment.labelSmoothing > 0.0)), m_kept(!kept.empty()),
+      m_pixels(config.model, device)
 {
     const auto b = microBatch;
     const auto on = at::TensorOptions(device);
-    if (config.latents.enabled)
+    std::vector<std::int64_t> seen{image.channels, image.height, image.width};
+    if (m_kept)
+        seen = kept;
+    else if (config.latents.enabled)
         m_latents.emplace(config, b, device);
     else
         m_bytes = at::empty({b, image.height, image.width, image.channels}, on.dtype(at::kByte));
-    m_images = at::empty({b, image.channels, image.height, image.width}, on.dtype(at::kFloat),
-                         config.training.channelsLast ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
+    seen.insert(seen.begin(), b);
+    m_images = at::empty(seen, on.dtype(at::kFloat),
+                         config.training.channelsLast && !m_kept ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
     m_labels = at::empty({b}, on.dtype(at::kLong));
     if (m_soft)
         m_targets = at::empty({b, classes}, on.dtype(at::kFloat));
@@ -76,13 +81,26 @@ void BatchUpload::freeOldest()
         m_read[m_turn % m_read.size()].synchronize();
 }
 
+at::Tensor& BatchUpload::imagesAt(std::int64_t side)
+{
+    if (side == m_images.size(-1))
+        return m_images;
+    auto& images = m_ofSide[side];
+    if (!images.defined())
+        images = at::empty({m_images.size(0), m_images.size(1), side, side}, m_images.options(), m_images.suggest_memory_format());
+    return images;
+}
+
 tensors::Batch BatchUpload::operator()(const data::HostBatch& batch, const tensors::Draws& draws)
 {
     const at::NoGradGuard noGrad;
     auto& staging = m_staging[m_turn % m_staging.size()];
     m_labels.copy_(at::from_blob(batch.labels.data(), m_labels.sizes(), at::kInt), /*non_blocking=*/true);
-    if (m_latents) {
-        m_latents->copy(batch);
+    auto* images = &m_images;
+    if (m_kept) {
+        m_images.copy_(at::from_blob(batch.latents.data(), m_images.sizes(), at::kFloat), /*non_blocking=*/true);
+    } else if (m_latents) {
+        images = &imagesAt(m_latents->copy(batch));
     } else {
         m_bytes.copy_(at::from_blob(batch.images.data(), m_bytes.sizes(), at::kByte), /*non_blocking=*/true);
         m_pixels.read(m_bytes, m_images);
@@ -94,9 +112,9 @@ tensors::Batch BatchUpload::operator()(const data::HostBatch& batch, const tenso
         m_read[m_turn % m_read.size()].record(c10::impl::VirtualGuardImpl(m_device.type()).getStream(m_device));
     ++m_turn;
     if (m_latents)
-        m_latents->see(m_images, draws);
-    mixInGroups(m_images, batch.mixes);
-    return {m_images, {}, m_labels, m_targets};
+        m_latents->see(*images, draws);
+    mixInGroups(*images, batch.mixes);
+    return {*images, {}, m_labels, m_targets};
 }
 
 void BatchUpload::erase(const data::HostBatch& batch, at::Tensor& noise)

@@ -26,7 +26,7 @@ TrainStep::TrainStep(Parts parts, const config::RunConfig& config)
     : m_model(parts.model), m_objective(parts.objective), m_state(parts.state), m_share(parts.share), m_device(parts.device),
       m_training(config.training), m_seed(static_cast<std::uint64_t>(config.seed)), m_reducer(parts.group, trainedValues(parts.state)),
       m_world(parts.group->world()),
-      m_upload(parts.model.image(), parts.model.classes(), config, parts.share.microBatch, parts.device, parts.batchesHeld),
+      m_upload(parts.model.image(), parts.model.classes(), config, parts.share.microBatch, parts.device, parts.batchesHeld, parts.kept),
       m_optimizer(config.training), m_report(parts.device), m_ownTime(parts.device)
 {
     const auto b = m_share.microBatch;

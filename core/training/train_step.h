@@ -12,8 +12,10 @@
 #include "core/training/optimizer.h"
 #include "core/training/report_sums.h"
 
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace espalier::training {
 
@@ -29,7 +31,8 @@ public:
         std::shared_ptr<parallel::ProcessGroup> group;
         data::Share share;
         at::Device device;
-        int batchesHeld = 1; // batches of the loader that stay untouched: uploads may still read so many
+        int batchesHeld = 1;                 // batches of the loader that stay untouched: uploads may still read so many
+        std::vector<std::int64_t> kept = {}; // shape of what frozen blocks gave for an image, where the loader gives that; empty: images
     };
     TrainStep(Parts parts, const config::RunConfig& config);
 
