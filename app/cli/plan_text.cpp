@@ -3,12 +3,16 @@
 
 #include "core/base/text.h"
 #include "core/plan/forecast.h"
+#include "core/plan/prefix.h"
+#include "core/plan/search_cost.h"
 #include "core/plan/search_results.h"
 #include "core/plan/stage_config.h"
 #include "core/plan/stages.h"
+#include "core/plan/strategy.h"
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <optional>
 
 namespace espalier::cli {
@@ -20,8 +24,12 @@ std::optional<plan::Progress> tookOf(const plan::Plan& plan, const plan::Stage& 
     const auto begin = plan::beginOf(plan, stage), end = plan::endOf(plan, stage.id);
     if (!begin || !end)
         return std::nullopt;
-    return plan::Progress{end->steps - begin->steps, end->images - begin->images, end->seconds - begin->seconds, end->flops - begin->flops,
-                          end->searchSeconds - begin->searchSeconds};
+    return plan::Progress{end->steps - begin->steps,
+                          end->images - begin->images,
+                          end->seconds - begin->seconds,
+                          end->flops - begin->flops,
+                          end->searchSeconds - begin->searchSeconds,
+                          end->searchFlops - begin->searchFlops};
 }
 
 std::string secondsText(double seconds)
@@ -64,9 +72,38 @@ std::vector<shapes::PartRange> joined(const std::vector<shapes::PartRange>& rang
     return all;
 }
 
-std::string stageLine(const plan::Plan& plan, const plan::Stage& stage, const config::RunConfig& config)
+/// What the steps of a stage need not compute again.
+plan::Prefix prefixOf(const plan::Stage& stage, const config::RunConfig& config, std::int64_t images)
 {
-    const auto forecast = plan::forecast(stage);
+    return plan::prefixOf(plan::configOf(config, stage), stage, images);
+}
+
+/// What becomes of frozen blocks at the beginning; empty without any.
+std::string prefixLine(const plan::Prefix& prefix)
+{
+    if (prefix.frozen == 0)
+        return {};
+    if (!prefix.kept())
+        return fmt::format("    the {} frozen blocks at the beginning are computed in every step. {}\n", prefix.frozen, prefix.whyNot);
+    return fmt::format("    what the {} frozen blocks at the beginning give is computed once for each image{} and kept{}\n", prefix.blocks,
+                       prefix.versions > 1 ? " and its mirror image" : "",
+                       prefix.bytes > 0 ? fmt::format(": {} on each rank", bytesText(prefix.bytes)) : "");
+}
+
+/// Operations that measuring for the size of a stage takes; 0: nothing is measured.
+double measuringOf(const plan::Stage& stage, const config::RunConfig& config, std::int64_t images)
+{
+    const auto count = images > 0 ? images : std::numeric_limits<std::int64_t>::max();
+    double flops = 0.0;
+    for (const auto& request : plan::makeStrategy(config, {count})->searches(stage))
+        flops += plan::searchFlops(request, stage, config.search, count);
+    return flops;
+}
+
+std::string stageLine(const plan::Plan& plan, const plan::Stage& stage, const config::RunConfig& config, std::int64_t images)
+{
+    const auto prefix = prefixOf(stage, config, images);
+    const auto forecast = plan::forecast(stage, 0.0, prefix);
     const auto trained = stage.trainable.empty() ? fmt::format("{} parameters", groupedNumber(forecast.parameters))
                                                  : fmt::format("{} of {} parameters train ({})", groupedNumber(forecast.trained),
                                                                groupedNumber(forecast.parameters), plan::textOf(joined(stage.trainable)));
@@ -80,16 +117,18 @@ std::string stageLine(const plan::Plan& plan, const plan::Stage& stage, const co
         line += fmt::format(" {} steps", groupedNumber(*forecast.steps));
     if (forecast.flops)
         line += fmt::format(" and {:.3g} FLOP", *forecast.flops);
+    if (const auto measuring = measuringOf(stage, config, images); measuring > 0.0)
+        line += fmt::format(", measuring {:.3g} FLOP", measuring);
     if (const auto took = tookOf(plan, stage)) {
         line += fmt::format("; took {} steps, {}, {:.3g} FLOP", groupedNumber(took->steps), secondsText(took->seconds), took->flops);
         if (took->searchSeconds > 0.0)
-            line += fmt::format(", {} of searching", secondsText(took->searchSeconds));
+            line += fmt::format(", {} and {:.3g} FLOP of searching", secondsText(took->searchSeconds), took->searchFlops);
     }
-    return line + "\n";
+    return line + "\n" + prefixLine(prefix);
 }
 
 /// What all stages cost together, where that is known of each.
-plan::Forecast totalOf(const plan::Plan& plan)
+plan::Forecast totalOf(const plan::Plan& plan, const config::RunConfig& config, std::int64_t images)
 {
     plan::Forecast total;
     total.steps = total.images = 0;
@@ -101,7 +140,7 @@ plan::Forecast totalOf(const plan::Plan& plan)
             sum.reset();
     };
     for (const auto& stage : plan.stages) {
-        const auto one = plan::forecast(stage);
+        const auto one = plan::forecast(stage, 0.0, prefixOf(stage, config, images));
         add(total.steps, one.steps);
         add(total.images, one.images);
         add(total.flops, one.flops);
@@ -166,22 +205,25 @@ Json searchDocument(const plan::Plan& plan, const plan::Stage& stage, const conf
     return json;
 }
 
-std::string planText(const plan::Plan& plan, const config::RunConfig& config)
+std::string planText(const plan::Plan& plan, const config::RunConfig& config, std::int64_t images)
 {
     std::string text;
     for (const auto& stage : plan.stages)
-        text += stageLine(plan, stage, config) + searchText(plan, stage, config);
+        text += stageLine(plan, stage, config, images) + searchText(plan, stage, config);
     if (plan.stages.size() > 1)
-        if (const auto total = totalOf(plan); total.steps && total.flops)
+        if (const auto total = totalOf(plan, config, images); total.steps && total.flops)
             text += fmt::format("  together: forecast {} steps and {:.3g} FLOP\n", groupedNumber(*total.steps), *total.flops);
+    if (const auto spent = plan::spentOnSearching(plan); spent.seconds > 0.0)
+        text += fmt::format("  searching so far: {} and {:.3g} FLOP beside the training\n", secondsText(spent.seconds), spent.flops);
     return text;
 }
 
-Json planDocument(const plan::Plan& plan, const config::RunConfig& config)
+Json planDocument(const plan::Plan& plan, const config::RunConfig& config, std::int64_t images)
 {
     Json stages = Json::array();
     for (const auto& stage : plan.stages) {
-        const auto forecast = plan::forecast(stage);
+        const auto prefix = prefixOf(stage, config, images);
+        const auto forecast = plan::forecast(stage, 0.0, prefix);
         Json json{{"id", stage.id},
                   {"index", stage.index},
                   {"role", isSearch(stage) ? "supernet" : "train"},
@@ -194,19 +236,24 @@ Json planDocument(const plan::Plan& plan, const config::RunConfig& config)
                   {"length", Json::object()},
                   {"flops_per_image", forecast.flopsPerImage},
                   {"forecast", costDocument(forecast)}};
-        const auto& [steps, images, seconds] = stage.length;
-        if (steps)
-            json["length"]["steps"] = *steps;
-        if (images)
-            json["length"]["images"] = *images;
-        if (seconds)
-            json["length"]["seconds"] = *seconds;
+        const auto& length = stage.length;
+        if (length.steps)
+            json["length"]["steps"] = *length.steps;
+        if (length.images)
+            json["length"]["images"] = *length.images;
+        if (length.seconds)
+            json["length"]["seconds"] = *length.seconds;
+        if (prefix.frozen > 0)
+            json["frozen"] = {{"blocks", prefix.frozen}, {"kept", prefix.kept()}, {"bytes", prefix.bytes}, {"why_not", prefix.whyNot}};
         if (const auto took = tookOf(plan, stage))
             json["actual"] = {{"steps", took->steps},
                               {"images", took->images},
                               {"seconds", took->seconds},
                               {"flops", took->flops},
-                              {"search_seconds", took->searchSeconds}};
+                              {"search_seconds", took->searchSeconds},
+                              {"searching_flops", took->searchFlops}};
+        if (const auto measuring = measuringOf(stage, config, images); measuring > 0.0)
+            json["forecast"]["searching_flops"] = measuring;
         if (auto search = searchDocument(plan, stage, config); !search.is_null())
             json["search"] = std::move(search);
         stages.push_back(std::move(json));

@@ -5,15 +5,16 @@
 #include "core/config/run_config.h"
 #include "core/plan/plan.h"
 
+#include <cstdint>
 #include <string>
 
 namespace espalier::cli {
 
 /// The stages of a plan for people, a line for each, with the costs that were forecast and, once they are known, the actual ones, and a
-/// table for each search. Lines end in newlines.
-std::string planText(const plan::Plan& plan, const config::RunConfig& config);
+/// table for each search. Lines end in newlines. `images`: of the set; 0: not known.
+std::string planText(const plan::Plan& plan, const config::RunConfig& config, std::int64_t images = 0);
 /// The same as an array of stages.
-Json planDocument(const plan::Plan& plan, const config::RunConfig& config);
+Json planDocument(const plan::Plan& plan, const config::RunConfig& config, std::int64_t images = 0);
 
 /// The candidates of the search for a stage with their scores, a line each; empty where nothing was measured.
 std::string searchText(const plan::Plan& plan, const plan::Stage& stage, const config::RunConfig& config);

@@ -26,20 +26,33 @@ std::string batchText(const config::RunConfig& config, int world, const config::
                        split.accumulation == 1 ? "" : "es", config::effectiveLearningRate(config.training));
 }
 
+struct Planned {
+    plan::Plan plan;
+    std::int64_t images = 0; // of the set
+};
+
+Result<Planned> planned(const config::RunConfig& config, std::int64_t images)
+{
+    auto plan = plan::makeStrategy(config, {images})->begin();
+    if (!plan)
+        return plan.error();
+    return Planned{*std::move(plan), images};
+}
+
 /// Every stage as it will be, checked before anything is made.
-Result<plan::Plan> plannedStages(const config::RunConfig& config)
+Result<Planned> plannedStages(const config::RunConfig& config)
 {
     if (config.data.source == config::DataSource::Features) {
         const auto folder = data::openFeatureFolder(
             config.data.path, {.side = static_cast<int>(config.data.side), .classes = config::classesOf(config.model)});
         if (!folder)
             return folder.error();
-        return plan::makeStrategy(config, {(*folder)->size()})->begin();
+        return planned(config, (*folder)->size());
     }
     const auto images = data::open(config.data, data::Split::Train, runs::dataFolder(), {});
     if (!images)
         return images.error();
-    return plan::makeStrategy(config, {(*images)->size()})->begin();
+    return planned(config, (*images)->size());
 }
 
 /// Validates, prints the plan, and lets the worker build the stage and take one step. Makes no folder.
@@ -63,10 +76,11 @@ int dryRun(const TrainOptions& options, const runs::RunFolder& folder, Signals& 
     const auto split = config::deriveBatch(config->training, static_cast<int>(devices->size()));
     if (!split)
         return console.fail(split.error());
-    const auto plan = plannedStages(*config);
-    if (!plan)
-        return console.fail(plan.error());
-    const auto text = planText(*plan, *config) + batchText(*config, static_cast<int>(devices->size()), *split);
+    const auto planned = plannedStages(*config);
+    if (!planned)
+        return console.fail(planned.error());
+    const auto& [plan, images] = *planned;
+    const auto text = planText(plan, *config, images) + batchText(*config, static_cast<int>(devices->size()), *split);
     if (!console.json)
         console.note(text.substr(0, text.size() - 1));
     auto rehearsed = *config;
@@ -80,7 +94,7 @@ int dryRun(const TrainOptions& options, const runs::RunFolder& folder, Signals& 
               {"devices", *devices},
               {"batch", {{"global", split->globalBatch()}, {"micro", split->microBatch}, {"accumulation", split->accumulation}}},
               {"plan", text},
-              {"stages", planDocument(*plan, *config)},
+              {"stages", planDocument(plan, *config, images)},
               {"step", *result}};
     std::string said = "One step was taken";
     if (const auto loss = result->find("loss"); loss != result->end() && loss->is_number())
