@@ -2,6 +2,7 @@
 #include "widgets/stages_view.h"
 
 #include "widgets/card.h"
+#include "widgets/format.h"
 #include "widgets/grid_card.h"
 #include "widgets/image_provider.h"
 #include "widgets/page_parts.h"
@@ -67,8 +68,8 @@ void StagesView::buildLayout()
     auto* column = new QVBoxLayout(this);
     column->setContentsMargins(0, 0, 0, 0);
     column->setSpacing(metric::kCardGap);
-    column->addLayout(top, 3);
-    column->addWidget(tableCard, 2);
+    column->addLayout(top, 1);
+    column->addWidget(tableCard, 1);
 
     const auto toClipboard = [this] { QGuiApplication::clipboard()->setText(csv()); };
     connect(copy, &QToolButton::clicked, this, toClipboard);
@@ -139,7 +140,7 @@ void StagesView::showChosen()
     }
     m_grid->setGrid(image, entry,
                     entry ? QString() : tr("The newest grid of %1 appears here when it has drawn one.").arg(stageTitle(index).toLower()));
-    m_grid->setTitle(entry ? tr("%1, step %2").arg(stageTitle(index)).arg(entry->drawn.step) : stageTitle(index));
+    m_grid->setTitle(entry ? tr("%1, step %2").arg(stageTitle(index), number(entry->drawn.step)) : stageTitle(index));
 }
 
 /// Every column as wide as what it says; the last takes what is left.

@@ -2,6 +2,9 @@
 #include "app/gui/main_window.h"
 #include "app/gui/run_controller.h"
 #include "app/gui/run_page.h"
+#include "widgets/configuration_form.h"
+#include "widgets/configuration_page.h"
+#include "widgets/evaluation_page.h"
 #include "widgets/library_model.h"
 #include "widgets/scheme_watcher.h"
 #include "widgets/theme.h"
@@ -21,7 +24,7 @@ namespace {
 
 struct Options {
     std::filesystem::path library;
-    QString screenshot, run, page, preset;
+    QString screenshot, run, page, preset, reveal;
     QSize size{1280, 800};
     std::optional<widgets::Scheme> scheme;
     int waitMs = 1200;
@@ -49,9 +52,9 @@ Options readOptions(const QApplication& app)
         option.setFlags(QCommandLineOption::HiddenFromHelp);
         parser.addOption(option);
     };
-    for (const auto& [name, value] :
-         {std::pair{"screenshot", "file"}, std::pair{"size", "WxH"}, std::pair{"scale", "factor"}, std::pair{"run", "name"},
-          std::pair{"page", "name"}, std::pair{"new", "preset"}, std::pair{"wait", "ms"}, std::pair{"timing", ""}})
+    for (const auto& [name, value] : {std::pair{"screenshot", "file"}, std::pair{"size", "WxH"}, std::pair{"scale", "factor"},
+                                      std::pair{"run", "name"}, std::pair{"page", "name"}, std::pair{"new", "preset"},
+                                      std::pair{"reveal", "setting"}, std::pair{"wait", "ms"}, std::pair{"timing", ""}})
         hidden(name, value);
     parser.process(app);
     Options options;
@@ -60,6 +63,7 @@ Options readOptions(const QApplication& app)
     options.run = parser.value(QStringLiteral("run"));
     options.page = parser.value(QStringLiteral("page"));
     options.preset = parser.value(QStringLiteral("new"));
+    options.reveal = parser.value(QStringLiteral("reveal"));
     options.timing = parser.isSet(QStringLiteral("timing"));
     if (parser.isSet(QStringLiteral("wait")))
         options.waitMs = parser.value(QStringLiteral("wait")).toInt();
@@ -75,6 +79,10 @@ void showPageOf(gui::MainWindow& window, const Options& options)
     for (int i = 0; i < gui::RunPage::kPages; ++i)
         if (gui::RunPage::pageId(static_cast<gui::RunPage::Page>(i)) == options.page)
             window.runPage()->showPage(static_cast<gui::RunPage::Page>(i));
+    if (options.page == QLatin1String("stages")) { // the other view of the evaluation
+        window.runPage()->showPage(gui::RunPage::Evaluation);
+        window.runPage()->evaluation()->showByStage(true);
+    }
 }
 
 void arrangeForPicture(gui::MainWindow& window, const Options& options)
@@ -86,6 +94,8 @@ void arrangeForPicture(gui::MainWindow& window, const Options& options)
     if (!options.preset.isEmpty())
         window.newRun(options.preset);
     showPageOf(window, options);
+    if (!options.reveal.isEmpty())
+        window.runPage()->configuration()->form()->reveal(options.reveal.toStdString());
 }
 
 } // namespace
