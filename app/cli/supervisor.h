@@ -55,37 +55,46 @@ private:
         bool failed = false;
     };
 
+    // supervisor.cpp
     Result<Done> meet();
     Result<Done> spawnAll();
     std::vector<std::pair<std::string, std::string>> placeOf(int worker) const;
     void loop();
     void wait();
+    void askToStop();
+    void relayWishes();
+    void refuseLateWishes();
+    void obeySignals();
+    void beat();
+    void watchGpus();
+    bool anyRunning() const;
+    Worker* rankZero();
+    void showProgress();
+    // supervisor_hears.cpp: what workers and other ranks say
     void hear(Worker& worker, const Json& line);
     void hearOutput(Worker& worker, std::string_view line);
     void hearExit(Worker& worker);
     void hearRank(const Meeting::Peer& peer, const Json& line);
     void tellRanks(const Cause& cause);
     void tellOver();
-    bool awaitsCauses(Clock::time_point now) const;
-    bool allConsequences() const;
-    void askToStop();
-    void relayWishes();
-    void refuseLateWishes();
-    void obeySignals();
-    void watchClock();
-    void beat();
-    void watchGpus();
+    // supervisor_ends.cpp: how a run ends
     void failedBy(Cause cause);
+    bool allConsequences() const;
+    bool awaitsCauses(Clock::time_point now) const;
+    void watchClock();
     void endAll(Clock::time_point now);
     void killAll();
-    bool anyRunning() const;
-    Worker* rankZero();
     Result<runs::RunState> tellEnd();
     Result<runs::RunState> tellFailure();
-    void showProgress();
     void log(LogLevel level, std::string_view text);
     template <class T>
-    void write(const T& what);
+    void write(const T& what)
+    {
+        if (!m_run)
+            return;
+        if (auto done = m_run->events.write(what); !done && !m_writeError)
+            m_writeError = done.error();
+    }
 
     runs::RunFolder m_folder;
     std::optional<OwnedRun> m_run;
