@@ -3,6 +3,7 @@
 
 #include "core/base/files.h"
 #include "core/base/parse_json.h"
+#include "core/runs/branches.h"
 #include "core/runs/curves.h"
 #include "core/runs/retention.h"
 
@@ -35,12 +36,13 @@ double numberAt(const Json& config, const char* group, const char* key)
 } // namespace
 
 struct RunFollower::Impl {
-    explicit Impl(fs::path root) : folder(std::move(root)), reader(folder.eventsFile()), curves(folder), probe(folder) {}
+    explicit Impl(fs::path root) : folder(std::move(root)), reader(folder.eventsFile()), curves(folder), probe(folder), branches(folder) {}
 
     RunFolder folder;
     EventReader reader;
     Curves curves;
     LivenessProbe probe;
+    Branches branches;
     Clock::time_point probed{}, listed{};
 
     std::vector<Event> events;
@@ -270,7 +272,9 @@ std::optional<double> RunFollower::Impl::eta() const
             best = std::min(best.value_or(seconds), std::max(seconds, 0.0));
     };
     const auto* curve = curves.find(tags::kLoss);
-    if (curve && curve->points.size() >= 2 && progress.ofSteps > 0) {
+    // What trains side by side trains in turn: its steps are no measure of the time that is left.
+    const bool beside = !stages.empty() && branches.all().contains(stages.back().id);
+    if (curve && curve->points.size() >= 2 && progress.ofSteps > 0 && !beside) {
         const auto last = curve->points.size() - 1;
         auto from = last - std::min<std::size_t>(last, 50);
         while (from < last && curve->points.point(from).time < attemptTime)
@@ -305,6 +309,7 @@ void RunFollower::Impl::updateProgress(RunChanges& changes)
     next.images = last(tags::kImages);
     next.seconds = last(tags::kTrainingSeconds);
     next.imagesPerSecond = last(tags::kImagesPerSecond);
+    branches.addTo(next, stages.empty() ? std::string_view() : std::string_view(stages.back().id));
     if (next.ofSteps > 0)
         next.fraction = std::max(next.fraction, static_cast<double>(next.step) / static_cast<double>(next.ofSteps));
     if (next.ofImages > 0)
@@ -336,6 +341,7 @@ RunChanges RunFollower::poll()
     changes.grownTags.erase(std::unique(changes.grownTags.begin(), changes.grownTags.end()), changes.grownTags.end());
     m_impl->updateState(changes, Clock::now());
     m_impl->listCheckpoints(changes);
+    changes.branches = m_impl->branches.poll();
     if (changes.checkpoints || changes.evaluations)
         m_impl->rateCheckpoints();
     if (changes.any())
@@ -408,6 +414,11 @@ const std::vector<EvaluationEntry>& RunFollower::evaluations() const
 const std::vector<Event>& RunFollower::events() const
 {
     return m_impl->events;
+}
+
+const std::map<std::string, RunFollower, std::less<>>& RunFollower::branches() const
+{
+    return m_impl->branches.all();
 }
 
 std::vector<std::string> RunFollower::tags() const

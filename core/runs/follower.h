@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -59,11 +60,12 @@ struct RunChanges {
     std::vector<Event> events;          // in order
     std::vector<std::string> grownTags; // curves with new or hidden points
     bool state = false, progress = false, stages = false, samples = false, checkpoints = false, evaluations = false, config = false;
+    bool branches = false;   // what stages side by side tell
     bool superseded = false; // a resume hid points, samples or checkpoints
     bool any() const
     {
         return !events.empty() || !grownTags.empty() || state || progress || stages || samples || checkpoints || evaluations || config ||
-               superseded;
+               branches || superseded;
     }
 };
 
@@ -95,6 +97,11 @@ public:
     const std::vector<EvaluationEntry>& evaluations() const;
     /// All events but superseded samples, checkpoints and evaluations are in here too: the whole history.
     const std::vector<Event>& events() const;
+
+    /// What stages that stand side by side tell, each in a folder of its own, by the names of the folders: progress, curves, evaluations.
+    /// They have no state of their own and do not know how long they are. While they train, the run's progress is theirs together: steps
+    /// are the mean of what each did, images and time their sum.
+    const std::map<std::string, RunFollower, std::less<>>& branches() const;
 
     std::vector<std::string> tags() const;
     /// Nothing for an unknown tag. Valid until the next poll().

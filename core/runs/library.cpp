@@ -3,6 +3,7 @@
 
 #include "core/base/files.h"
 #include "core/base/parse_json.h"
+#include "core/runs/branches.h"
 #include "core/runs/curves.h"
 
 #include <algorithm>
@@ -66,7 +67,7 @@ std::vector<ScalarPoint> pointsSpread(const fs::path& file, std::size_t count)
 
 /// What is remembered of one run between two scans.
 struct Known {
-    explicit Known(const fs::path& root) : folder(root), reader(folder.eventsFile()), probe(folder)
+    explicit Known(const fs::path& root) : folder(root), reader(folder.eventsFile()), probe(folder), branches(folder)
     {
         summary.folder = root;
         summary.name = folder.name();
@@ -74,7 +75,9 @@ struct Known {
     RunFolder folder;
     EventReader reader;
     LivenessProbe probe;
+    Branches branches;
     RunSummary summary;
+    Progress own; // what the run itself has done, without its branches
     RunState written = RunState::New;
     std::string writtenWhy;
     std::optional<Started> started;
@@ -238,9 +241,9 @@ bool Known::readScalarFiles()
     }
     summary.sparkline.clear();
     summary.loss.reset();
-    summary.progress.step = lastEventStep;
+    own.step = lastEventStep;
     if (!loss.empty()) {
-        summary.progress.step = std::max(loss.back().step, lastEventStep);
+        own.step = std::max(loss.back().step, lastEventStep);
         summary.loss = loss.back().value;
         // Even in steps, whatever share of points each attempt gave.
         const auto first = loss.front().step, last = loss.back().step;
@@ -259,9 +262,9 @@ bool Known::readScalarFiles()
         }
         summary.changed = std::max(summary.changed, loss.back().time);
     }
-    summary.progress.images = lastOf(tags::kImages);
-    summary.progress.seconds = lastOf(tags::kTrainingSeconds);
-    summary.progress.imagesPerSecond = lastOf(tags::kImagesPerSecond);
+    own.images = lastOf(tags::kImages);
+    own.seconds = lastOf(tags::kTrainingSeconds);
+    own.imagesPerSecond = lastOf(tags::kImagesPerSecond);
     return true;
 }
 
@@ -294,10 +297,13 @@ bool Known::update()
     other |= readEventsFile();
     other |= readScalarFiles();
     other |= readState();
+    if (written != RunState::Finished)
+        other |= branches.poll();
     if (!other)
         return false;
-    auto& p = summary.progress;
+    auto& p = summary.progress = own;
     p.step = std::max(p.step, lastEventStep);
+    branches.addTo(p, {});
     p.ofSteps = started && started->ofSteps > 0 ? started->ofSteps
                                                 : static_cast<std::int64_t>(std::clamp(numberAt(config, "training", "steps"), 0.0, 1e15));
     p.ofImages = started && started->ofImages > 0 ? static_cast<double>(started->ofImages) : numberAt(config, "training", "images");

@@ -115,6 +115,10 @@ std::set<fs::path> watchFolders(const fs::path& runFolder)
     }
     if (newest >= 0)
         folders.insert(runFolder / "scalars" / std::to_string(newest));
+    for (fs::directory_iterator at(runFolder / "branches", error), end; !error && at != end; at.increment(error))
+        folders.merge(watchFolders(at->path()));
+    if (!error)
+        folders.insert(runFolder / "branches");
     return folders;
 }
 

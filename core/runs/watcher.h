@@ -38,7 +38,7 @@ private:
     std::set<std::filesystem::path> m_changed;
 };
 
-/// Folders worth watching for one run: its root, its newest scalars folder.
+/// Folders worth watching for one run: its root, its newest scalars folder, and those of its branches.
 std::set<std::filesystem::path> watchFolders(const std::filesystem::path& runFolder);
 
 } // namespace espalier::runs

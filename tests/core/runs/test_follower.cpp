@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/runs/follower.h"
+#include "core/runs/library.h"
 #include "core/runs/lock.h"
 #include "core/runs/run_writer.h"
+#include "core/runs/watcher.h"
 #include "tests/core/runs/run_files.h"
 
 #include <algorithm>
@@ -64,6 +66,81 @@ TEST_F(Followers, SeeARunGrow)
     EXPECT_TRUE(follower.poll().progress);
     EXPECT_TRUE(follower.progress().etaSeconds.has_value());
     EXPECT_FALSE(follower.poll().any());
+}
+
+TEST_F(Followers, CountWhatStagesSideBySideDo)
+{
+    const auto run = newRun();
+    Json plan{{"stages",
+               {{{"id", "meta"}, {"branch", ""}, {"after", Json::array()}},
+                {{"id", "module-0"}, {"branch", "module-0"}, {"after", {"meta"}}},
+                {{"id", "module-1"}, {"branch", "module-1"}, {"after", {"meta"}}},
+                {{"id", "assembled"}, {"branch", ""}, {"after", {"module-0", "module-1"}}}}},
+              {"ledger", Json::array()}};
+    const auto ended = [&](const char* stage, double steps, double images, double seconds) {
+        plan["ledger"].push_back({{"id", stage}, {"table", {{steps, images, seconds, 0.0, 0.0, 0.0}}}});
+        ASSERT_TRUE(writeFileAtomically(run.planFile(), plan.dump()));
+    };
+    auto writer = RunWriter::open(run, 0);
+    ASSERT_TRUE(writer);
+    const auto lock = RunLock::acquire(run, 0ms);
+    const auto tell = [](RunWriter& pen, std::int64_t step, double seconds) {
+        pen.scalar(tags::kLoss, step, 0.5);
+        pen.scalar(tags::kImages, step, static_cast<double>(step * 10));
+        pen.scalar(tags::kTrainingSeconds, step, seconds);
+        pen.scalar(tags::kImagesPerSecond, step, 40.0);
+        ASSERT_TRUE(pen.flush());
+    };
+    (*writer)->write(Started{1, 0, 1, "cpu", 100, 0, 0.0});
+    (*writer)->state(RunState::Training);
+    (*writer)->write(StageStarted{0, "meta", 0});
+    tell(**writer, 40, 10.0);
+    RunFollower follower(run.root());
+    Library library(run.root().parent_path());
+    follower.poll();
+    EXPECT_EQ(follower.progress().step, 40);
+    EXPECT_TRUE(follower.branches().empty());
+
+    ended("meta", 40, 400, 10);
+    (*writer)->write(StageStarted{1, "module-0", 40});
+    ASSERT_TRUE((*writer)->flush());
+    fs::create_directories(run.branch("module-0").root());
+    auto branch = RunWriter::open(run.branch("module-0"), 40);
+    ASSERT_TRUE(branch);
+    (*branch)->write(StageStarted{1, "module-0", 40});
+    tell(**branch, 50, 15.0);
+    const auto changes = follower.poll();
+    EXPECT_TRUE(changes.branches && changes.progress);
+    ASSERT_EQ(follower.branches().size(), 1u);
+    EXPECT_EQ(follower.branches().at("module-0").progress().step, 50);
+    EXPECT_EQ(follower.branches().at("module-0").curve(tags::kLoss)->size(), 1u);
+    EXPECT_EQ(follower.progress().step, 45); // the mean of both
+    EXPECT_DOUBLE_EQ(follower.progress().images, 500.0);
+    EXPECT_DOUBLE_EQ(follower.progress().seconds, 15.0);
+    EXPECT_DOUBLE_EQ(follower.progress().fraction, 0.45);
+    EXPECT_FALSE(follower.progress().etaSeconds.has_value()); // steps that train in turn tell none
+    EXPECT_FALSE(follower.poll().any());
+    tell(**branch, 60, 20.0);
+    EXPECT_TRUE(follower.poll().branches);
+    EXPECT_EQ(follower.progress().step, 50);
+    library.scan();
+    ASSERT_EQ(library.runs().size(), 1u);
+    EXPECT_EQ(library.runs().front().progress.step, 50);
+    EXPECT_DOUBLE_EQ(library.runs().front().progress.seconds, 20.0);
+
+    // An ended one counts as the plan says, and what comes after counts itself again.
+    ended("module-0", 70, 700, 25);
+    follower.poll();
+    EXPECT_EQ(follower.progress().step, 55);
+    ended("module-1", 70, 700, 25);
+    (*writer)->write(StageStarted{3, "assembled", 70});
+    tell(**writer, 71, 40.5);
+    follower.poll();
+    EXPECT_EQ(follower.progress().step, 71);
+    EXPECT_DOUBLE_EQ(follower.progress().seconds, 40.5);
+    library.scan();
+    EXPECT_EQ(library.runs().front().progress.step, 71);
+    EXPECT_TRUE(watchFolders(run.root()).contains(run.branch("module-0").root() / "scalars" / "1"));
 }
 
 TEST_F(Followers, HideWhatAResumeSuperseded)
