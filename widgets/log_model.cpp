@@ -146,7 +146,7 @@ std::optional<LogLine> logLineOf(const runs::Event& event)
         return line;
     }
     if (const auto stage = runs::StageStarted::from(event)) {
-        line.text = QObject::tr("%1 begins at step %2").arg(stageTitle(stage->index), groupedText(stage->fromStep));
+        line.text = QObject::tr("%1 begins at step %2").arg(stageTitle(stage->id, stage->index), groupedText(stage->fromStep));
         return line;
     }
     if (const auto found = runs::Searched::from(event)) {

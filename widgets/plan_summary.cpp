@@ -85,6 +85,56 @@ QString lengthText(const config::RunConfig& run)
     return derived.isEmpty() ? text : text + QStringLiteral(" = ") + derived.join(QStringLiteral(" · "));
 }
 
+/// "2 048", "12.4 M".
+QString amount(double count)
+{
+    return count < 1e5 ? groupedText(static_cast<std::int64_t>(count)) : compact(count);
+}
+
+/// What is said of each stage, with what stands side by side together: "60 + 40 × 4 + 40".
+QString sumText(const plan::Plan& plan, const QStringList& parts)
+{
+    QStringList said;
+    for (qsizetype from = 0, to = 0; from < parts.size(); from = to) {
+        const auto beside = [&](qsizetype place) { return !plan.stages[static_cast<std::size_t>(place)].branch.empty(); };
+        for (to = from + 1; to < parts.size() && beside(from) && beside(to) && parts[to] == parts[from];)
+            ++to;
+        said << (to - from > 1 ? QStringLiteral("%1 × %2").arg(parts[from]).arg(to - from) : parts[from]);
+    }
+    return said.join(QStringLiteral(" + "));
+}
+
+/// The lengths of phases that are trainings by themselves: "60 + 40 × 4 + 40 steps or 1 m 40 s + 30 s × 4 + 1 m 20 s".
+QString phasesText(const plan::Plan& plan)
+{
+    QStringList steps, images, seconds;
+    for (const auto& stage : plan.stages) {
+        if (stage.length.steps)
+            steps << groupedText(*stage.length.steps);
+        if (stage.length.images)
+            images << amount(static_cast<double>(*stage.length.images));
+        if (stage.length.seconds)
+            seconds << duration(*stage.length.seconds);
+    }
+    const auto all = static_cast<qsizetype>(plan.stages.size());
+    QStringList limits; // those that every phase has; where they differ, each says its own
+    if (steps.size() == all)
+        limits << tr("%1 steps").arg(sumText(plan, steps));
+    if (images.size() == all)
+        limits << tr("%1 images").arg(sumText(plan, images));
+    if (seconds.size() == all)
+        limits << sumText(plan, seconds);
+    if (!limits.isEmpty())
+        return limits.join(tr(" or ")) + (limits.size() > 1 ? tr(", whichever comes first") : QString());
+    QStringList each;
+    for (const auto& stage : plan.stages)
+        each << (stage.length.steps     ? tr("%1 steps").arg(groupedText(*stage.length.steps))
+                 : stage.length.images  ? tr("%1 images").arg(amount(static_cast<double>(*stage.length.images)))
+                 : stage.length.seconds ? duration(*stage.length.seconds)
+                                        : QString());
+    return sumText(plan, each);
+}
+
 QString samplerText(const config::SamplerConfig& sampler)
 {
     const auto name = sampler.kind == config::SamplerKind::Ddpm ? QStringLiteral("DDPM") : QStringLiteral("DDIM");
@@ -96,12 +146,6 @@ QString samplerText(const config::SamplerConfig& sampler)
 QString everyText(std::int64_t every, const QString& never, const QString& what)
 {
     return every > 0 ? QObject::tr("%1 every %2").arg(what, plural(every, "step", "steps")) : never;
-}
-
-/// "2 048", "12.4 M".
-QString amount(double count)
-{
-    return count < 1e5 ? groupedText(static_cast<std::int64_t>(count)) : compact(count);
 }
 
 QString modelText(const shapes::ModelShape& shape)
@@ -186,7 +230,10 @@ std::vector<PlanLine> planSummary(const Json& json, const MachineFacts& machine,
         return {};
     const config::RunConfig& run = *read;
     std::vector<PlanLine> lines;
-    lines.push_back({tr("Length"), lengthText(run)});
+    const auto phases = std::holds_alternative<config::AssembledSchedule>(run.schedule)
+                            ? plannedOf(run)
+                            : Result<plan::Plan>(Error{ErrorCode::Usage, {}, {}});
+    lines.push_back({tr("Length"), phases ? phasesText(*phases) : lengthText(run)});
     lines.push_back({tr("Time"), timeText(run, pace)});
     const auto shape = shapes::shapeOf(run);
     lines.push_back({tr("Model"), modelText(shape)});

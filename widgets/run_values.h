@@ -12,6 +12,7 @@
 #include <QString>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -42,6 +43,7 @@ struct RunView {
     std::string why, problem;
     std::optional<runs::Failed> failure;
     runs::Progress progress;
+    std::map<std::string, runs::Progress, std::less<>> branches; // of stages side by side
     int attempt = 0, ranks = 1;
     std::string devices;                    // as the running attempt says: "cpu:2", "0,1"
     Json config;                            // null while unread
@@ -109,6 +111,10 @@ struct BlockView { // a stage in the lanes
     bool started = false, ended = false;
     bool search = false; // for the size of stage `index`; x0 == x1: it takes no steps and is a mark on the boundary
     std::string id, tip; // of the plan's stage; everything there is to say
+    // Of stages that stand side by side.
+    int lane = 0, lanes = 1;       // its lane, from the top, of so many
+    std::optional<double> reached; // how far it is filled; none: as far as the run came
+    runs::RunState state = runs::RunState::New;
     bool operator==(const BlockView&) const = default;
 };
 

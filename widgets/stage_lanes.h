@@ -14,8 +14,9 @@ namespace espalier::widgets {
 class TimeAxis;
 
 /// The schedule as blocks over the axis that it shares with the plots: filled as trained, tinted while training, hatched as forecast.
-/// Searches have their own colour; one that takes no steps is a mark of fixed width on the boundary. At the right stands what the schedule
-/// costs. Click a block to zoom there, double-click to see all; the context menu has what can be done with a stage.
+/// Searches have their own colour; one that takes no steps is a mark of fixed width on the boundary. Stages side by side have a lane each,
+/// one below the other, with the mark of its state. At the right stands what the schedule costs. Click a block to zoom there, double-click
+/// to see all; the context menu has what can be done with a stage.
 class StageLanes : public QWidget {
     Q_OBJECT
 public:
@@ -28,6 +29,8 @@ public:
     /// The stage that is looked at has a frame; -1: none.
     void setSelected(int index);
     int selected() const { return m_selected; }
+    /// Where the block at this place lies in the widget.
+    QRectF areaOf(std::size_t place) const;
     /// What can be done with a stage: a menu that its owner fills with actions that work.
     void setMenuOf(std::function<void(QMenu&, const BlockView&)> fill) { m_fillMenu = std::move(fill); }
     /// Left and right end of the plots' axis in this widget's x, to the pixel.
@@ -55,9 +58,12 @@ private:
     double valueAt(qreal pixel) const;
     QRectF laneArea() const;
     const BlockView* blockAt(const QPointF& position) const;
-    /// Where a block is painted: marks have a width of their own and push their neighbours aside.
-    QRectF areaOf(std::size_t place) const;
+    /// The lane of a block: one of several where stages stand side by side.
+    QRectF laneOf(const BlockView& block) const;
+    int laneCount() const;
+    void paintNow(QPainter& painter) const;
     void paintBlock(QPainter& painter, std::size_t place) const;
+    void paintWords(QPainter& painter, const BlockView& block, const QRectF& area, qreal edge) const;
     void paintAxis(QPainter& painter) const;
 
     TimeAxis* m_axis;

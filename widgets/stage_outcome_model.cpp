@@ -113,7 +113,7 @@ QString StageOutcomeModel::display(const StageOutcome& stage, int column) const
 {
     switch (column) {
     case Stage:
-        return stageTitle(stage.index) + (stage.ended ? QString() : stage.started ? tr(" · under way") : tr(" · to come"));
+        return stage.title + (stage.ended ? QString() : stage.started ? tr(" · under way") : tr(" · to come"));
     case Shape:
         return stage.shape;
     case Trains:

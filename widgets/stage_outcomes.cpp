@@ -3,6 +3,7 @@
 
 #include "widgets/evaluation_model.h"
 #include "widgets/stage_view.h"
+#include "widgets/stage_words.h"
 
 #include <algorithm>
 #include <cmath>
@@ -89,19 +90,20 @@ void addSpan(StageOutcome& outcome, const StageSpan& span, const runs::Progress&
 } // namespace
 
 StageOutcomes stageOutcomes(const plan::Plan& plan, const runs::Progress& now, const std::vector<runs::SampleEntry>& samples,
-                            const std::vector<runs::EvaluationEntry>& evaluations, std::int64_t pixels)
+                            const std::vector<runs::EvaluationEntry>& evaluations, std::int64_t pixels, const BranchProgress& branches)
 {
     StageOutcomes all;
     const auto views = stageViews(plan, pixels);
-    const auto spans = stageSpans(plan, now);
+    const auto spans = stageSpans(plan, now, branches);
     for (std::size_t i = 0; i < views.size(); ++i) {
         const bool first = all.stages.empty() || all.stages.back().index != views[i].index;
         if (first)
-            all.stages.push_back({.index = views[i].index});
+            all.stages.push_back({.index = views[i].index, .title = stageTitle(views[i].id, views[i].index)});
         auto& outcome = all.stages.back();
         outcome.shape = views[i].growth; // that of the stage itself comes last
         outcome.trains = views[i].trains;
-        addSpan(outcome, spans[i], now, first);
+        const auto* reached = progressOf(plan.stages[i], now, branches);
+        addSpan(outcome, spans[i], reached != nullptr ? *reached : now, first);
     }
     if (all.stages.size() < 2)
         return {};

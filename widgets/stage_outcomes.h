@@ -3,6 +3,7 @@
 
 #include "core/plan/plan.h"
 #include "core/runs/follower.h"
+#include "widgets/stage_view.h"
 
 #include <QString>
 
@@ -15,6 +16,7 @@ namespace espalier::widgets {
 /// What one stage of a run took and brought. The supernet that finds its size belongs to it.
 struct StageOutcome {
     int index = 0;                                 // from 0
+    QString title;                                 // "Stage 1", "Meta model"
     QString shape, trains;                         // "8 blocks · 24²", "blocks 0–5 train"
     bool started = false, ended = false;           // it trains when it started and has not ended
     std::int64_t steps = 0;                        // done so far, or forecast before it begins; 0: nobody knows
@@ -32,8 +34,10 @@ struct StageOutcomes {
     QString recipe; // of the measured values: "FD-1k, EMA, DDIM-50, seed 1"; empty: nothing was measured
 };
 
-/// One for each stage that a person counts; none for a run of one stage. `pixels` of a side stand in one position of a latent.
+/// One for each stage that a person counts; none for a run of one stage. `pixels` of a side stand in one position of a latent; `branches`:
+/// how far the stages came that stand side by side.
 StageOutcomes stageOutcomes(const plan::Plan& plan, const runs::Progress& now, const std::vector<runs::SampleEntry>& samples,
-                            const std::vector<runs::EvaluationEntry>& evaluations, std::int64_t pixels = 1);
+                            const std::vector<runs::EvaluationEntry>& evaluations, std::int64_t pixels = 1,
+                            const BranchProgress& branches = {});
 
 } // namespace espalier::widgets

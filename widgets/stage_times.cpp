@@ -2,7 +2,6 @@
 #include "widgets/stage_times.h"
 
 #include "widgets/format.h"
-#include "widgets/stage_words.h"
 #include "widgets/theme.h"
 
 #include <QMouseEvent>
@@ -18,7 +17,7 @@ namespace espalier::widgets {
 
 namespace {
 
-constexpr qreal kNames = 68, kNumbers = 150, kLegend = 24, kRow = 26, kBar = 14;
+constexpr qreal kNames = 86, kNumbers = 150, kLegend = 24, kRow = 26, kBar = 14;
 
 struct Share {
     double seconds;
@@ -49,7 +48,7 @@ void StageTimes::setStages(const std::vector<StageOutcome>& stages)
     m_stages = stages;
     QStringList said;
     for (const auto& stage : m_stages)
-        said << QStringLiteral("%1: %2").arg(stageTitle(stage.index), stage.started ? duration(stage.spent()) : tr("to come"));
+        said << QStringLiteral("%1: %2").arg(stage.title, stage.started ? duration(stage.spent()) : tr("to come"));
     setAccessibleDescription(said.join(QStringLiteral("; ")));
     update();
 }
@@ -106,7 +105,7 @@ void StageTimes::paintBar(QPainter& painter, const StageOutcome& stage, const QR
     const auto wide = [&](double seconds) { return most > 0.0 ? seconds / most * track.width() : 0.0; };
     painter.setFont(typeFont(stage.index == m_selected ? Type::Strong : Type::Small));
     painter.setPen(stage.started ? t.text : t.dim);
-    painter.drawText(QRectF(row.left(), row.top(), kNames - 8, row.height()), Qt::AlignLeft | Qt::AlignVCenter, stageTitle(stage.index));
+    painter.drawText(QRectF(row.left(), row.top(), kNames - 8, row.height()), Qt::AlignLeft | Qt::AlignVCenter, stage.title);
     painter.setPen(Qt::NoPen);
     if (!stage.started && stage.forecast) {
         painter.setBrush(hatch(t.line, t.card, devicePixelRatioF()));

@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <utility>
 
 namespace espalier::widgets {
 
@@ -121,6 +123,23 @@ std::vector<bool> blocksOf(const plan::Stage& stage)
     return blocks;
 }
 
+/// The stretches of stages that stand side by side: from which place to before which.
+std::vector<std::pair<std::size_t, std::size_t>> sideBySide(const plan::Plan& plan)
+{
+    std::vector<std::pair<std::size_t, std::size_t>> all;
+    const auto& stages = plan.stages;
+    for (std::size_t first = 0; first < stages.size();) {
+        auto last = first + 1;
+        while (!stages[first].branch.empty() && last < stages.size() && !stages[last].branch.empty() &&
+               stages[last].after == stages[first].after)
+            ++last;
+        if (!stages[first].branch.empty())
+            all.emplace_back(first, last);
+        first = last;
+    }
+    return all;
+}
+
 } // namespace
 
 QString squared(std::int64_t side)
@@ -146,15 +165,24 @@ std::vector<StageView> stageViews(const plan::Plan& plan, std::int64_t pixels)
             return other.role == plan::Stage::Role::Supernet && other.index == stage.index;
         });
         view.searched = !stage.window.empty() && !supernet;
-        view.title = view.search ? tr("Search for stage %1").arg(stage.index + 1) : stageTitle(stage.index);
+        view.title = view.search ? tr("Search for stage %1").arg(stage.index + 1) : stageTitle(stage.id, stage.index);
         view.side = plan::sideOf(stage) * std::max<std::int64_t>(1, pixels);
         view.growth = QStringLiteral("%1 · %2").arg(depthText(stage.shape), squared(view.side));
         view.trains = trainsText(stage);
         view.blocks = blocksOf(stage);
+        const auto trained = std::ranges::count(view.blocks, true), blocks = std::ssize(view.blocks);
+        view.counted = QStringLiteral("%1, %2").arg(counted(blocks, "block", "blocks"), trained == blocks ? tr("all train")
+                                                                                        : trained == 1    ? tr("1 trains")
+                                                                                                          : tr("%1 train").arg(trained));
         view.depth = deepest > 0 ? depthOf(stage.shape) / deepest : 1.0;
         view.sideShare = largest > 0 ? static_cast<double>(plan::sideOf(stage)) / static_cast<double>(largest) : 1.0;
         views.push_back(std::move(view));
     }
+    for (const auto& [first, last] : sideBySide(plan))
+        for (auto place = first; place < last; ++place) {
+            views[place].lane = static_cast<int>(place - first);
+            views[place].lanes = static_cast<int>(last - first);
+        }
     return views;
 }
 
@@ -175,18 +203,44 @@ StagePoint pointOf(const plan::Progress& progress)
     return {static_cast<double>(progress.steps), static_cast<double>(progress.images), progress.seconds, progress.flops};
 }
 
+/// When all of these have ended, which began together: steps of the longest, the work of all.
+StagePoint joinedOf(const std::vector<StageSpan>& spans, std::size_t first, std::size_t last)
+{
+    StagePoint joined = spans[first].from;
+    for (auto place = first; place < last; ++place) {
+        const auto& [from, to] = std::pair(spans[place].from, spans[place].to);
+        joined.steps = std::max(joined.steps, to.steps);
+        joined.images += to.images - from.images;
+        joined.seconds += to.seconds - from.seconds;
+        joined.flops += to.flops - from.flops;
+    }
+    return joined;
+}
+
 } // namespace
 
-std::vector<StageSpan> stageSpans(const plan::Plan& plan, const runs::Progress& now)
+const runs::Progress* progressOf(const plan::Stage& stage, const runs::Progress& now, const BranchProgress& branches)
 {
-    std::vector<StageSpan> spans;
+    if (stage.branch.empty())
+        return &now;
+    const auto found = branches.find(stage.branch);
+    return found == branches.end() ? nullptr : &found->second;
+}
+
+std::vector<StageSpan> stageSpans(const plan::Plan& plan, const runs::Progress& run, const BranchProgress& branches)
+{
+    std::vector<StageSpan> spans(plan.stages.size());
+    const auto beside = sideBySide(plan);
     StagePoint at;
     double flopsPerSecond = 0.0; // of the newest stage that tells
-    for (const auto& stage : plan.stages) {
-        StageSpan span;
-        span.from = at;
+    for (std::size_t place = 0; place < spans.size(); ++place) {
+        const auto& stage = plan.stages[place];
+        StageSpan& span = spans[place];
+        const auto group = std::ranges::find_if(beside, [&](const auto& each) { return place >= each.first && place < each.second; });
+        span.from = group != beside.end() && place > group->first ? spans[group->first].from : at;
         const auto end = plan::endOf(plan, stage.id);
         const auto begin = plan::beginOf(plan, stage);
+        const auto* now = progressOf(stage, run, branches);
         const double before = flopsPerSecond;
         const auto open = plan::forecast(stage);
         if (before > 0.0 && open.flopsPerImage > 0.0)
@@ -198,9 +252,9 @@ std::vector<StageSpan> stageSpans(const plan::Plan& plan, const runs::Progress& 
             if (span.to.seconds > span.from.seconds && span.to.flops > span.from.flops)
                 flopsPerSecond = (span.to.flops - span.from.flops) / (span.to.seconds - span.from.seconds);
         } else {
-            span.started = begin && (now.step > begin->steps || (begin->steps == 0 && now.step > 0));
-            if (span.started && now.imagesPerSecond > 0.0)
-                flopsPerSecond = now.imagesPerSecond * open.flopsPerImage;
+            span.started = begin && now != nullptr && (now->step > begin->steps || (begin->steps == 0 && now->step > 0));
+            if (span.started && now->imagesPerSecond > 0.0)
+                flopsPerSecond = now->imagesPerSecond * open.flopsPerImage;
             const auto cost = plan::forecast(stage, open.flopsPerImage > 0.0 ? flopsPerSecond / open.flopsPerImage : 0.0);
             span.to = span.from;
             span.to.seconds += cost.seconds.value_or(0.0);
@@ -208,13 +262,17 @@ std::vector<StageSpan> stageSpans(const plan::Plan& plan, const runs::Progress& 
             span.to.images += static_cast<double>(cost.images.value_or(0));
             span.to.flops += cost.flops.value_or(0.0);
             if (span.started) { // never behind what is done
-                span.to.steps = std::max(span.to.steps, static_cast<double>(now.step));
-                span.to.images = std::max(span.to.images, now.images);
-                span.to.seconds = std::max(span.to.seconds, now.seconds);
+                span.to.steps = std::max(span.to.steps, static_cast<double>(now->step));
+                span.to.images = std::max(span.to.images, now->images);
+                span.to.seconds = std::max(span.to.seconds, now->seconds);
             }
         }
-        at = span.to;
-        spans.push_back(span);
+        at = span.joined = span.to;
+        if (group != beside.end() && place + 1 == group->second) {
+            at = joinedOf(spans, group->first, group->second);
+            for (auto other = group->first; other < group->second; ++other)
+                spans[other].joined = at;
+        }
     }
     return spans;
 }

@@ -8,6 +8,7 @@
 #include <QString>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,11 +22,13 @@ struct StageView {
     int index = 0;                       // as a person counts, from 0
     bool search = false;                 // a supernet: it trains to find the size of stage `index`
     bool searched = false;               // its size is chosen without training, just before it begins
-    QString title;                       // "Stage 2", "Search for stage 2"
+    QString title;                       // "Stage 2", "Search for stage 2", "Module 0"
     QString growth;                      // "8 blocks · 24²"
     QString trains;                      // "all parts train", "blocks 0–5 train"
     std::int64_t side = 0;               // of images, in pixels
+    QString counted;                     // "5 blocks, 2 train", "4 blocks, all train"
     std::vector<bool> blocks;            // from the input to the output: which train
+    int lane = 0, lanes = 1;             // where it stands among those side by side, from the top, and how many they are
     double depth = 1.0, sideShare = 1.0; // against the largest of the plan
 };
 
@@ -44,13 +47,19 @@ struct StagePoint {
 };
 struct StageSpan {
     StagePoint from, to; // to: a forecast until the stage ended
+    StagePoint joined;   // when all that stand beside it have ended: steps of the longest, the work of all; `to` where none stands there
     bool started = false, ended = false;
     std::optional<double> forecastSeconds; // what the pace of the stages before it said; none for the first
     double searchSeconds = 0.0;            // spent on searching while it ran
 };
 
-/// One for each stage of the plan, which must be a chain. `now` is how far the run came; seconds that nobody can know stay where they are.
-std::vector<StageSpan> stageSpans(const plan::Plan& plan, const runs::Progress& now);
+/// How far each branch came, by its name.
+using BranchProgress = std::map<std::string, runs::Progress, std::less<>>;
+/// How far the run came, as the stage counts it: its branch, where it has one; nothing for a branch of which nothing is known.
+const runs::Progress* progressOf(const plan::Stage& stage, const runs::Progress& now, const BranchProgress& branches);
+
+/// One for each stage of the plan. `now` is how far the run came; seconds that nobody can know stay where they are.
+std::vector<StageSpan> stageSpans(const plan::Plan& plan, const runs::Progress& now, const BranchProgress& branches = {});
 /// What training the last, whole stage for as many images would take at the pace so far; none where there is no pace.
 std::optional<double> plainSeconds(const plan::Plan& plan, const std::vector<StageSpan>& spans);
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/stage_words.h"
 
+#include "core/plan/assembled.h"
+#include "widgets/run_values.h"
+
 #include <QObject>
 #include <QRegularExpression>
 
@@ -9,6 +12,16 @@ namespace espalier::widgets {
 QString stageTitle(int index)
 {
     return QObject::tr("Stage %1").arg(index + 1);
+}
+
+QString stageTitle(std::string_view id, int index)
+{
+    if (id == plan::kMetaStage)
+        return QObject::tr("Meta model");
+    if (id == plan::kAssembledStage)
+        return QObject::tr("Assembled");
+    constexpr std::string_view kModule = "module-";
+    return id.starts_with(kModule) ? QObject::tr("Module %1").arg(qstr(id.substr(kModule.size()))) : stageTitle(index);
 }
 
 QString stageOption(int index)

@@ -6,10 +6,14 @@
 
 #include <QString>
 
+#include <string_view>
+
 namespace espalier::widgets {
 
 /// "Stage 1" for the stage of index 0.
 QString stageTitle(int index);
+/// The same by what it is where its id tells: "Meta model", "Module 0", counted as published, and "Assembled"; else "Stage 1".
+QString stageTitle(std::string_view id, int index);
 /// "--at-stage 0": the same stage on the command line.
 QString stageOption(int index);
 /// What to say below a stage so that nobody takes the wrong one: "On the command line: --at-stage 0".

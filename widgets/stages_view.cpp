@@ -9,7 +9,6 @@
 #include "widgets/sample_sequence.h"
 #include "widgets/stage_outcome_model.h"
 #include "widgets/stage_times.h"
-#include "widgets/stage_words.h"
 #include "widgets/table_parts.h"
 #include "widgets/theme.h"
 
@@ -139,8 +138,8 @@ void StagesView::showChosen()
             image = loaded->image;
     }
     m_grid->setGrid(image, entry,
-                    entry ? QString() : tr("The newest grid of %1 appears here when it has drawn one.").arg(stageTitle(index).toLower()));
-    m_grid->setTitle(entry ? tr("%1, step %2").arg(stageTitle(index), number(entry->drawn.step)) : stageTitle(index));
+                    entry ? QString() : tr("The newest grid of %1 appears here when it has drawn one.").arg(found->title.toLower()));
+    m_grid->setTitle(entry ? tr("%1, step %2").arg(found->title, number(entry->drawn.step)) : found->title);
 }
 
 /// Every column as wide as what it says; the last takes what is left.

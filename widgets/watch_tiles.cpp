@@ -57,7 +57,8 @@ void WatchTiles::showLoss(const RunView& run)
 {
     if (!run.smoothedLoss)
         return m_loss->setValue({}, QStringLiteral("appears with the first steps"));
-    QString note = QStringLiteral("at step ") + number(run.progress.step);
+    const auto newest = run.last.find(std::string(runs::tags::kLoss)); // stages side by side count on without it
+    QString note = QStringLiteral("at step ") + number(newest != run.last.end() ? newest->second.step : run.progress.step);
     if (run.lossPerThousand) {
         const int places = std::abs(*run.smoothedLoss) >= 0.01 ? 4 : 6;
         const QString change = QString::number(std::abs(*run.lossPerThousand), 'f', places);

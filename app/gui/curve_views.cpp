@@ -181,7 +181,7 @@ void addMarks(const runs::RunFollower& run, const AxisMap& map, PlotData& data)
     for (const auto& stage : run.stages())
         if (stage.fromStep > 0 && std::exchange(before, stage.index) != stage.index)
             data.marks.push_back(
-                {map.at(static_cast<double>(stage.fromStep)), widgets::stageTitle(stage.index).toLower().toStdString(), true});
+                {map.at(static_cast<double>(stage.fromStep)), widgets::stageTitle(stage.id, stage.index).toLower().toStdString(), true});
     for (const auto& event : run.events())
         if (const auto resumed = runs::Resumed::from(event); resumed && resumed->fromStep > 0)
             data.marks.push_back({map.at(static_cast<double>(resumed->fromStep)), "resumed", false});
@@ -250,6 +250,8 @@ PlotData answer(const runs::RunFollower& run, const PlotQuery& query, const plan
     data.query = query;
     const AxisMap map(query.axis, run);
     data.now = map.known() ? map.at(static_cast<double>(run.progress().step)) : 0.0;
+    if (!run.branches().empty() && map.known() && (query.axis == XAxis::Images || query.axis == XAxis::TrainingTime)) // in turn
+        data.now = std::max(data.now, query.axis == XAxis::Images ? run.progress().images : run.progress().seconds);
     data.full0 = 0.0;
     data.full1 = forecastEnd(run, query.axis, data.now);
     addBlocks(run, plan, map, data); // which may know better where the run ends
@@ -300,6 +302,7 @@ widgets::RunView viewOf(const runs::RunFollower& run, const widgets::RunView& be
     view.problem = run.problem();
     view.failure = run.failure();
     view.progress = run.progress();
+    view.branches = branchProgress(run);
     view.attempt = run.attempt();
     if (fresh || changes.config)
         view.config = run.config();

@@ -5,9 +5,12 @@
 #include "core/config/config.h"
 #include "core/plan/search_results.h"
 #include "core/plan/stage_config.h"
+#include "core/runs/events.h"
+#include "core/runs/metrics.h"
 #include "widgets/format.h"
 #include "widgets/stage_view.h"
 #include "widgets/stage_words.h"
+#include "widgets/state_look.h"
 
 #include <QStringList>
 
@@ -72,9 +75,59 @@ QString searchText(const plan::Plan& plan, const plan::Stage& stage, const std::
     return QStringLiteral("%1 candidates").arg(stage.window.size());
 }
 
-QString tipOf(const StageView& view, const StageSpan& span, const QString& search)
+/// How a stage fares that stands beside others.
+runs::RunState stateOf(const runs::RunFollower& run, const plan::Stage& stage, bool ended)
+{
+    using enum runs::RunState;
+    if (ended)
+        return Finished;
+    bool begun = false, failed = false; // since it began, or went on, for the last time
+    for (const auto& event : run.events()) {
+        if (const auto begins = runs::StageStarted::from(event); begins && begins->id == stage.id) {
+            begun = true;
+            failed = false;
+        } else if (const auto warned = runs::Warned::from(event)) {
+            failed = failed || warned->message.starts_with(stage.id + " failed");
+        }
+    }
+    if (!begun || failed)
+        return failed ? Failed : New;
+    return run.stages().back().id == stage.id ? run.state() : Stopped; // another one's turn
+}
+
+/// What there is to say of a stage beside others: its state, loss, steps of its length, devices and the time that is left.
+QStringList branchLines(const runs::RunFollower& run, const plan::Stage& stage, const StageSpan& span, runs::RunState state)
+{
+    QStringList lines{widgets::stateWords(state)};
+    const auto found = run.branches().find(stage.branch);
+    if (found != run.branches().end()) {
+        const auto* loss = found->second.curve(runs::tags::kLoss);
+        if (loss != nullptr && !loss->empty())
+            lines << QStringLiteral("loss %1 at step %2").arg(widgets::value(loss->last().value, 4), widgets::number(loss->last().step));
+    }
+    const auto length = static_cast<std::int64_t>(span.to.steps - span.from.steps);
+    if (found != run.branches().end() && span.started && !span.ended && length > 0) {
+        const auto& now = found->second.progress();
+        lines << QStringLiteral("%1 of %2 steps")
+                     .arg(widgets::number(now.step - static_cast<std::int64_t>(span.from.steps)), widgets::number(length));
+        if (runs::isLive(state) && now.imagesPerSecond > 0.0 && span.to.seconds > now.seconds)
+            lines << QStringLiteral("about %1 left").arg(widgets::duration(span.to.seconds - now.seconds));
+    }
+    if (state == runs::RunState::New)
+        return lines;
+    std::string devices;
+    for (const auto& event : run.events())
+        if (const auto started = runs::Started::from(event))
+            devices = started->devices;
+    if (!devices.empty())
+        lines << QStringLiteral("on %1").arg(widgets::qstr(devices));
+    return lines;
+}
+
+QString tipOf(const StageView& view, const StageSpan& span, const QString& search, const QStringList& branch)
 {
     QStringList lines{view.title, view.search ? search : view.growth, view.trains};
+    lines += branch;
     if (view.searched)
         lines << QStringLiteral("size found without training: ") + search;
     const auto steps = static_cast<std::int64_t>(span.to.steps - span.from.steps);
@@ -89,34 +142,60 @@ QString tipOf(const StageView& view, const StageSpan& span, const QString& searc
     return lines.join(QLatin1Char('\n'));
 }
 
+/// Whether all that stand beside a stage have ended.
+bool joined(const plan::Plan& plan, const plan::Stage& stage)
+{
+    return std::ranges::all_of(
+        plan.stages, [&](const auto& other) { return other.branch.empty() || other.after != stage.after || plan::endOf(plan, other.id); });
+}
+
 void addPlanned(const runs::RunFollower& run, const plan::Plan& plan, const AxisMap& map, PlotData& data)
 {
     std::optional<config::RunConfig> config;
     if (auto read = config::read(run.config().is_object() ? run.config() : Json::object()))
         config = *std::move(read);
     const auto views = widgets::stageViews(plan, config ? plan::pixelsPerPosition(*config) : 1);
-    const auto spans = widgets::stageSpans(plan, run.progress());
+    const auto spans = widgets::stageSpans(plan, run.progress(), branchProgress(run));
+    const bool lanes = std::ranges::any_of(views, [](const auto& view) { return view.lanes > 1; });
     const bool over = run.state() == runs::RunState::Finished, begun = runs::isLive(run.state());
     for (std::size_t i = 0; i < views.size(); ++i) {
         const auto& [view, span] = std::tie(views[i], spans[i]);
-        const bool started = span.started || (begun && i == 0);
+        const auto& stage = plan.stages[i];
+        const auto state = stateOf(run, stage, span.ended);
+        const bool beside = view.lanes > 1, started = span.started || (begun && i == 0) || (beside && state != runs::RunState::New);
         BlockView block{view.index,
                         view.title.toStdString(),
                         (view.search                        ? QStringLiteral("supernet of %1").arg(view.growth)
+                         : lanes                            ? view.counted
                          : plan.stages[i].trainable.empty() ? view.growth
                                                             : QStringLiteral("%1 · %2").arg(widgets::squared(view.side), view.trains))
                             .toStdString(),
-                        xOf(span.from, span.started, run, map, data),
+                        xOf(span.from, span.started || plan::beginOf(plan, stage), run, map, data),
                         over && i + 1 == views.size() ? std::max(data.now, xOf(span.to, true, run, map, data))
                                                       : xOf(span.to, span.ended, run, map, data),
                         started,
                         span.ended,
                         view.search,
                         view.id,
-                        {}};
-        const auto search = searchText(plan, plan.stages[i], config);
-        block.tip = tipOf(view, span, search).toStdString();
-        if (!span.ended && !span.started)
+                        {},
+                        view.lane,
+                        view.lanes,
+                        {},
+                        state};
+        if (beside) { // those side by side share the stretch up to where all have ended
+            const auto place = [&, from = block.x0, to = xOf(span.joined, joined(plan, stage), run, map, data)](double step) {
+                const double longest = span.joined.steps - span.from.steps;
+                return longest > 0.0 ? from + (to - from) * std::clamp((step - span.from.steps) / longest, 0.0, 1.0) : to;
+            };
+            const auto own = run.branches().find(stage.branch);
+            block.x1 = place(span.to.steps);
+            block.reached = span.ended                    ? block.x1
+                            : own != run.branches().end() ? place(static_cast<double>(own->second.progress().step))
+                                                          : block.x0;
+        }
+        const auto search = searchText(plan, stage, config);
+        block.tip = tipOf(view, span, search, beside ? branchLines(run, stage, span, state) : QStringList()).toStdString();
+        if (!span.ended && !span.started && !beside)
             if (const auto time = timeOf(span); !time.isEmpty())
                 block.detail += " · " + time.toStdString();
         if (view.searched) {
@@ -137,6 +216,14 @@ void addPlanned(const runs::RunFollower& run, const plan::Plan& plan, const Axis
 
 } // namespace
 
+widgets::BranchProgress branchProgress(const runs::RunFollower& run)
+{
+    widgets::BranchProgress all;
+    for (const auto& [name, branch] : run.branches())
+        all.emplace(name, branch.progress());
+    return all;
+}
+
 void addBlocks(const runs::RunFollower& run, const plan::Plan* plan, const AxisMap& map, PlotData& data)
 {
     if (plan != nullptr && plan->stages.size() > 1 && map.known())
@@ -152,7 +239,7 @@ void addBlocks(const runs::RunFollower& run, const plan::Plan* plan, const AxisM
             detail += " · " + groupedNumber(run.progress().ofSteps) + " steps";
         const std::string id = stages.empty() ? std::string() : stages.front().id;
         data.blocks.push_back(
-            {0, plain ? "Whole model" : widgets::stageTitle(0).toStdString(), detail, 0.0, data.full1, begun, over, false, id, {}});
+            {0, plain ? "Whole model" : widgets::stageTitle(id, 0).toStdString(), detail, 0.0, data.full1, begun, over, false, id, {}});
         return;
     }
     for (std::size_t i = 0; i < stages.size(); ++i) {
@@ -160,7 +247,7 @@ void addBlocks(const runs::RunFollower& run, const plan::Plan* plan, const AxisM
         const double from = map.at(static_cast<double>(stages[i].fromStep));
         const double to = last ? data.full1 : map.at(static_cast<double>(stages[i + 1].fromStep));
         data.blocks.push_back({stages[i].index,
-                               widgets::stageTitle(stages[i].index).toStdString(),
+                               widgets::stageTitle(stages[i].id, stages[i].index).toStdString(),
                                stages[i].id,
                                from,
                                to,

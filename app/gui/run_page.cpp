@@ -241,7 +241,7 @@ void RunPage::showStages(bool changed)
     const auto config = config::read(m_view.config.is_object() ? m_view.config : Json::object());
     m_evaluation->setStages(qstr(m_view.folder.string()),
                             m_view.plan ? stageOutcomes(*m_view.plan, m_view.progress, *m_view.samples, *m_view.evaluations,
-                                                        config ? plan::pixelsPerPosition(*config) : 1)
+                                                        config ? plan::pixelsPerPosition(*config) : 1, m_view.branches)
                                         : StageOutcomes{});
 }
 
@@ -356,12 +356,12 @@ void RunPage::showLanesWords()
     if (m_view.state == runs::RunState::Finished)
         forecast = QStringLiteral("finished");
     else if (m_view.plan && m_view.plan->stages.size() > 1 && p.seconds > 0 && runs::isLive(m_view.state)) // later stages are slower
-        forecast = QStringLiteral("forecast %1").arg(duration(stageSpans(*m_view.plan, p).back().to.seconds));
+        forecast = QStringLiteral("forecast %1").arg(duration(stageSpans(*m_view.plan, p, m_view.branches).back().to.seconds));
     else if (p.etaSeconds && runs::isLive(m_view.state))
         forecast = QStringLiteral("forecast %1").arg(duration(p.seconds + *p.etaSeconds));
     else if (p.fraction > 0)
         forecast = QStringLiteral("%1 % done").arg(qRound(p.fraction * 100));
-    if (const auto plain = m_view.plan ? plainSeconds(*m_view.plan, stageSpans(*m_view.plan, p)) : std::nullopt)
+    if (const auto plain = m_view.plan ? plainSeconds(*m_view.plan, stageSpans(*m_view.plan, p, m_view.branches)) : std::nullopt)
         detail += (detail.isEmpty() ? QString() : QStringLiteral(" · ")) + QStringLiteral("plain %1").arg(duration(*plain));
     else if (p.images > 0)
         detail += (detail.isEmpty() ? QString() : QStringLiteral(" · ")) + QStringLiteral("%1 images").arg(compact(p.images));

@@ -97,7 +97,13 @@ void drawGrid(const std::filesystem::path& file, const FakeRun& run, double qual
     image.save(QString::fromStdString(file.string()));
 }
 
-void writeScalars(const runs::RunFolder& folder, const FakeRun& run, double began)
+/// Steps that were trained into one folder, and what had been done before them.
+struct Stretch {
+    std::int64_t from = 0, to = 0;
+    double seconds = 0.0, images = 0.0, began = 0.0; // began: seconds since the run did, other stages in turn included
+};
+
+void writeScalars(const runs::RunFolder& folder, const FakeRun& run, double began, const std::vector<Stretch>& stretches)
 {
     std::filesystem::create_directories(folder.scalarsFolder(1));
     const auto pen = [&](std::string_view tag) { return must(runs::ScalarWriter::create(folder.scalarsFile(1, tag), tag)); };
@@ -105,16 +111,19 @@ void writeScalars(const runs::RunFolder& folder, const FakeRun& run, double bega
          seconds = pen(tags::kTrainingSeconds), images = pen(tags::kImages), norm = pen(tags::kGradNorm);
     std::mt19937 random(static_cast<unsigned>(run.seed));
     std::normal_distribution<double> noise(0.0, 1.0);
-    for (std::int64_t step = 1; step <= run.step; step += run.pointEvery) {
-        const double s = static_cast<double>(step), time = began + s * run.secondsPerStep;
-        const double value = 0.145 + 0.11 * std::exp(-s / 3500.0) + 0.004 * noise(random) * (1 + std::exp(-s / 6000.0));
-        loss.add({step, time, value});
-        norm.add({step, time, 0.4 + 0.1 * std::abs(noise(random))});
-        seconds.add({step, time, s * run.secondsPerStep});
-        images.add({step, time, s * 128});
-        if (step % 50 == 1 || run.pointEvery > 1) {
-            rate.add({step, time, 1e-4 * std::min(1.0, s / 1000.0)});
-            speed.add({step, time, 1843 + 12 * noise(random)});
+    for (const auto& stretch : stretches) {
+        for (std::int64_t step = stretch.from + 1; step <= stretch.to; step += run.pointEvery) {
+            const double s = static_cast<double>(step), done = static_cast<double>(step - stretch.from);
+            const double time = began + stretch.began + done * run.secondsPerStep;
+            const double value = 0.145 + 0.11 * std::exp(-s / 3500.0) + 0.004 * noise(random) * (1 + std::exp(-s / 6000.0));
+            loss.add({step, time, value});
+            norm.add({step, time, 0.4 + 0.1 * std::abs(noise(random))});
+            seconds.add({step, time, stretch.seconds + done * run.secondsPerStep});
+            images.add({step, time, stretch.images + done * 128});
+            if (step % 50 == 1 || run.pointEvery > 1) {
+                rate.add({step, time, 1e-4 * std::min(1.0, s / 1000.0)});
+                speed.add({step, time, 1843 + 12 * noise(random)});
+            }
         }
     }
     for (auto* each : {&loss, &rate, &speed, &seconds, &images, &norm})
@@ -126,15 +135,18 @@ plan::Plan writePlan(const runs::RunFolder& folder, const config::RunConfig& con
 {
     const auto strategy = plan::makeStrategy(config, {.images = 100'000});
     auto now = must(strategy->begin());
-    plan::Progress done;
+    std::int64_t turn = 0; // steps of all stages so far
     for (auto wanted = strategy->ready(now); !wanted.empty(); wanted = strategy->ready(now)) {
         if (const auto* train = std::get_if<plan::TrainStage>(&wanted.front())) {
-            const auto cost = plan::forecast(*plan::findStage(now, train->stage), 900.0);
-            if (done.steps + cost.steps.value_or(0) > run.step)
+            const auto& stage = *plan::findStage(now, train->stage);
+            const auto cost = plan::forecast(stage, 900.0);
+            turn += cost.steps.value_or(0);
+            if (turn > run.step)
                 break;
+            auto done = plan::beginOf(now, stage).value_or(plan::Progress{});
             done.steps += cost.steps.value_or(0);
             done.images += cost.images.value_or(0);
-            done.seconds = static_cast<double>(done.steps) * run.secondsPerStep;
+            done.seconds += static_cast<double>(cost.steps.value_or(0)) * run.secondsPerStep;
             done.flops += cost.flops.value_or(0.0);
             done.searchSeconds += 21.0;
             now = strategy->apply(now, plan::stageFinished(train->stage, done));
@@ -167,6 +179,16 @@ plan::Plan writePlan(const runs::RunFolder& folder, const config::RunConfig& con
     return now;
 }
 
+/// A stage that stands beside others, in a folder of its own.
+void writeBranch(const runs::RunFolder& branch, const plan::Stage& stage, const FakeRun& run, double began, const Stretch& stretch)
+{
+    std::filesystem::create_directories(branch.root());
+    auto events = must(runs::EventLog::open(branch.eventsFile()));
+    must(events.append(runs::makeEvent(runs::Resumed{1, stretch.from}, began + stretch.began)));
+    must(events.append(runs::makeEvent(runs::StageStarted{stage.index, stage.id, stretch.from}, began + stretch.began)));
+    writeScalars(branch, run, began, {stretch});
+}
+
 } // namespace
 
 runs::RunFolder makeRun(const std::filesystem::path& library, const FakeRun& run)
@@ -187,16 +209,28 @@ runs::RunFolder makeRun(const std::filesystem::path& library, const FakeRun& run
     note(runs::Started{1, 0, 2, "cpu:2", run.ofSteps, 0, 0.0}, 0);
     std::map<std::int64_t, int> stages; // from which step
     std::vector<std::int64_t> ends;
+    std::vector<Stretch> own{{0, run.step}};
     if (config::stagesOf(config.schedule) > 1) {
         const auto plan = writePlan(folder, config, run);
+        std::int64_t turn = 0; // at which the stage begins, where those beside it were trained before it
+        own.clear();
         for (const auto& stage : plan.stages) {
             const auto begins = plan::beginOf(plan, stage);
-            if (!begins || begins->steps > run.step)
+            if (!begins || turn > run.step || (turn == run.step && !stage.branch.empty()))
                 break;
-            note(runs::StageStarted{stage.index, stage.id, begins->steps}, begins->steps);
+            note(runs::StageStarted{stage.index, stage.id, begins->steps}, turn);
             stages.try_emplace(begins->steps, stage.index);
-            if (const auto end = plan::endOf(plan, stage.id); end && stage.role == plan::Stage::Role::Train)
+            const auto end = plan::endOf(plan, stage.id);
+            const auto steps = end ? end->steps - begins->steps : run.step - turn;
+            const Stretch stretch{begins->steps, begins->steps + steps, begins->seconds, static_cast<double>(begins->images),
+                                  static_cast<double>(turn) * run.secondsPerStep};
+            if (!stage.branch.empty())
+                writeBranch(folder.branch(stage.branch), stage, run, began, stretch);
+            else
+                own.push_back(stretch);
+            if (end && stage.branch.empty() && stage.role == plan::Stage::Role::Train)
                 ends.push_back(end->steps);
+            turn += steps;
         }
     } else {
         note(runs::StageStarted{0, "stage-00", 0}, 0);
@@ -206,7 +240,7 @@ runs::RunFolder makeRun(const std::filesystem::path& library, const FakeRun& run
         return after == stages.begin() ? 0 : std::prev(after)->second;
     };
     note(runs::StateChanged{runs::RunState::Training, ""}, 0);
-    writeScalars(folder, run, began);
+    writeScalars(folder, run, began, own);
     for (int i = 1; i <= run.grids; ++i) {
         const auto step = run.step * i / run.grids / 100 * 100;
         const auto place = folder.samplesFolder(stageAt(step), step);
@@ -279,6 +313,28 @@ FakeRun growingDit()
                          {"schedule", {{"kind", "autoprog-zero"}}}}};
 }
 
+FakeRun assembledVit(int modules, bool finished)
+{
+    constexpr std::int64_t kMeta = 9000, kModule = 4000, kWhole = 6000;
+    return {.name = finished ? "vit-assembled-done" : "vit-assembled",
+            .state = finished ? runs::RunState::Finished : runs::RunState::Training,
+            .ofSteps = kMeta + kModule + kWhole,
+            .step = finished ? kMeta + modules * kModule + kWhole : kMeta + 2 * kModule + 1600,
+            .pointEvery = 5,
+            .evaluations = 0,
+            .grids = 0,
+            .checkpoints = 0,
+            .seed = 13,
+            .settings = {{"model", {{"kind", "vit"}, {"depth", modules == 4 ? 12 : modules}}},
+                         {"training", {{"batch_size", 128}}},
+                         {"schedule",
+                          {{"kind", "assembled"},
+                           {"modules", modules},
+                           {"pt", {{"steps", kMeta}}},
+                           {"mt", {{"steps", kModule}}},
+                           {"ft", {{"steps", kWhole}}}}}}};
+}
+
 void makeShowcase(const std::filesystem::path& library)
 {
     using runs::RunState;
@@ -287,6 +343,8 @@ void makeShowcase(const std::filesystem::path& library)
     makeRun(library, {.name = "cifar-speed", .state = RunState::Training, .step = 14'000, .seed = 2});
     makeRun(library, growingVit());
     makeRun(library, growingDit());
+    makeRun(library, assembledVit());
+    makeRun(library, assembledVit(4, true));
     makeRun(library, {.name = "cub-xl2-plain", .state = RunState::Paused, .step = 27'000, .pointEvery = 20, .seed = 4});
     makeRun(library, {.name = "garden-demo", .state = RunState::Finished, .ofSteps = 8000, .step = 8000, .pointEvery = 10, .seed = 5});
     makeRun(library, {.name = "vit-ti-autoprog",

@@ -15,8 +15,8 @@ namespace espalier::testing {
 struct FakeRun {
     std::string name = "flowers";
     runs::RunState state = runs::RunState::Training;
-    std::int64_t ofSteps = 50'000, step = 29'800;
-    std::int64_t pointEvery = 1; // steps between scalars
+    std::int64_t ofSteps = 50'000, step = 29'800; // step: of all stages, one after the other, also where some stand side by side
+    std::int64_t pointEvery = 1;                  // steps between scalars
     int evaluations = 12, grids = 3, checkpoints = 3;
     int gridSide = 6, cell = 32; // 6 × 6 cells of 32 pixels
     double secondsPerStep = 0.07;
@@ -32,7 +32,9 @@ runs::RunFolder makeRun(const std::filesystem::path& library, const FakeRun& run
 /// each.
 FakeRun growingVit();
 FakeRun growingDit();
-/// The seven runs of the drawings, and the two that grow.
+/// A ViT assembled from so many modules: its third one trains, or all is done.
+FakeRun assembledVit(int modules = 4, bool finished = false);
+/// The seven runs of the drawings, the two that grow and two that are assembled.
 void makeShowcase(const std::filesystem::path& library);
 
 } // namespace espalier::testing

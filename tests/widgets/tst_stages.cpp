@@ -6,6 +6,7 @@
 #include "widgets/evaluation_page.h"
 #include "widgets/export_dialog.h"
 #include "widgets/fork_dialog.h"
+#include "widgets/format.h"
 #include "widgets/grid_card.h"
 #include "widgets/image_provider.h"
 #include "widgets/log_model.h"
@@ -45,6 +46,8 @@ private Q_SLOTS:
     void gridOfTheChosenStageIsShown();
     void dialogsNameStagesBothWays();
     void logTellsAboutStages();
+    void assembledStagesStandSideBySide();
+    void phasesSayTheirLengths();
 };
 
 namespace {
@@ -264,6 +267,91 @@ void TestStages::logTellsAboutStages()
     QVERIFY(logLineOf(runs::makeEvent(runs::Forked{"id", "oak", 0, 300}, 1.0))->text.contains(QStringLiteral("at the end of stage 1")));
     QVERIFY(logLineOf(runs::makeEvent(runs::StateChanged{runs::RunState::Paused, "Forked from oak at the end of stage 0."}, 1.0))
                 ->text.contains(QStringLiteral("stage 1")));
+}
+
+namespace {
+
+/// A meta model of 60 steps, four modules of 40 and the whole of 40 again.
+Json assembledConfig(const Json& phases)
+{
+    auto overlay = config::merge(config::findPreset("vit-assembled-garden")->overlay, {{"training", {{"steps", 0}, {"seconds", 0}}}});
+    overlay["schedule"] = config::merge({{"kind", "assembled"}, {"modules", 4}}, phases);
+    return overlay;
+}
+
+Json steps(int meta, int module, int whole)
+{
+    return {{"pt", {{"steps", meta}}}, {"mt", {{"steps", module}}}, {"ft", {{"steps", whole}}}};
+}
+
+QString lengthOf(const Json& run)
+{
+    for (const auto& line : planSummary(run, {}))
+        if (line.title == QStringLiteral("Length"))
+            return line.text;
+    return {};
+}
+
+} // namespace
+
+void TestStages::assembledStagesStandSideBySide()
+{
+    auto plan = plannedOf(*config::read(assembledConfig(steps(60, 40, 40))));
+    if (!plan)
+        QFAIL(plan.error().message.c_str());
+    const auto views = stageViews(*plan);
+    QCOMPARE(views.size(), std::size_t{6});
+    QCOMPARE(views[0].title, QStringLiteral("Meta model"));
+    QCOMPARE(views[0].counted, QStringLiteral("4 blocks, all train"));
+    QCOMPARE(views[1].title, QStringLiteral("Module 0"));
+    QCOMPARE(views[4].title, QStringLiteral("Module 3"));
+    QCOMPARE(views[4].counted, QStringLiteral("5 blocks, 2 train"));
+    QCOMPARE(views[4].lane, 3);
+    QCOMPARE(views[4].lanes, 4);
+    QCOMPARE(views[5].title, QStringLiteral("Assembled"));
+    QCOMPARE(views[5].lanes, 1);
+
+    plan->ledger.push_back(plan::stageFinished("meta", {60, 3840, 30.0, 3e12}));
+    plan->ledger.push_back(plan::stageFinished("module-0", {100, 6400, 50.0, 5e12}));
+    runs::Progress now, second;
+    now.step = 74;
+    second.step = 76;
+    second.images = 4864.0;
+    second.seconds = 38.0;
+    second.imagesPerSecond = 128.0;
+    const auto spans = stageSpans(*plan, now, {{"module-1", second}});
+    for (std::size_t place = 1; place <= 4; ++place) {
+        QCOMPARE(spans[place].from.steps, 60.0);
+        QCOMPARE(spans[place].to.steps, 100.0);
+        QCOMPARE(spans[place].joined.steps, 100.0); // the longest, not all in a row
+        QCOMPARE(spans[place].joined.images, 3840.0 + 4 * 2560.0);
+    }
+    QVERIFY(spans[1].ended && spans[2].started && !spans[2].ended && !spans[3].started && !spans[5].started);
+    QCOMPARE(spans[5].from.steps, 100.0);
+    QCOMPARE(spans[5].to.steps, 140.0);
+    QVERIFY(spans[5].from.seconds > 50.0 + 3 * 15.0); // they train in turn
+
+    const auto all = stageOutcomes(*plan, now, {}, {}, 1, {{"module-1", second}});
+    QCOMPARE(all.stages.size(), std::size_t{6});
+    QCOMPARE(all.stages[2].title, QStringLiteral("Module 1"));
+    QCOMPARE(all.stages[2].steps, 16);
+    QCOMPARE(all.stages[2].training, 8.0);
+    StageOutcomeModel model;
+    model.setOutcomes(all);
+    QCOMPARE(model.index(3, StageOutcomeModel::Stage).data().toString(), QStringLiteral("Module 2 · to come"));
+    QCOMPARE(logLineOf(runs::makeEvent(runs::StageStarted{3, "module-2", 60}, 1.0))->text, QStringLiteral("Module 2 begins at step 60"));
+}
+
+void TestStages::phasesSayTheirLengths()
+{
+    QCOMPARE(lengthOf(assembledConfig(steps(60, 40, 40))), QStringLiteral("60 + 40 × 4 + 40 steps"));
+    const Json both{
+        {"pt", {{"steps", 60}, {"seconds", 100}}}, {"mt", {{"steps", 40}, {"seconds", 30}}}, {"ft", {{"steps", 40}, {"seconds", 80}}}};
+    QCOMPARE(
+        lengthOf(assembledConfig(both)),
+        QStringLiteral("60 + 40 × 4 + 40 steps or %1 + %2 × 4 + %3, whichever comes first").arg(duration(100), duration(30), duration(80)));
+    const Json mixed{{"pt", {{"steps", 60}}}, {"mt", {{"seconds", 30}}}, {"ft", {{"steps", 40}}}};
+    QCOMPARE(lengthOf(assembledConfig(mixed)), QStringLiteral("60 steps + %1 × 4 + 40 steps").arg(duration(30)));
 }
 
 QTEST_MAIN(TestStages)

@@ -31,6 +31,8 @@ private Q_SLOTS:
     void picturesAreSaved();
     void lanesAlignWithThePlots();
     void searchesHaveTheirOwnPlaceInTheLanes();
+    void stagesSideBySideHaveALaneEach();
+    void manyLanesShareTheRoom();
     void emptyPageSaysWhatWillAppear();
 };
 
@@ -206,6 +208,102 @@ void TestWatch::searchesHaveTheirOwnPlaceInTheLanes()
     QCOMPARE(stages.count(), 1);
     QCOMPARE(lanes.selected(), 1);
     QCOMPARE(axis.from(), 600.0);
+}
+
+namespace {
+
+/// A meta model, so many modules side by side and what they make up; the second module trains.
+std::vector<BlockView> assembledBlocks(int modules)
+{
+    std::vector<BlockView> blocks{{0, "Meta model", "4 blocks, all train", 0, 400, true, true}};
+    for (int k = 0; k < modules; ++k) {
+        BlockView block{k + 1, "Module " + std::to_string(k), "5 blocks, 2 train", 400, 800, k < 2, k == 0};
+        block.lane = k;
+        block.lanes = modules;
+        block.reached = k == 0 ? 800 : k == 1 ? 500 : 400;
+        block.state = k == 0 ? runs::RunState::Finished : k == 1 ? runs::RunState::Training : runs::RunState::New;
+        blocks.push_back(block);
+    }
+    blocks.push_back({modules + 1, "Assembled", "8 blocks, all train", 800, 1000, false, false});
+    return blocks;
+}
+
+/// How many pixels of an area are green beyond doubt.
+int filledIn(const QImage& picture, const QRectF& area, qreal scale)
+{
+    const QColor full = tokens(Scheme::Light).accent;
+    int count = 0;
+    for (int x = static_cast<int>(area.left() * scale); x < static_cast<int>(area.right() * scale); ++x)
+        count += picture.pixelColor(x, static_cast<int>((area.bottom() - 4) * scale)) == full ? 1 : 0;
+    return static_cast<int>(count / scale);
+}
+
+} // namespace
+
+void TestWatch::stagesSideBySideHaveALaneEach()
+{
+    TimeAxis axis;
+    axis.setExtent(0, 1000, 450);
+    StageLanes lanes(&axis);
+    const int one = lanes.sizeHint().height();
+    lanes.setBlocks(assembledBlocks(4));
+    lanes.resize(1300, lanes.sizeHint().height());
+    lanes.setSpan(64, 1064); // a step a pixel
+    QVERIFY(lanes.sizeHint().height() > one && lanes.sizeHint().height() <= one + 60);
+    const QRectF meta = lanes.areaOf(0), assembled = lanes.areaOf(5);
+    QCOMPARE(meta.height(), assembled.height());
+    for (std::size_t place = 1; place <= 4; ++place) {
+        const QRectF lane = lanes.areaOf(place);
+        QVERIFY(lane.height() >= 20);
+        QVERIFY(lane.left() > meta.right() && lane.right() < assembled.left());
+        QVERIFY(lane.top() >= meta.top() && lane.bottom() <= meta.bottom());
+        QVERIFY(place == 1 || lane.top() > lanes.areaOf(place - 1).bottom());
+        QCOMPARE(lane.left(), lanes.areaOf(1).left());
+    }
+    QVERIFY2(lanes.accessibleDescription().contains(QStringLiteral("Module 1: 5 blocks, 2 train, training")),
+             qPrintable(lanes.accessibleDescription()));
+    // Each is filled as far as it came, whatever the run itself says.
+    const QPixmap shot = lanes.grab();
+    const QImage picture = shot.toImage();
+    QVERIFY(filledIn(picture, lanes.areaOf(1), shot.devicePixelRatio()) > 370);
+    const int second = filledIn(picture, lanes.areaOf(2), shot.devicePixelRatio());
+    QVERIFY2(second > 85 && second < 105, qPrintable(QString::number(second)));
+    QCOMPARE(filledIn(picture, lanes.areaOf(3), shot.devicePixelRatio()), 0);
+
+    QSignalSpy clicked(&lanes, &StageLanes::blockClicked);
+    for (std::size_t place = 0; place < 6; ++place) {
+        QTest::mouseClick(&lanes, Qt::LeftButton, {}, lanes.areaOf(place).center().toPoint());
+        QCOMPARE(clicked.last().first().toInt(), static_cast<int>(place));
+        axis.showAll();
+    }
+    // A failed lane differs in shape: its mark is not that of one that waits for its turn.
+    auto blocks = assembledBlocks(4);
+    blocks[2].state = runs::RunState::Stopped;
+    lanes.setBlocks(blocks);
+    const QImage stopped = lanes.grab().toImage().convertToFormat(QImage::Format_Grayscale8);
+    blocks[2].state = runs::RunState::Failed;
+    lanes.setBlocks(blocks);
+    QVERIFY(stopped != lanes.grab().toImage().convertToFormat(QImage::Format_Grayscale8));
+}
+
+void TestWatch::manyLanesShareTheRoom()
+{
+    TimeAxis axis;
+    axis.setExtent(0, 1000, 450);
+    StageLanes lanes(&axis);
+    lanes.setSpan(64, 1064);
+    lanes.setBlocks(assembledBlocks(4));
+    const int four = lanes.sizeHint().height();
+    for (const int modules : {2, 3, 6, 12, 24}) {
+        lanes.setBlocks(assembledBlocks(modules));
+        lanes.resize(1300, lanes.sizeHint().height());
+        QVERIFY2(lanes.sizeHint().height() <= four + (modules > 20 ? 30 : 0), qPrintable(QString::number(modules)));
+        const auto last = static_cast<std::size_t>(modules);
+        QVERIFY(lanes.areaOf(last).height() >= 4);
+        QVERIFY(lanes.areaOf(last).bottom() <= lanes.areaOf(0).bottom());
+        QVERIFY(lanes.areaOf(last).top() > lanes.areaOf(last - 1).bottom());
+        QVERIFY(!lanes.grab().isNull());
+    }
 }
 
 void TestWatch::emptyPageSaysWhatWillAppear()

@@ -3,6 +3,7 @@
 #include "app/gui/launcher.h"
 #include "app/gui/main_window.h"
 #include "app/gui/pace.h"
+#include "app/gui/plan_reader.h"
 #include "app/gui/run_controller.h"
 #include "app/gui/run_page.h"
 #include "app/gui/tool_bar.h"
@@ -13,6 +14,7 @@
 #include "tests/widgets/fake_library.h"
 #include "widgets/evaluation_page.h"
 #include "widgets/foreign_dialog.h"
+#include "widgets/format.h"
 #include "widgets/library_model.h"
 #include "widgets/plot_view.h"
 #include "widgets/sample_dialog.h"
@@ -44,6 +46,8 @@
 #include <QTest>
 #include <QUrl>
 
+#include <array>
+#include <cmath>
 #include <fstream>
 
 using namespace espalier;
@@ -72,6 +76,7 @@ private Q_SLOTS:
     void paceComesFromARunLikeThis();
     void axesMapStepsThereAndBack();
     void runsThatGrowShowTheirStages();
+    void assembledRunsHaveALaneForEachModule();
 
 private:
     std::filesystem::path fresh();
@@ -473,6 +478,55 @@ void TestMainWindow::runsThatGrowShowTheirStages()
     QTRY_COMPARE(window.findChild<QLabel*>(QStringLiteral("runTitle"))->text(), QStringLiteral("plain"));
     QTRY_VERIFY(!evaluation->showsStages());
     QVERIFY(!tabs->isTabVisible(RunPage::Search));
+}
+
+void TestMainWindow::assembledRunsHaveALaneForEachModule()
+{
+    const auto library = fresh();
+    auto half = testing::assembledVit();
+    half.state = RunState::Paused;
+    testing::makeRun(library, half);
+    const auto whole = testing::assembledVit(4, true);
+    testing::makeRun(library, whole);
+    for (const auto axis : {widgets::XAxis::Step, widgets::XAxis::Images, widgets::XAxis::TrainingTime, widgets::XAxis::WallTime}) {
+        runs::RunFollower follower(library / half.name);
+        follower.poll();
+        PlanReader plan(follower.folder());
+        plan.poll();
+        widgets::PlotQuery query;
+        query.axis = axis;
+        const auto blocks = answer(follower, query, plan.plan().get()).blocks;
+        QCOMPARE(blocks.size(), std::size_t{6});
+        QCOMPARE(blocks[0].title, std::string("Meta model"));
+        const std::array states{RunState::Finished, RunState::Finished, RunState::Paused, RunState::New};
+        const std::array parts{1.0, 1.0, 0.4, 0.0};
+        for (std::size_t k = 0; k < 4; ++k) {
+            const auto& block = blocks[k + 1];
+            QCOMPARE(block.title, "Module " + std::to_string(k));
+            QCOMPARE(block.lane, static_cast<int>(k));
+            QCOMPARE(block.lanes, 4);
+            QCOMPARE(block.state, states[k]);
+            QVERIFY(std::abs(block.x0 - blocks[0].x1) < 1e-6 * block.x0 && block.x1 > block.x0);
+            QVERIFY(std::abs(block.x1 - blocks[5].x0) < 1e-6 * block.x1);
+            const double filled = (*block.reached - block.x0) / (block.x1 - block.x0);
+            QVERIFY2(std::abs(filled - parts[k]) < 0.01, qPrintable(QString::number(filled)));
+        }
+        QVERIFY(blocks[3].started && !blocks[3].ended && !blocks[4].started && !blocks[5].started);
+        const QString steps = widgets::number(1596) + QStringLiteral(" of ") + widgets::number(4000) + QStringLiteral(" steps");
+        for (const auto& said : {std::string("loss 0.1"), steps.toStdString(), std::string("on cpu:2"), std::string("Paused")})
+            QVERIFY2(blocks[3].tip.find(said) != std::string::npos, blocks[3].tip.c_str());
+    }
+    RunController controller("/no/such/program");
+    MainWindow window(&controller, library);
+    window.show();
+    QTRY_COMPARE(window.library()->rowCount(), 2);
+    window.openRun(library / whole.name);
+    QTRY_VERIFY(window.runPage()->lanes()->accessibleDescription().contains(QStringLiteral("Module 3: ")));
+    auto* evaluation = window.runPage()->evaluation();
+    window.runPage()->showPage(RunPage::Evaluation);
+    evaluation->showByStage(true);
+    QTRY_COMPARE(evaluation->stages()->model()->rowCount(), 6);
+    QCOMPARE(evaluation->stages()->model()->index(1, 0).data().toString(), QStringLiteral("Module 0"));
 }
 
 QTEST_MAIN(TestMainWindow)
