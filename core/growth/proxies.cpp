@@ -68,13 +68,13 @@ at::Tensor tangentKernel(models::Model& model, const tensors::Batch& batch, cons
     for (const auto& item : model.named_parameters())
         if (item.value().requires_grad() && item.key().find("weight") != std::string::npos)
             weights.push_back(item.value());
-    for (auto next = weights.begin(); next != weights.end();) {
-        std::vector<at::Tensor> chunk;
-        for (std::int64_t elements = 0; next != weights.end() && (chunk.empty() || elements + samples * next->numel() <= mostElements);
-             ++next) {
-            elements += samples * next->numel();
-            chunk.push_back(*next);
-        }
+    std::vector<std::int64_t> sizes;
+    for (const auto& weight : weights)
+        sizes.push_back(weight.numel());
+    auto next = weights.begin();
+    for (const auto count : plan::kernelPasses(sizes, samples, mostElements)) {
+        const std::vector<at::Tensor> chunk(next, next + static_cast<std::ptrdiff_t>(count));
+        next += static_cast<std::ptrdiff_t>(count);
         std::vector<std::vector<at::Tensor>> gradients;
         for (std::int64_t i = 0; i < samples; ++i)
             gradients.push_back(gradientsOf(model.forward(sampleOf(batch, i), path, sampleOf(draws, i)).sum(), chunk));

@@ -5,6 +5,7 @@
 // left as it is, in training mode or not: values, what trains, and gradients (none are written). More is better.
 
 #include "core/models/objective.h"
+#include "core/plan/search_cost.h"
 #include "core/tensors/batch.h"
 #include "core/tensors/draws.h"
 #include "core/tensors/path.h"
@@ -17,13 +18,11 @@
 
 namespace espalier::growth {
 
-inline constexpr std::int64_t kMostHeld = std::int64_t{1} << 29; // 2 GiB
-
 /// The tangent kernel of a batch as it is (for a diffusion model with its levels `t`): inner products of the gradients of each sample's
 /// summed outputs, over all that trains and has "weight" in its name. double [B, B] on the CPU. At most about `mostElements` numbers of
 /// gradients are held: a larger network is gone through several times.
 at::Tensor tangentKernel(models::Model& model, const tensors::Batch& batch, const tensors::Path& path, const tensors::Draws& draws,
-                         std::int64_t mostElements = kMostHeld);
+                         std::int64_t mostElements = plan::kMostHeld);
 /// Minus its condition number; minus infinity where that is unknown: something is not finite, or the smallest eigenvalue is 0 but for
 /// rounding.
 double conditionScore(const at::Tensor& kernel);

@@ -42,6 +42,8 @@ Length shareOf(const Length& whole, double share, std::int64_t batch, bool rest)
 /// Exactly the blocks that a candidate was measured with.
 std::vector<PartSource> extracted(const Stage& search, const Candidate& chosen)
 {
+    if (chosen.keepBlock.empty())
+        return carriedOver(search.id);
     std::vector<PartSource> sources;
     for (const char* part : {"embed", "head"})
         sources.push_back({{part}, PartSource::From::Stage, search.id, {part}, "raw"});
@@ -77,10 +79,14 @@ AutoProgStrategy::Window AutoProgStrategy::windowOf(std::int64_t stage, const Si
         const auto ends = [](const std::vector<std::int64_t>& values) {
             return distinct({values.front(), values[values.size() / 2], values.back()});
         };
-        return {ends(sides), ends(depths)};
+        return {ends(sides), skipsBlocks() ? ends(depths) : std::vector{m_depths.front()}};
     }
     constexpr std::size_t kMost = 3;
     Window window{distinct({current.side, nextOf(sides, current.side)}), {}};
+    if (!skipsBlocks()) {
+        window.depths = {m_depths[static_cast<std::size_t>(stage)]};
+        return window;
+    }
     const auto first = m_schedule.mayStay ? current.depth : nextOf(depths, current.depth);
     for (const auto depth : depths)
         if (depth >= first && depth <= 2 * first && window.depths.size() < kMost)
@@ -134,7 +140,7 @@ Stage AutoProgStrategy::supernet(std::int64_t index, const Size& current, const 
     stage.sid = sized(index, current).sid;
     for (const auto side : window.sides)
         for (const auto depth : window.depths)
-            stage.window.push_back({nameOf({side, depth}), side, keptBlocks(least, depth, most), {}});
+            stage.window.push_back({nameOf({side, depth}), side, skipsBlocks() ? keptBlocks(least, depth, most) : std::vector<bool>{}, {}});
     if (index > 0)
         follow(stage, index, current.depth);
     return stage;
@@ -181,13 +187,8 @@ Result<std::vector<Stage>> AutoProgStrategy::stages() const
     const auto parts = equalLengths(m_schedule.stages);
     if (!parts)
         return parts.error();
-    if (m_config.search.enabled && std::holds_alternative<config::UNetConfig>(m_config.model))
-        return Error{ErrorCode::Usage,
-                     "search.enabled must be false for a U-Net with schedule.kind autoprog: its levels cannot be skipped, so there is no "
-                     "supernet to search in. It then grows evenly.",
-                     "search.enabled"};
     const auto window = windowOf(0, {});
-    if (m_config.search.enabled && window.depths.back() > 2 * window.depths.front())
+    if (m_config.search.enabled && skipsBlocks() && window.depths.back() > 2 * window.depths.front())
         return Error{
             ErrorCode::Usage,
             fmt::format("schedule.depth_start: stage 0 would search from {} to {} blocks, and a supernet is at most twice as deep as "
@@ -195,6 +196,12 @@ Result<std::vector<Stage>> AutoProgStrategy::stages() const
                         window.depths.front(), window.depths.back()),
             "schedule.depth_start"};
     auto chain = from(0, {}, *parts);
+    if (m_config.search.enabled && std::ranges::none_of(chain, [](const Stage& each) { return each.role == Stage::Role::Supernet; }))
+        return Error{ErrorCode::Usage,
+                     fmt::format("search.enabled: no stage has anything to choose from, because schedule.side_start{} one size for each; "
+                                 "lower it, or set search.enabled to false.",
+                                 skipsBlocks() ? " and schedule.depth_start leave" : " leaves"),
+                     "search.enabled"};
     for (const auto& stage : chain)
         if (stage.length.steps.value_or(1) < 1 || stage.length.images.value_or(1) < 1)
             return Error{
@@ -236,7 +243,7 @@ void AutoProgStrategy::decide(Plan& plan, const Stage& search) const
     }
     const auto choice = choosePowerLaw(losses, times);
     const auto& chosen = search.window[choice.chosen];
-    const Size size{chosen.side, std::ranges::count(chosen.keepBlock, true)};
+    const Size size{chosen.side, skipsBlocks() ? std::ranges::count(chosen.keepBlock, true) : depthOf(search.shape.model)};
     const auto index = static_cast<std::int64_t>(search.index);
     const auto parts = equalLengths(m_schedule.stages);
     if (!parts)

@@ -4,6 +4,7 @@
 #include "core/plan/chain.h"
 
 #include <cstdint>
+#include <variant>
 #include <vector>
 
 namespace espalier::plan {
@@ -14,6 +15,8 @@ namespace espalier::plan {
 /// What differs from the released code on purpose (progressive-learning.md, section 6): candidates are measured in evaluation mode on the
 /// same images, the blocks that were measured are the ones that are taken out, a stage without a choice trains on without skipping steps,
 /// and the first supernet begins with blocks of their own instead of copies.
+///
+/// A U-Net cannot skip its levels: its candidates differ in their sides alone, and its blocks grow evenly.
 class AutoProgStrategy final : public ChainStrategy {
 public:
     AutoProgStrategy(const config::RunConfig& config, const config::AutoProgSchedule& schedule, DataFacts data);
@@ -30,7 +33,9 @@ private:
     const char* kind() const override { return "autoprog"; }
     std::vector<Request> searches(const Stage& stage) const override;
     void decide(Plan& plan, const Stage& stage) const override;
+    std::vector<std::int64_t> choices() const override { return m_sides; }
 
+    bool skipsBlocks() const { return !std::holds_alternative<config::UNetConfig>(m_config.model); }
     std::string nameOf(const Size& size) const;
     Window windowOf(std::int64_t stage, const Size& current) const;
     /// Stages from `first` on, when the one before ended with `current`; the searched ones as if they grew evenly.

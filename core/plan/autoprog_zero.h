@@ -22,6 +22,7 @@ private:
     const char* kind() const override { return "autoprog-zero"; }
     std::vector<Request> searches(const Stage& stage) const override;
     void decide(Plan& plan, const Stage& stage) const override;
+    std::vector<std::int64_t> choices() const override { return m_sides; }
 
     Candidate candidateOf(const Size& size) const;
     std::vector<Candidate> windowOf(std::int64_t stage, const Size& current) const;

@@ -55,6 +55,19 @@ TEST(PlanJson, EverythingSurvives)
     EXPECT_EQ(toJson(plan)["version"], 1);
 }
 
+TEST(PlanJson, WhatASearchTookIsKeptWithWhatItFound)
+{
+    auto plan = example();
+    plan.ledger.push_back({"stage-01-search:0", {{1.0, 2.0}}, true, {1.5, 3e9}});
+    plan.left = {0.25, 1e9};
+    const auto back = planFromText(toJson(plan).dump());
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ(*back, plan);
+    EXPECT_EQ(spentOnSearching(*back), (Spent{1.75, 4e9}));
+    EXPECT_NE(refusal("/left", {{"seconds", -1.0}, {"flops", 0.0}}).find("numbers from 0"), std::string::npos);
+    EXPECT_EQ(endOf({plan.stages, {stageFinished("stage-00", {1, 2, 3.0, 4.0, 5.0, 6.0})}}, "stage-00")->searchFlops, 6.0);
+}
+
 TEST(PlanJson, KeepsNumbersThatJsonHasNot)
 {
     auto plan = example();
@@ -93,6 +106,8 @@ TEST(PlanJson, RefusesWhatCannotBeFollowed)
         {"/stages/0/batch", 1.5, "whole number"},
         {"/stages/0/devices", "tpu", "devices must be"},
         {"/stages/0/shape/side", 36, "multiple of 8"},
+        {"/stages/0/side", 12, "multiple of 8"},
+        {"/stages/0/side", 64, "its side must be from 1 to 32"},
         {"/stages/0/shape/model/hid_channels", 33, "multiple of 32"},
         {"/stages/0/trainable", Json::parse(R"([{"part":"head"}])"), "no part \"head\""},
         {"/stages/0/weights", Json::array(), "do not fill"},

@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/base/files.h"
+#include "core/plan/chain.h"
 #include "core/plan/forecast.h"
+#include "core/plan/search_cost.h"
 #include "core/plan/stage_config.h"
 #include "core/plan/stages.h"
 #include "core/plan/strategy.h"
 
 #include "core/base/philox.h"
 #include "core/config/config.h"
+#include "core/shapes/cost.h"
 #include "core/shapes/parameters.h"
+#include "tests/support/golden.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
+#include <tuple>
 
 namespace espalier::plan {
 namespace {
@@ -186,6 +194,11 @@ TEST(StagesSchedule, RefusesWithOneSentenceThatNamesTheStage)
     EXPECT_NE(with(vit(), {.stages = 2, .trainable = "all"}).find("of each of the 2 stages"), std::string::npos);
     EXPECT_NE(with(vit(), {.stages = 2, .trainable = "blocks:x;all"}).find("cannot be read"), std::string::npos);
     EXPECT_NE(with(vit(1), {.stages = 2}).find("Stage 0 would have no step"), std::string::npos);
+    auto latents = dit();
+    latents.latents.enabled = true;
+    latents.data.side = 256;
+    EXPECT_EQ(with(latents, {.stages = 2, .side = {120, 256}}),
+              "schedule.side: stage 0 asks for 120 pixels, and its model takes multiples of 32 for its patches.");
     EXPECT_NE(with(unet(), {.stages = 2, .levels = {1, 3}, .side = {18, 32}}).find("none"), std::string::npos)
         << "one level takes any side";
     EXPECT_NE(with(unet(), {.stages = 2, .side = {18, 32}}).find("multiples of 4 for its levels"), std::string::npos);
@@ -250,12 +263,129 @@ TEST(AutoProg, WithoutASearchGrowsEvenly)
         const auto end = followed(config, 3);
         EXPECT_EQ(end.stages.size(), 4u);
     }
-    auto config = unet();
-    config.schedule = config::AutoProgSchedule{};
-    EXPECT_NE(refusal(config).find("search.enabled must be false for a U-Net"), std::string::npos);
-    config = vit();
+    auto config = vit();
     config.schedule = config::AutoProgSchedule{.depthStart = 0.25};
     EXPECT_NE(refusal(config).find("schedule.depth_start: stage 0 would search from 3 to 12 blocks"), std::string::npos);
+}
+
+TEST(AutoProg, AUNetSearchesAmongSidesAtTheBlocksOfItsStage)
+{
+    auto config = unet(1000);
+    config.schedule = config::AutoProgSchedule{};
+    const auto plan = begun(config);
+    ASSERT_TRUE(plan) << plan.error().message;
+    const auto& search = plan->stages[0];
+    std::vector<std::string> names;
+    for (const auto& candidate : search.window) {
+        names.push_back(candidate.name);
+        EXPECT_TRUE(candidate.keepBlock.empty()) << "levels cannot be skipped";
+    }
+    EXPECT_EQ(names, (std::vector<std::string>{"r16_l1", "r28_l1", "r32_l1"})) << "of 16, 20, 28 and 32, as the published window is";
+    EXPECT_EQ(depthOf(search.shape.model), 1);
+    for (std::uint64_t seed = 0; seed < 8; ++seed) {
+        const auto end = followed(config, seed);
+        std::int64_t side = 0;
+        for (const auto& stage : end.stages) {
+            const auto blocks = stage.index == 0 ? 1 : 2; // evenly, whatever is chosen: 1, 4/3, 5/3, 2, rounded
+            EXPECT_EQ(depthOf(stage.shape.model), blocks) << stage.id;
+            if (stage.role != Stage::Role::Train)
+                continue;
+            EXPECT_GE(sideOf(stage), side);
+            side = sideOf(stage);
+            if (!stage.window.empty()) {
+                EXPECT_EQ(stage.weights, carriedOver(searchId(stage.index))) << "the supernet is what was measured";
+            }
+        }
+        EXPECT_EQ(side, 32);
+    }
+    config.schedule = config::AutoProgSchedule{.sideStart = 1.0};
+    EXPECT_EQ(refusal(config),
+              "search.enabled: no stage has anything to choose from, because schedule.side_start leaves one size for each; "
+              "lower it, or set search.enabled to false.");
+    auto transformer = vit();
+    transformer.schedule = config::AutoProgSchedule{.sideStart = 1.0, .depthStart = 1.0};
+    EXPECT_NE(refusal(transformer).find("schedule.side_start and schedule.depth_start leave"), std::string::npos);
+}
+
+TEST(StagesSchedule, AUNetGrowsInLevelsAndBlocks)
+{
+    auto config = unet(400);
+    config.schedule = config::StagesSchedule{.stages = 4, .levels = {1, 2, 3, 3}, .blocks = {1, 1, 1, 2}, .side = {8, 16, 32, 32}};
+    const auto end = followed(config, 1);
+    ASSERT_EQ(end.stages.size(), 4u);
+    EXPECT_EQ(std::get<config::UNetConfig>(end.stages[1].shape.model).chMultipliers, (std::vector<std::int64_t>{1, 2}));
+    std::int64_t before = 0;
+    for (const auto& stage : end.stages) {
+        const auto parameters = forecast(stage).parameters;
+        EXPECT_GT(parameters, before) << stage.id;
+        EXPECT_EQ(parameters, shapes::parameterCount(shapes::shapeOf(configOf(config, stage)))) << stage.id;
+        before = parameters;
+    }
+}
+
+TEST(Sides, AreAllThatARunCanComeTo)
+{
+    auto config = dit(1000);
+    config.schedule = config::AutoProgZeroSchedule{};
+    const auto strategy = makeStrategy(config, {1000});
+    auto plan = *strategy->begin();
+    EXPECT_EQ(strategy->sides(plan), (std::vector<std::int64_t>{8, 16, 24, 32})) << "a search may choose any";
+    Progress progress;
+    while (!findMeasurement(plan, "stage-02"))
+        plan = strategy->apply(plan, answerTo(plan, strategy->ready(plan).front(), progress, 1));
+    EXPECT_EQ(strategy->sides(plan), (std::vector<std::int64_t>{32})) << "what has ended needs nothing";
+    config = vit(100);
+    config.schedule = config::StagesSchedule{.stages = 3, .side = {16, 16, 32}};
+    const auto written = makeStrategy(config, {1000});
+    EXPECT_EQ(written->sides(*written->begin()), (std::vector<std::int64_t>{16, 32}));
+    config.schedule = config::AutoProgSchedule{.sideMultiple = 8};
+    const auto searched = makeStrategy(config, {1000});
+    EXPECT_EQ(searched->sides(*searched->begin()), (std::vector<std::int64_t>{16, 24, 32}));
+}
+
+TEST(SearchCost, IsWhatMeasuringComputes)
+{
+    auto config = vit(1000);
+    config.schedule = config::AutoProgSchedule{.sideMultiple = 8};
+    config.search.batches = 5;
+    const auto strategy = makeStrategy(config, {1000});
+    const auto plan = *strategy->begin();
+    const auto& supernet = plan.stages[0];
+    const auto probes = strategy->searches(supernet);
+    ASSERT_EQ(probes.size(), 5u);
+    // By hand: five forward passes of eight images for each candidate; the first probe also times four passes forward and back.
+    double forward = 0.0;
+    for (const auto& candidate : supernet.window) {
+        auto shape = supernet.shape;
+        shape.side = candidate.side;
+        std::get<config::VitConfig>(shape.model).depth = std::ranges::count(candidate.keepBlock, true);
+        forward += shapes::forwardFlops(shape);
+    }
+    EXPECT_DOUBLE_EQ(searchFlops(probes[1], supernet, config.search), 5 * 8 * forward);
+    EXPECT_DOUBLE_EQ(searchFlops(probes[0], supernet, config.search), (5 * 8 + 4 * 8 * 3) * forward);
+    EXPECT_DOUBLE_EQ(searchFlops(probes[1], supernet, config.search, 6), 5 * 6 * forward) << "a set of six images";
+    config.search.cost = config::SearchCost::Analytic;
+    EXPECT_DOUBLE_EQ(searchFlops(probes[0], supernet, config.search), 5 * 8 * forward) << "nothing is timed";
+
+    config = dit(1000);
+    config.schedule = config::AutoProgZeroSchedule{};
+    const auto zero = makeStrategy(config, {1000});
+    const auto begun = *zero->begin();
+    const auto& stage = begun.stages[0];
+    const auto rounds = zero->searches(stage);
+    // Two kernels and two batches of ZiCo forward and back, of 16 images, and seven timed passes.
+    double both = 0.0;
+    for (const auto& candidate : stage.window)
+        both += costOf(stage, candidate);
+    EXPECT_DOUBLE_EQ(searchFlops(rounds[0], stage, config.search), 16 * (2 + 2 + 7) * both);
+    config.search.cost = config::SearchCost::Analytic;
+    EXPECT_DOUBLE_EQ(searchFlops(rounds[0], stage, config.search), 16 * (2 + 2) * both);
+    EXPECT_EQ(searchFlops(TrainStage{stage.id}, stage, config.search), 0.0);
+    // Gradients that do not fit into memory at once take more passes, each forward and back.
+    EXPECT_EQ(kernelPasses(std::vector<std::int64_t>{3, 4, 2, 20, 1, 1}, 2, 14), (std::vector<std::size_t>{2, 1, 1, 2}));
+    auto large = stage;
+    large.shape.model = config::DitConfig{.patchSize = 2, .hiddenSize = 1152, .depth = 28, .numHeads = 16, .numClasses = 1000};
+    EXPECT_GT(kernelCostOf(large, {}, 16), 10.0 * costOf(large, {})) << "675 million weights of 16 images are twenty times 2 GiB";
 }
 
 TEST(AutoProgZero, UnfreezesAndGrowsByAtMostANotch)
@@ -296,6 +426,41 @@ TEST(AutoProgZero, UnfreezesAndGrowsByAtMostANotch)
     const auto& first = plan->stages[0];
     EXPECT_LT(forecast(first).trained, forecast(plan->stages[3]).trained);
     EXPECT_LT(costOf(first, {{}, 0, {}, first.trainable}), costOf(first, {{}, 0, {}, {}}));
+}
+
+TEST(AutoProgZero, TheNumbersOfTrainedParametersOfEverySizeAreThePublishedOnes)
+{
+    const auto text = readFile(tests::goldenFolder() / "progressive" / "zero.json");
+    ASSERT_TRUE(text);
+    int compared = 0;
+    const auto rows = Json::parse(*text)["trainable"];
+    for (const auto& row : rows) {
+        const auto name = row["model"].get<std::string>(); // "DiT-B/4"
+        config::DitConfig model{.patchSize = name.back() - '0', .learnSigma = true, .numClasses = 1000, .numStages = 4};
+        for (const auto& [size, width, depth, heads] :
+             {std::tuple{"S", 384, 12, 6}, {"B", 768, 12, 12}, {"L", 1024, 24, 16}, {"XL", 1152, 28, 16}})
+            if (name.starts_with(fmt::format("DiT-{}/", size))) {
+                model.hiddenSize = width;
+                model.depth = depth;
+                model.numHeads = heads;
+            }
+        config::RunConfig config;
+        config.latents.enabled = true;
+        config.data.side = 256;
+        config.training.steps = 1000;
+        config.training.batchSize = 8;
+        config.model = model;
+        config.schedule = config::AutoProgZeroSchedule{.sideMultiple = 32};
+        config.search.enabled = false;
+        config.recipe.strict = true;
+        const auto plan = begun(config);
+        ASSERT_TRUE(plan) << plan.error().message;
+        const auto cost = forecast(plan->stages[row["level"].get<std::size_t>() - 1]);
+        EXPECT_EQ(cost.trained, row["parameters"].get<std::int64_t>()) << row;
+        EXPECT_EQ(shapes::trainedCount(plan->stages[0].shape), row["total"].get<std::int64_t>()) << row;
+        ++compared;
+    }
+    EXPECT_GE(compared, 12);
 }
 
 TEST(AutoProgZero, TheNumbersOfTrainedParametersAreThePublishedOnes)
