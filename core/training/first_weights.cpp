@@ -2,8 +2,11 @@
 #include "core/training/first_weights.h"
 
 #include "core/config/config.h"
+#include "core/plan/chain.h"
+#include "core/plan/growth_map.h"
 #include "core/runs/retention.h"
 #include "core/runs/run_folder.h"
+#include "core/shapes/parameters.h"
 #include "core/shapes/recognise.h"
 #include "core/tensors/weights_source.h"
 
@@ -11,9 +14,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <set>
+#include <string_view>
 
 namespace espalier::training {
 namespace fs = std::filesystem;
@@ -115,7 +122,16 @@ Result<Source> openSource(const config::InitConfig& init)
 /// Decides for each parameter where its values come from, before any is touched.
 class Fitting {
 public:
-    Fitting(const config::RunConfig& config, Source source) : m_config(config), m_source(std::move(source)) {}
+    Fitting(const config::RunConfig& config, Source source, const config::RunConfig& whole)
+        : m_config(config), m_source(std::move(source)), m_unet(std::holds_alternative<config::UNetConfig>(config.model))
+    {
+        const auto larger = shapes::parameterTable(shapes::shapeOf(whole));
+        if (larger.size() <= shapes::parameterTable(shapes::shapeOf(config)).size())
+            return;
+        for (const auto& parameter : larger)
+            m_later[parameter.name] = parameter.shape;
+        chooseBlocks();
+    }
 
     Result<Origin> into(tensors::TrainState& state)
     {
@@ -123,7 +139,9 @@ public:
             if (auto decided = decide(slot); !decided)
                 return decided.error();
         for (const auto& [name, entry] : m_source.weights.entries())
-            if (!m_named.contains(name))
+            if (!m_named.contains(name) && m_later.contains(name))
+                ++m_unused;
+            else if (!m_named.contains(name))
                 leave(name, "belongs to no part of this model");
         if (auto fits = refuse(); !fits)
             return fits.error();
@@ -137,9 +155,45 @@ public:
     }
 
 private:
+    /// Which blocks of a deeper file this one has.
+    void chooseBlocks()
+    {
+        std::int64_t there = 0;
+        for (const auto& [name, entry] : m_source.weights.entries())
+            if (const auto block = blockOf(name))
+                there = std::max(there, *block + 1);
+        const auto here = m_unet ? 0 : plan::depthOf(m_config.model);
+        if (m_unet || there <= here)
+            return;
+        const auto kept = plan::keptBlocks(here, here, there);
+        for (std::int64_t block = 0; block < there; ++block)
+            if (kept[static_cast<std::size_t>(block)])
+                m_blocks.push_back(block);
+        m_changes.push_back(fmt::format("blocks are blocks {} of the {} there", fmt::join(m_blocks, ", "), there));
+    }
+
+    static std::optional<std::int64_t> blockOf(const std::string& name)
+    {
+        if (!name.starts_with(kBlocks))
+            return std::nullopt;
+        std::int64_t block = 0;
+        const auto* begin = name.data() + kBlocks.size();
+        const auto read = std::from_chars(begin, name.data() + name.size(), block);
+        return read.ec == std::errc() && block >= 0 && block < 4096 ? std::optional(block) : std::nullopt;
+    }
+
+    /// What a parameter is called in the file.
+    std::string nameThere(const std::string& name) const
+    {
+        const auto block = m_blocks.empty() ? std::nullopt : blockOf(name);
+        if (!block)
+            return name;
+        return fmt::format("{}{}{}", kBlocks, m_blocks.at(static_cast<std::size_t>(*block)), name.substr(name.find('.', kBlocks.size())));
+    }
+
     Result<Done> decide(const tensors::Slot& slot)
     {
-        const auto& name = slot.name;
+        const auto name = nameThere(slot.name);
         m_named.insert(name);
         const bool ofClasses = isClassTable(name) || isHead(name);
         if (ofClasses && config::labelsOf(m_config.model) == config::Labels::Fresh) {
@@ -149,6 +203,14 @@ private:
         const auto* entry = m_source.weights.find(name);
         if (!entry && isStageTable(name)) { // a network begins to grow from weights that were never told a stage
             m_changes.push_back(fmt::format("{} begins anew, because there is none", name));
+            return Done{};
+        }
+        const auto later = m_later.find(name);
+        const bool laterFits = entry && later != m_later.end() && later->second == entry->shape;
+        if (m_unet && !m_later.empty() && (!entry || (laterFits && at::IntArrayRef(entry->shape) != slot.value.sizes()))) {
+            m_changes.push_back(
+                fmt::format("{} begins anew, because {}", name, entry ? "the whole network's is of another size" : "there is none"));
+            m_unused += entry ? 1 : 0;
             return Done{};
         }
         if (!entry)
@@ -267,11 +329,23 @@ private:
         auto hash = m_source.weights.sha256();
         if (!hash)
             return hash.error();
-        return Origin{m_source.weights.path().string(), m_config.init.weights, *hash, m_source.step, m_source.model, std::move(m_changes)};
+        return Origin{m_source.weights.path().string(),
+                      m_config.init.weights,
+                      *hash,
+                      m_source.step,
+                      m_source.model,
+                      std::move(m_changes),
+                      static_cast<std::int64_t>(m_source.weights.entries().size()),
+                      m_unused};
     }
 
+    static constexpr std::string_view kBlocks = "blocks.";
     const config::RunConfig& m_config;
     Source m_source;
+    const bool m_unet;
+    std::map<std::string, std::vector<std::int64_t>> m_later; // parameters of the whole network; empty: this is it
+    std::vector<std::int64_t> m_blocks;                       // of a deeper file, which is which block here; empty: by name
+    std::int64_t m_unused = 0;
     std::set<std::string> m_named;
     std::vector<std::pair<const formats::WeightsEntry*, at::Tensor>> m_whole;
     std::vector<std::pair<at::Tensor, at::Tensor>> m_made; // to, value
@@ -286,12 +360,12 @@ Json Origin::toJson() const
     return {{"path", path}, {"weights", weights}, {"sha256", sha256}, {"step", step}, {"model", model}, {"changes", changes}};
 }
 
-Result<Origin> loadFirstWeights(const config::RunConfig& config, tensors::TrainState& state)
+Result<Origin> loadFirstWeights(const config::RunConfig& config, tensors::TrainState& state, const config::RunConfig& whole)
 {
     auto source = openSource(config.init);
     if (!source)
         return source.error();
-    return Fitting(config, *std::move(source)).into(state);
+    return Fitting(config, *std::move(source), whole).into(state);
 }
 
 at::Tensor resizedPositions(const at::Tensor& table, std::int64_t grid)

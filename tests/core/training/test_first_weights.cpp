@@ -92,7 +92,7 @@ protected:
     Result<Origin> load(config::RunConfig config, Network& network, const std::string& name)
     {
         config.init.from = (m_root / name).string();
-        return loadFirstWeights(config, network.state);
+        return loadFirstWeights(config, network.state, config);
     }
     void expectRefused(const config::RunConfig& config, const std::string& name, const std::vector<std::string>& words)
     {
