@@ -65,9 +65,7 @@ public:
                              fmt::format("No memory for {} micro-batches of {} images; lower data.prefetch or training.micro_batch.",
                                          m_cells.size(), images),
                              {}};
-            if (m_options.latents)
-                cell.batch.latents = {reinterpret_cast<float*>(cell.imageMemory.get()), images * recordBytes() / sizeof(float)};
-            else
+            if (!m_options.latents)
                 cell.batch.images = {reinterpret_cast<std::uint8_t*>(cell.imageMemory.get()), images * recordBytes()};
             cell.batch.labels = {reinterpret_cast<std::int32_t*>(cell.labelMemory.get()), images};
             if (m_options.augment.erase > 0.0)
@@ -114,6 +112,7 @@ private:
         std::vector<Mix> mixes;
         std::int64_t sequence = -1; // which micro-batch of this loader stands here
         std::int64_t left = 0;      // images that are still to be read
+        const LatentSet* latents = nullptr;
     };
     struct Piece { // some images of one micro-batch
         Cell* cell = nullptr;
@@ -134,7 +133,7 @@ private:
                 for (std::int64_t i = piece.begin; i < piece.end; ++i) {
                     if (stop.stop_requested())
                         return;
-                    if (auto read = readSlot(piece.cell->batch, i, augmenter); !read)
+                    if (auto read = readSlot(*piece.cell, i, augmenter); !read)
                         return fail(read.error());
                 }
                 finish(piece);
@@ -160,6 +159,10 @@ private:
             cell.batch.cursor = m_cursor;
             cell.batch.micro = m_micro;
             cell.batch.firstSlot = m_share.firstSlot(m_micro);
+            cell.latents = m_options.latentsOf ? m_options.latentsOf(m_sequence / m_share.accumulation) : m_options.latents.get();
+            if (cell.latents)
+                cell.batch.latents = {reinterpret_cast<float*>(cell.imageMemory.get()),
+                                      static_cast<std::size_t>(m_share.microBatch * cell.latents->layout().values())};
             for (std::size_t g = 0; g < cell.mixes.size(); ++g)
                 cell.mixes[g] = mixAt(m_options.augment.mix, m_dataset->side(), m_options.seed, m_cursor.epoch,
                                       m_cursor.position + cell.batch.firstSlot + static_cast<std::int64_t>(g) * m_group);
@@ -177,17 +180,18 @@ private:
         return piece;
     }
 
-    Result<Done> readSlot(HostBatch& batch, std::int64_t i, Augmenter& augmenter)
+    Result<Done> readSlot(Cell& cell, std::int64_t i, Augmenter& augmenter)
     {
+        auto& batch = cell.batch;
         const std::int64_t slot = batch.firstSlot + i, epoch = batch.cursor.epoch, position = batch.cursor.position + slot;
         const auto at = static_cast<std::size_t>(i);
         const Permutation order(m_options.seed, Stream::Order, static_cast<std::uint64_t>(epoch), m_dataset->size());
         const auto place = repeatedPlace(batch.cursor.position, slot, m_options.augment.repeats, m_share.globalBatch, m_group);
-        if (m_options.latents) {
-            const auto values = recordBytes() / sizeof(float);
+        if (cell.latents) {
+            const auto values = static_cast<std::size_t>(cell.latents->layout().values());
             const bool mirrored = m_options.augment.flip && flips(m_options.seed, epoch, position);
             return m_broken.readFrom(order, place, [&](std::int64_t index) {
-                return m_options.latents->readLatents(index, mirrored, batch.latents.subspan(at * values, values), batch.labels[at]);
+                return cell.latents->readLatents(index, mirrored, batch.latents.subspan(at * values, values), batch.labels[at]);
             });
         }
         const auto hwc = batch.images.subspan(at * m_dataset->imageBytes(), m_dataset->imageBytes());

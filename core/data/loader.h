@@ -31,7 +31,7 @@ struct Share {
 /// One micro-batch in host memory.
 struct HostBatch {
     std::span<std::uint8_t> images; // [microBatch, side, side, 3]; empty where latents are read
-    std::span<float> latents;       // [microBatch, layout().values()], else empty
+    std::span<float> latents;       // [microBatch, layout().values()] of the set that it reads, else empty
     std::span<std::int32_t> labels; // [microBatch]; -1 without labels
     // Left to do for the trainer: rectangles that become noise in normalised images, [microBatch], empty ones for images left alone; and
     // one mix for each group of the micro-batch. Nothing at all where the settings are off.
@@ -49,11 +49,14 @@ struct LoaderOptions {
     std::uint64_t seed = 0; // of order and augmentation
     AugmentOptions augment;
     std::shared_ptr<const LatentSet> latents; // read instead of the pixels, mirrored ones where an image would be mirrored; null: pixels
-    int workers = 2;                          // threads that decode ahead
-    int prefetch = 4;                         // micro-batches kept ready
-    int held = 1;                             // a batch stays untouched until `next` was called this many more times
-    BufferFactory buffers;                    // empty: ordinary memory
-    Log log;                                  // hears of images that could not be read, from any thread
+    /// Where batches see latents of several sides: of the same images, those that global batch 0, 1 … from `start` on reads; never of more
+    /// values than `latents`. Any thread.
+    std::function<const LatentSet*(std::int64_t batch)> latentsOf;
+    int workers = 2;       // threads that decode ahead
+    int prefetch = 4;      // micro-batches kept ready
+    int held = 1;          // a batch stays untouched until `next` was called this many more times
+    BufferFactory buffers; // empty: ordinary memory
+    Log log;               // hears of images that could not be read, from any thread
 };
 
 /// Reads micro-batches ahead of the caller, strictly in order, with contents that do not depend on the number of threads.

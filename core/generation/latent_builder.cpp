@@ -28,6 +28,11 @@ Error cancelled()
     return {ErrorCode::Cancelled, "Stopped while latents were made. What is there is kept; the next start goes on with it."};
 }
 
+std::uint64_t bytesOf(const data::LatentDescription& about, std::uint64_t images)
+{
+    return about.images == 0 ? 0 : about.bytes() / static_cast<std::uint64_t>(about.images) * images;
+}
+
 /// Only one process writes into a cache.
 class FolderLock {
 public:
@@ -142,7 +147,7 @@ private:
         std::uint64_t images = 0;
         for (const auto shard : missing)
             images += static_cast<std::uint64_t>(m_about.countOf(shard));
-        const auto needed = m_about.bytes() / static_cast<std::uint64_t>(m_about.images) * images;
+        const auto needed = bytesOf(m_about, images);
         const auto space = machine::diskSpace(m_work.folder);
         if (space && space->freeBytes < needed)
             return Error{ErrorCode::Io,
@@ -260,6 +265,16 @@ data::LatentDescription describeLatents(const config::RunConfig& config, const d
             .side = config.data.side,
             .encoder = codec.encoderSha256(),
             .mirrored = config.data.flip};
+}
+
+std::uint64_t missingBytes(const fs::path& folder, const data::LatentDescription& description)
+{
+    const auto noted = data::notedShards(folder, description);
+    std::uint64_t images = 0;
+    for (std::size_t i = 0; i < noted.size(); ++i)
+        if (!noted[i])
+            images += static_cast<std::uint64_t>(description.countOf(static_cast<std::int64_t>(i)));
+    return bytesOf(description, images);
 }
 
 fs::path latentCaches(const config::RunConfig& config, const fs::path& dataFolder)

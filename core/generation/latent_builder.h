@@ -40,6 +40,8 @@ Result<Done> prepareLatents(const LatentWork& work, std::stop_token stop);
 
 /// The cache that a configuration trains from.
 data::LatentDescription describeLatents(const config::RunConfig& config, const data::Dataset& dataset, const LatentCodec& codec);
+/// What of a cache is still to be made, as its notes say it: nothing is read or written.
+std::uint64_t missingBytes(const std::filesystem::path& folder, const data::LatentDescription& description);
 /// Where caches lie: latents.cache, else in the data folder.
 std::filesystem::path latentCaches(const config::RunConfig& config, const std::filesystem::path& dataFolder);
 

@@ -3,14 +3,15 @@
 
 #include "core/base/text.h"
 #include "core/generation/latent_builder.h"
+#include "core/machine/disk.h"
 #include "core/runs/run_folder.h"
+#include "core/training/waiting.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <string>
+#include <vector>
 
 namespace espalier::training {
 namespace {
@@ -19,38 +20,9 @@ generation::LatentRanks ranksOf(const std::shared_ptr<parallel::ProcessGroup>& g
 {
     generation::LatentRanks ranks{group->rank(), group->world(), {}};
     if (group->world() > 1)
-        ranks.maximum = [group](std::vector<std::int64_t>& values) {
-            const auto tensor = at::tensor(values, at::kLong);
-            group->startMaximum(tensor)();
-            std::copy_n(tensor.const_data_ptr<std::int64_t>(), values.size(), values.begin());
-        };
+        ranks.maximum = [group](std::vector<std::int64_t>& values) { makeMaximum(*group, values); };
     return ranks;
 }
-
-/// A sign of life that says how far it is, once a second; every ten seconds it is a reason of the run's state, which others can see.
-class Progress {
-public:
-    Progress(runs::WorkerLink& link, std::int64_t step, runs::RunWriter* writer) : m_link(link), m_step(step), m_writer(writer) {}
-    void operator()(const char* what, std::int64_t done, std::int64_t of)
-    {
-        const auto now = std::chrono::steady_clock::now();
-        if (now - m_last < std::chrono::seconds(1))
-            return;
-        m_last = now;
-        const auto text = of > 0 ? fmt::format("{}: {} of {}", what, groupedNumber(done), groupedNumber(of)) : std::string(what);
-        m_link.heartbeat(m_step, text);
-        if (!m_writer || now - m_lastState < std::chrono::seconds(10))
-            return;
-        m_lastState = now;
-        m_writer->state(runs::RunState::Starting, text);
-    }
-
-private:
-    runs::WorkerLink& m_link;
-    std::int64_t m_step;
-    runs::RunWriter* m_writer;
-    std::chrono::steady_clock::time_point m_last{}, m_lastState = std::chrono::steady_clock::now();
-};
 
 } // namespace
 
@@ -58,18 +30,51 @@ Result<std::shared_ptr<const data::LatentSet>> readyLatents(const LatentPreparat
 {
     auto description = generation::describeLatents(p.config, *p.images, *p.codec);
     const auto folder = data::latentFolder(generation::latentCaches(p.config, runs::dataFolder()), description);
-    Progress progress(p.link, p.step, p.writer);
+    Waiting progress(p.link, p.step, p.writer);
+    const auto tell = [&](const char* what, std::int64_t done, std::int64_t of) { progress((p.which + what).c_str(), done, of); };
     const generation::LatentWork work{.dataset = p.images,
                                       .codec = p.codec,
                                       .folder = folder,
                                       .description = description,
                                       .ranks = ranksOf(p.group),
                                       .workers = static_cast<int>(p.config.data.workers),
-                                      .progress = std::ref(progress),
+                                      .progress = tell,
                                       .log = p.log};
     if (auto ready = generation::prepareLatents(work, p.link.stopToken()); !ready)
         return ready.error();
     return data::openLatentCache(folder, description);
+}
+
+Result<Done> checkLatents(const std::vector<SearchData>& sides, const generation::LatentCodec& codec)
+{
+    constexpr std::int64_t kTries = 8; // some images of a set may be broken
+    std::uint64_t needed = 0;
+    std::filesystem::path caches;
+    for (const auto& side : sides) {
+        std::vector<std::uint8_t> pixels(side.images->imageBytes());
+        std::int32_t label = 0;
+        Result<Done> read = Done{};
+        for (std::int64_t i = 0; i < std::min(kTries, side.images->size()); ++i)
+            if (read = side.images->read(i, pixels, label); read)
+                break;
+        if (!read)
+            return Error{read.error().code,
+                         fmt::format("The images that latents of {} pixels are made of cannot be read. {}", side.config.data.side,
+                                     read.error().message),
+                         read.error().detail};
+        auto description = generation::describeLatents(side.config, *side.images, codec);
+        caches = generation::latentCaches(side.config, runs::dataFolder());
+        needed += generation::missingBytes(data::latentFolder(caches, description), description);
+    }
+    const auto space = machine::diskSpace(caches);
+    if (needed > 0 && space && space->freeBytes < needed)
+        return Error{
+            ErrorCode::Io,
+            fmt::format("The latents of all {} sides of this schedule need {} more in {}, and {} are free there. Free some, or set "
+                        "latents.cache to a folder on another disk.",
+                        sides.size(), bytesText(needed), caches.string(), bytesText(space->freeBytes)),
+            "latents.cache"};
+    return Done{};
 }
 
 std::shared_ptr<const data::LatentSet> rehearsedLatents(const config::RunConfig& config, const generation::LatentCodec& codec)

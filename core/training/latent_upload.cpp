@@ -6,28 +6,35 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 namespace espalier::training {
 
 LatentUpload::LatentUpload(const config::RunConfig& config, std::int64_t microBatch, at::Device device)
-    : m_moments(config.data.source != config::DataSource::Features), m_sampled(config.latents.sampled), m_scale(config.latents.scale)
+    : m_moments(config.data.source != config::DataSource::Features), m_sampled(config.latents.sampled), m_scale(config.latents.scale),
+      m_microBatch(microBatch), m_channels((m_moments ? 2 : 1) * config::seenImage(config).channels), m_device(device)
 {
-    const auto seen = config::seenImage(config);
-    m_values =
-        at::empty({microBatch, (m_moments ? 2 : 1) * seen.channels, seen.side, seen.side}, at::TensorOptions(device).dtype(at::kFloat));
 }
 
-void LatentUpload::copy(const data::HostBatch& batch)
+std::int64_t LatentUpload::copy(const data::HostBatch& batch)
 {
-    m_values.copy_(at::from_blob(batch.latents.data(), m_values.sizes(), at::kFloat), /*non_blocking=*/true);
+    const auto positions = static_cast<double>(batch.latents.size()) / static_cast<double>(m_microBatch * m_channels);
+    const auto side = static_cast<std::int64_t>(std::llround(std::sqrt(positions)));
+    auto& values = m_values[side];
+    if (!values.defined())
+        values = at::empty({m_microBatch, m_channels, side, side}, at::TensorOptions(m_device).dtype(at::kFloat));
+    values.copy_(at::from_blob(batch.latents.data(), values.sizes(), at::kFloat), /*non_blocking=*/true);
+    m_last = values;
+    return side;
 }
 
 void LatentUpload::see(at::Tensor& images, const tensors::Draws& draws) const
 {
     if (!m_moments) {
-        images.copy_(m_values);
+        images.copy_(m_last);
         return;
     }
-    const auto posterior = models::Posterior::of(m_values);
+    const auto posterior = models::Posterior::of(m_last);
     const auto perSample = posterior.mean.sizes().slice(1);
     images.copy_(m_sampled ? posterior.sample(draws.normal(Stream::Posterior, perSample)) : posterior.mean);
     images.mul_(m_scale);

@@ -6,6 +6,8 @@
 #include "core/growth/freeze.h"
 #include "core/growth/proxies.h"
 #include "core/models/registry.h"
+#include "core/plan/forecast.h"
+#include "core/plan/search_cost.h"
 #include "core/training/batch_upload.h"
 #include "core/training/precision.h"
 
@@ -20,7 +22,6 @@
 namespace espalier::training {
 namespace {
 
-constexpr std::int64_t kZeroShotBatch = 16, kZeroShotBatches = 4, kTimings = 6;
 const Error kLeft{ErrorCode::Cancelled, "The search was left."};
 
 /// Batches of training images as they are: nothing is augmented, and labels are hard.
@@ -207,37 +208,47 @@ tensors::Batch kernelBatch(const SearchParts& parts, tensors::Batch batch, const
 
 } // namespace
 
-Result<SearchTable> probeLosses(const SearchParts& parts, bool timed)
+Result<SearchTable> probeLosses(SearchParts& parts, bool timed)
 {
     auto& [model, objective, state] = parts.trainee;
     const auto& search = parts.config.search;
-    const auto batchSize = search.batch > 0 ? search.batch : parts.config.training.batchSize;
     const auto count = parts.stage.window.size();
-    SearchImages images(parts, parts.data.begin()->second, batchSize);
+    std::map<std::int64_t, SearchImages> images; // by side
+    for (const auto& [side, data] : parts.data)
+        images.try_emplace(side, parts, data, plan::searchBatch(parts.stage, search, data.images->size()));
     const FastAverage average(state);
     const Evaluating mode(*model);
     std::vector<double> losses(count, 0.0);
     std::vector<std::vector<double>> seconds(count);
     for (std::int64_t number = 0; number < search.batches; ++number) {
-        auto batch = images.batch(static_cast<std::uint64_t>(number));
-        if (!batch)
-            return batch.error();
+        std::map<std::int64_t, std::pair<tensors::Batch, tensors::Draws>> batches;
+        for (auto& [side, ofSide] : images) {
+            auto batch = ofSide.batch(static_cast<std::uint64_t>(number));
+            if (!batch)
+                return batch.error();
+            batches.emplace(side, *std::move(batch));
+        }
         for (std::size_t i = 0; i < count; ++i) {
             if (!parts.goOn(static_cast<double>(number) / static_cast<double>(search.batches)))
                 return kLeft;
             const auto& candidate = parts.stage.window[i];
+            const auto own = batches.find(candidate.side > 0 ? candidate.side : parts.stage.shape.side);
+            const auto& [batch, draws] = own == batches.end() ? batches.begin()->second : own->second;
+            const auto size = static_cast<double>(batch.x.size(0));
             const tensors::Path path{candidate.keepBlock, parts.stage.sid};
-            const auto seen = ofSide(batch->first, candidate.side);
+            const auto seen = ofSide(batch, candidate.side);
             {
                 const at::NoGradGuard noGrad;
                 const PrecisionScope precision(parts.config.training.precision, parts.device.type());
-                losses[i] += (*objective)(*model, seen, path, batch->second).perSample.mean().template item<double>();
+                losses[i] += (*objective)(*model, seen, path, draws).perSample.mean().template item<double>();
             }
-            if (timed && !parts.analytic && number > 0) // the first warms up
-                seconds[i].push_back(secondsOf(parts, seen, path, batch->second));
-            else if (timed && !parts.analytic && search.batches == 1) {
-                secondsOf(parts, seen, path, batch->second);
-                seconds[i].push_back(secondsOf(parts, seen, path, batch->second));
+            parts.flops += size * plan::forwardCostOf(parts.stage, candidate);
+            const int passes = !timed || parts.analytic ? 0 : number > 0 ? 1 : search.batches == 1 ? 2 : 0; // the first warms up
+            for (int pass = 0; pass < passes; ++pass) {
+                const double taken = secondsOf(parts, seen, path, draws);
+                parts.flops += size * plan::costOf(parts.stage, candidate);
+                if (pass + 1 == passes)
+                    seconds[i].push_back(taken);
             }
         }
     }
@@ -249,21 +260,24 @@ Result<SearchTable> probeLosses(const SearchParts& parts, bool timed)
     return table;
 }
 
-Result<SearchTable> zeroShotScores(const SearchParts& parts, std::uint64_t round)
+Result<SearchTable> zeroShotScores(SearchParts& parts, std::uint64_t round)
 {
     auto& [model, objective, state] = parts.trainee;
-    const auto batchSize = parts.config.search.batch > 0 ? parts.config.search.batch : kZeroShotBatch;
     const auto count = static_cast<double>(parts.stage.window.size());
     SearchTable table;
     for (const auto& candidate : parts.stage.window) {
-        const auto side = candidate.side > 0 ? candidate.side : parts.stage.shape.side;
-        SearchImages images(parts, parts.data.at(side), batchSize);
+        const auto& data = parts.data.at(candidate.side > 0 ? candidate.side : parts.stage.shape.side);
+        const auto batchSize = plan::searchBatch(parts.stage, parts.config.search, data.images->size());
+        const auto size = static_cast<double>(batchSize);
+        const double pass = size * plan::costOf(parts.stage, candidate); // forward and backward
+        SearchImages images(parts, data, batchSize);
         const Unfrozen trained(state, parts.stage.shape, candidate);
         const tensors::Path path{candidate.keepBlock, parts.stage.sid};
         std::vector<tensors::Batch> batches;
         std::vector<tensors::Draws> draws;
-        for (std::int64_t i = 0; i < kZeroShotBatches; ++i) {
-            auto batch = images.batch(round * kZeroShotBatches + static_cast<std::uint64_t>(i));
+        for (std::int64_t i = 0; i < plan::kKernelBatches + plan::kZicoBatches; ++i) {
+            auto batch =
+                images.batch(round * static_cast<std::uint64_t>(plan::kKernelBatches + plan::kZicoBatches) + static_cast<std::uint64_t>(i));
             if (!batch)
                 return batch.error();
             batches.push_back(batch->first);
@@ -271,19 +285,24 @@ Result<SearchTable> zeroShotScores(const SearchParts& parts, std::uint64_t round
         }
         const auto goOn = [&](double share) { return parts.goOn((static_cast<double>(table.size()) + share) / count); };
         double kernel = 0.0;
-        for (std::size_t i = 0; i < 2; ++i) {
+        for (std::size_t i = 0; i < plan::kKernelBatches; ++i) {
             if (!goOn(0.3 * static_cast<double>(i)))
                 return kLeft;
-            kernel += 0.5 * growth::ntkScore(*model, kernelBatch(parts, batches[i], draws[i]), path, draws[i]);
+            kernel += growth::ntkScore(*model, kernelBatch(parts, batches[i], draws[i]), path, draws[i]) / plan::kKernelBatches;
+            parts.flops += size * plan::kernelCostOf(parts.stage, candidate, batchSize);
         }
         if (!goOn(0.6))
             return kLeft;
-        const double zico = growth::zicoScore(*model, *objective, std::span(batches).subspan(2), path, std::span(draws).subspan(2));
+        constexpr auto kFirst = static_cast<std::size_t>(plan::kKernelBatches);
+        const double zico =
+            growth::zicoScore(*model, *objective, std::span(batches).subspan(kFirst), path, std::span(draws).subspan(kFirst));
+        parts.flops += plan::kZicoBatches * pass;
         std::vector<double> seconds;
-        for (std::int64_t i = 0; !parts.analytic && i <= kTimings; ++i) {
+        for (std::int64_t i = 0; !parts.analytic && i <= plan::kTimings; ++i) {
             if (!goOn(0.7))
                 return kLeft;
-            const double taken = secondsOf(parts, batches[2], path, draws[2]);
+            const double taken = secondsOf(parts, batches[kFirst], path, draws[kFirst]);
+            parts.flops += pass;
             if (i > 0) // the first warms up
                 seconds.push_back(taken);
         }

@@ -31,16 +31,18 @@ struct SearchParts {
     at::Device device;
     std::function<double(const plan::Candidate&)> analytic; // seconds in another unit; empty: they are measured
     std::function<bool(double)> goOn;                       // hears the share done; false: somebody asks to leave
+    double flops = 0.0;                                     // grows by what measuring takes
 };
 
 using SearchTable = std::vector<std::vector<double>>;
 
 /// Mean loss, of the average with the smallest decay, in evaluation mode, and where asked the seconds of forward and backward of a batch,
-/// of every candidate on the same images: rows {loss, seconds}. (Progressive learning, 3.7.)
-Result<SearchTable> probeLosses(const SearchParts& parts, bool timed);
+/// of every candidate on the same images: rows {loss, seconds}. Candidates of a side that `data` lacks see those of its first made smaller.
+/// (Progressive learning, 3.7.)
+Result<SearchTable> probeLosses(SearchParts& parts, bool timed);
 
 /// Condition of the tangent kernel, ZiCo and seconds of forward and backward of every candidate, on images that differ from round to
 /// round: rows {ntk, zico, seconds}. (Progressive learning, 4.5 to 4.8.)
-Result<SearchTable> zeroShotScores(const SearchParts& parts, std::uint64_t round);
+Result<SearchTable> zeroShotScores(SearchParts& parts, std::uint64_t round);
 
 } // namespace espalier::training

@@ -8,14 +8,17 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace espalier::training {
 
-/// Rank 0 measures, and what it finds is the same for all ranks: the decision is taken once.
-Result<plan::Measurement> TrainingSession::measured(const std::string& id, const plan::Stage& stage, std::int64_t columns,
+/// Rank 0 measures, and what it finds is the same for all ranks: the decision is taken once. What it took is known to rank 0.
+Result<plan::Measurement> TrainingSession::measured(const std::string& id, std::int64_t columns, SearchParts& parts,
                                                     const std::function<Result<SearchTable>()>& onRankZero)
 {
-    const ClockScope time(m_clock, Activity::Searching);
-    const auto rows = static_cast<std::int64_t>(stage.window.size());
+    const double before = m_clock.seconds(Activity::Searching);
+    m_clock.turnTo(Activity::Searching);
+    const auto rows = static_cast<std::int64_t>(parts.stage.window.size());
     auto table = at::zeros({rows, columns}, at::kDouble);
     enum : std::int64_t { kFailed, kDone, kLeft };
     auto outcome = at::full({1}, static_cast<std::int64_t>(kDone), at::kLong);
@@ -35,18 +38,34 @@ Result<plan::Measurement> TrainingSession::measured(const std::string& id, const
             m_writer->state(runs::RunState::Training);
     }
     m_request.group->broadcast(outcome, 0);
-    if (problem)
+    m_clock.pause();
+    const plan::Spent spent{m_clock.seconds(Activity::Searching) - before, parts.flops};
+    if (problem) {
+        if (auto kept = keepSpent(spent); !kept)
+            return kept.error();
         return *problem;
+    }
     const auto how = outcome.item<std::int64_t>();
     if (how != kDone)
         return Error{how == kLeft ? ErrorCode::Cancelled : ErrorCode::Lost, "Rank 0 could not measure what the search asked for."};
     m_request.group->broadcast(table, 0);
-    plan::Measurement measurement{id, {}, m_request.config.search.cost == config::SearchCost::Measured};
+    // With what was spent on it before it was left.
+    const auto left = std::exchange(m_plan.left, {});
+    plan::Measurement measurement{
+        id, {}, m_request.config.search.cost == config::SearchCost::Measured, {left.seconds + spent.seconds, left.flops + spent.flops}};
     for (std::int64_t row = 0; row < rows; ++row) {
         const auto* values = table.const_data_ptr<double>() + row * columns;
         measurement.table.emplace_back(values, values + columns);
     }
     return measurement;
+}
+
+/// A measurement was left: what it took so far is not lost.
+Result<Done> TrainingSession::keepSpent(const plan::Spent& spent)
+{
+    m_plan.left.seconds += spent.seconds;
+    m_plan.left.flops += spent.flops;
+    return writePlan();
 }
 
 SearchParts TrainingSession::searchParts(const plan::Stage& stage)
@@ -64,6 +83,29 @@ SearchParts TrainingSession::searchParts(const plan::Stage& stage)
     if (m_request.config.search.cost == config::SearchCost::Analytic)
         parts.analytic = [&stage](const plan::Candidate& candidate) { return plan::costOf(stage, candidate); };
     return parts;
+}
+
+/// The images, or latents, of every candidate's side.
+Result<Done> TrainingSession::giveCandidatesData(SearchParts& parts)
+{
+    for (const auto& candidate : parts.stage.window) {
+        const auto side = candidate.side > 0 ? candidate.side : parts.stage.shape.side;
+        if (parts.data.contains(side))
+            continue;
+        auto ofSide = parts.stage;
+        ofSide.side = candidate.side;
+        auto data = dataOf(plan::configOf(m_request.config, ofSide));
+        if (!data)
+            return data.error();
+        if (data->config.latents.enabled && !data->latents) {
+            auto ready = latentsOf(*data, ""); // all ranks together
+            if (!ready)
+                return ready.error();
+            data->latents = *std::move(ready);
+        }
+        parts.data[side] = *std::move(data);
+    }
+    return Done{};
 }
 
 /// Says what a search has chosen, when this was its last measurement: what comes next is then training.
@@ -101,8 +143,13 @@ Result<runs::EndedHow> TrainingSession::obey(const plan::ProbeLoss& request, std
     if (!ended || *ended != runs::EndedHow::Finished)
         return ended;
     auto parts = searchParts(m_now->stage);
-    parts.data[m_now->stage.shape.side] = {m_now->config, m_now->train, m_now->latents};
-    const auto measurement = measured(request.id, m_now->stage, 2, [&] { return probeLosses(parts, request.timed); });
+    if (m_now->config.latents.enabled) { // latents cannot be made smaller
+        if (auto given = giveCandidatesData(parts); !given)
+            return given.error();
+    } else {
+        parts.data[m_now->stage.shape.side] = {m_now->config, m_now->train, {}};
+    }
+    const auto measurement = measured(request.id, 2, parts, [&] { return probeLosses(parts, request.timed); });
     if (!measurement && measurement.error().code == ErrorCode::Cancelled)
         return m_now->loop->run(now, request.at, /*leave=*/false); // which saves, and answers who asked
     return keep(measurement);
@@ -112,22 +159,9 @@ Result<runs::EndedHow> TrainingSession::obey(const plan::ZeroShot& request, std:
 {
     const auto stage = *plan::findStage(m_plan, request.stage);
     auto parts = searchParts(stage);
-    for (const auto& candidate : stage.window) {
-        const auto side = candidate.side > 0 ? candidate.side : stage.shape.side;
-        if (parts.data.contains(side))
-            continue;
-        auto ofSide = stage;
-        ofSide.side = candidate.side;
-        StageSetup setup;
-        setup.config = plan::configOf(m_request.config, ofSide);
-        if (auto opened = openStageData(setup); !opened)
-            return opened.error();
-        if (auto ready = prepareLatents(setup); !ready) // all ranks together
-            return ready.error();
-        parts.data[side] = {setup.config, setup.train, setup.latents};
-    }
-    const auto measurement = measured(request.id, stage, 3, [&] { return zeroShotScores(parts, request.round); });
-    return keep(measurement);
+    if (auto given = giveCandidatesData(parts); !given)
+        return given.error();
+    return keep(measured(request.id, 3, parts, [&] { return zeroShotScores(parts, request.round); }));
 }
 
 } // namespace espalier::training

@@ -62,6 +62,14 @@ TEST(ScheduleSettings, AutoProgZeroIsToldAsManyStagesAsItHas)
                   "search.time_weight", "without a vote");
 }
 
+TEST(ScheduleSettings, AutoProgMaySearchOnLatents)
+{
+    EXPECT_EQ(problemsOf(kOfFeatures, R"({"schedule":{"kind":"autoprog","side_start":1}})"), "") << "among depths";
+    EXPECT_EQ(problemsOf(kOfFeatures, R"({"data":{"source":"folder","flip":true},"latents":{"vae":"/v","when":"stage"},
+        "schedule":{"kind":"autoprog"}})"),
+              "");
+}
+
 TEST(ScheduleSettings, LatentsOfOneSideDoNotGrow)
 {
     expectProblem(kOfFeatures, R"({"schedule":{"kind":"stages","side":[128,256]}})", "schedule.side", "latents of one side; it has 128.");

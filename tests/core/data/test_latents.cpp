@@ -208,6 +208,40 @@ TEST(LatentCache, SeesEveryDamage)
     EXPECT_NE(openLatentCache(folder, about).error().message.find("no finished cache"), std::string::npos);
 }
 
+/// Latents of a side that tell their image and that side.
+class SideLatents final : public LatentSet {
+public:
+    explicit SideLatents(std::int64_t side) : m_side(side) {}
+    LatentLayout layout() const override { return {1, m_side, false}; }
+    Result<Done> readLatents(std::int64_t index, bool, std::span<float> values, std::int32_t& label) const override
+    {
+        std::fill(values.begin(), values.end(), static_cast<float>(100 * m_side + index));
+        label = 0;
+        return Done{};
+    }
+
+private:
+    std::int64_t m_side;
+};
+
+TEST(Loader, GivesEachGlobalBatchLatentsOfTheSideThatIsAskedFor)
+{
+    const auto small = std::make_shared<const SideLatents>(2), large = std::make_shared<const SideLatents>(4);
+    LoaderOptions options;
+    options.seed = 9;
+    options.latents = large;
+    options.latentsOf = [&](std::int64_t batch) { return batch % 3 == 1 ? small.get() : large.get(); };
+    auto loader = *Loader::start(std::make_shared<FakeDataset>(10), {4, 2, 2, 0, 1}, {}, options);
+    for (std::int64_t micro = 0; micro < 20; ++micro) {
+        const auto& host = **loader->next({});
+        const std::int64_t side = micro / 2 % 3 == 1 ? 2 : 4; // two micro-batches make a batch
+        ASSERT_EQ(static_cast<std::int64_t>(host.latents.size()), 2 * side * side) << micro;
+        for (std::int64_t i = 0; i < 2; ++i)
+            EXPECT_EQ(host.latents[static_cast<std::size_t>((i + 1) * side * side - 1)],
+                      static_cast<float>(100 * side + imageAt(9, host.cursor.epoch, host.cursor.position + host.firstSlot + i, 10)));
+    }
+}
+
 TEST(Loader, ReadsLatentsWhereItWouldReadPixels)
 {
     const ScratchFolder scratch;

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/core/data/fake_dataset.h"
 #include "tests/core/models/tiny_autoencoder.h"
 #include "tests/core/training/tiny_run.h"
 #include "tests/support/ranks.h"
 
 #include "core/formats/npy.h"
 #include "core/generation/latent_builder.h"
+#include "core/plan/search_results.h"
 #include "core/runs/follower.h"
+#include "core/training/latent_preparation.h"
 #include "core/training/latent_upload.h"
 
 namespace espalier::training {
@@ -114,12 +117,20 @@ TEST_F(LatentTraining, RanksShareTheEncodingAndTrainLikeOne)
     config.training.learningRate = 0.05;
     config.training.momentum = 0.0;
     config.training.gradNorm = 0.0;
+    const auto onTwo = [&](const runs::RunFolder& run) {
+        tests::onRanks(2, [&](std::shared_ptr<parallel::ProcessGroup> group) -> std::string {
+            at::set_num_threads(1);
+            const auto ended = train(run, config, group);
+            return ended ? "" : ended.error().message + " " + ended.error().detail;
+        });
+    };
+    config.latents.when = config::EncodeWhen::Stage;
+    onTwo(makeRun("late", config));
+    ASSERT_EQ(caches().size(), 1u);
+    fs::remove_all(m_root / "data");
+    config.latents.when = config::EncodeWhen::Start;
     const auto two = makeRun("two", config);
-    tests::onRanks(2, [&](std::shared_ptr<parallel::ProcessGroup> group) -> std::string {
-        at::set_num_threads(1);
-        const auto ended = train(two, config, group);
-        return ended ? "" : ended.error().message + " " + ended.error().detail;
-    });
+    onTwo(two);
     ASSERT_EQ(caches().size(), 1u);
     const auto one = makeRun("one", config);
     ASSERT_TRUE(train(one, config)); // from the same cache
@@ -156,6 +167,86 @@ TEST_F(LatentTraining, LeavesWhileEncodingWhenAsked)
     EXPECT_FALSE(fs::exists(run.checkpointFolder(0)));
     ASSERT_TRUE(train(run, config));
     EXPECT_TRUE(fs::exists(run.checkpointFolder(2)));
+}
+
+TEST_F(LatentTraining, EncodesEverySideBeforeTheFirstStep)
+{
+    auto config = latentConfig(4);
+    config.schedule = config::StagesSchedule{.stages = 2, .side = {8, 16}};
+    const auto begin = [&](const config::RunConfig& how, const std::string& name) { // and away before the first step
+        runs::WorkerLink link;
+        TrainingSession::Request request{makeRun(name, how), how, at::kCPU, parallel::ProcessGroup::alone(), std::nullopt};
+        request.searchOnly = true;
+        auto session = TrainingSession::open(request, link, {});
+        ASSERT_TRUE(session) << session.error().message;
+        ASSERT_TRUE((*session)->run({}));
+        EXPECT_EQ((*session)->state().counters.step, 0);
+    };
+    auto late = config;
+    late.latents.when = config::EncodeWhen::Stage;
+    begin(late, "late");
+    EXPECT_TRUE(caches().empty());
+    begin(config, "early");
+    ASSERT_EQ(caches().size(), 2u);
+    for (const auto& cache : caches())
+        EXPECT_TRUE(fs::exists(cache / "manifest.json"));
+    fs::remove_all(m_root / "data");
+    const auto run = makeRun("run", config);
+    ASSERT_TRUE(train(run, config));
+    const auto clock = manifestOf(run, 4).clock;
+    EXPECT_GT(clock["encoding_seconds"].get<double>(), 0.0) << "and that is no training";
+}
+
+TEST_F(LatentTraining, WhatCannotBeEncodedLaterIsSaidBeforeTheFirstStep)
+{
+    auto config = latentConfig(4);
+    const auto codec = *generation::LatentCodec::open(config, at::kCPU, {});
+    const auto broken = std::make_shared<const tests::FakeDataset>(3, std::set<std::int64_t>{0, 1, 2});
+    const auto refused = checkLatents({{config, broken, nullptr}}, *codec);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().message, "The images that latents of 16 pixels are made of cannot be read. This image ends early.");
+    const auto some = std::make_shared<const tests::FakeDataset>(3, std::set<std::int64_t>{0});
+    EXPECT_TRUE(checkLatents({{config, some, nullptr}}, *codec)) << "one that is broken stops nothing";
+    auto large = config;
+    large.data.side = 1024; // of 2^27 images: 128 TiB
+    const auto many = std::make_shared<const tests::FakeDataset>(std::int64_t{1} << 27);
+    const auto full = checkLatents({{config, some, nullptr}, {large, many, nullptr}}, *codec);
+    ASSERT_FALSE(full);
+    EXPECT_TRUE(full.error().message.starts_with("The latents of all 2 sides of this schedule need ")) << full.error().message;
+}
+
+TEST_F(LatentTraining, AutoProgSearchesAmongSidesAndDepths)
+{
+    auto config = latentConfig(8);
+    config.data.side = 32;
+    std::get<config::DitConfig>(config.model).depth = 4;
+    config.schedule = config::AutoProgSchedule{.stages = 2, .sideStart = 0.5, .depthStart = 0.5};
+    config.search = {.cost = config::SearchCost::Analytic, .rounds = 1, .share = 0.75, .batches = 1, .batch = 8};
+    config.checkpoints.every = 1;
+    config.checkpoints.keepLast = 100;
+    const auto straight = makeRun("straight", config);
+    const auto ended = train(straight, config);
+    ASSERT_TRUE(ended) << ended.error().message << ended.error().detail;
+    EXPECT_EQ(caches().size(), 2u) << "16 and 32 pixels";
+    const auto plan = *plan::planFromText(*readFile(straight.planFile(), 1 << 20));
+    ASSERT_EQ(plan.stages.front().window.size(), 4u);
+    const auto found = plan::searchResults(plan, plan.stages.front(), config);
+    ASSERT_TRUE(found && found->complete);
+    EXPECT_EQ(found->candidates[1].name, "r16_l4");
+    EXPECT_EQ(found->candidates[3].name, "r32_l4");
+    EXPECT_NE(found->candidates[1].loss, found->candidates[3].loss);
+    auto quiet = config;
+    quiet.checkpoints.every = 0;
+    for (std::int64_t step = 1; step < 8; ++step) {
+        SCOPED_TRACE(step);
+        const auto broken = makeRun("broken" + std::to_string(step), config);
+        fs::copy_file(straight.planFile(), broken.planFile());
+        fs::create_directories(broken.checkpointsFolder());
+        fs::copy(straight.checkpointFolder(step), broken.checkpointFolder(step), fs::copy_options::recursive);
+        const auto resumed = train(broken, quiet);
+        ASSERT_TRUE(resumed) << resumed.error().message << resumed.error().detail;
+        expectEqualShards(straight, broken, 8);
+    }
 }
 
 TEST_F(LatentTraining, ARehearsalEncodesNothing)
