@@ -48,6 +48,14 @@ ConfigChoice choiceOf(const CacheOptions& options)
     return choice;
 }
 
+std::string lineOf(const Json& made)
+{
+    return fmt::format("Latents of {} images at {:.0f} pixels{} ({}) in {}",
+                       groupedNumber(static_cast<std::int64_t>(numberIn(made, "images"))), numberIn(made, "side"),
+                       made.value("mirrored", false) ? " and of their mirror images" : "",
+                       bytesText(static_cast<std::uint64_t>(numberIn(made, "bytes"))), textIn(made, "folder"));
+}
+
 int cacheLatents(const CacheOptions& options, Console& console)
 {
     const auto config = resolveConfig(choiceOf(options));
@@ -61,10 +69,14 @@ int cacheLatents(const CacheOptions& options, Console& console)
     const auto result = runJob(job, signals, console);
     if (!result)
         return console.fail(result.error());
-    console.result(*result, fmt::format("Latents of {} images at {:.0f} pixels{} ({}) in {}",
-                                        groupedNumber(static_cast<std::int64_t>(numberIn(*result, "images"))), numberIn(*result, "side"),
-                                        result->value("mirrored", false) ? " and of their mirror images" : "",
-                                        bytesText(static_cast<std::uint64_t>(numberIn(*result, "bytes"))), textIn(*result, "folder")));
+    if (result->contains("sides")) {
+        std::string text = "Latents of every side of the schedule:\n";
+        for (const auto& each : (*result)["sides"])
+            text += lineOf(each) + "\n";
+        console.result(*result, text);
+        return 0;
+    }
+    console.result(*result, lineOf(*result));
     return 0;
 }
 

@@ -43,6 +43,9 @@ void addPlan(const runs::RunFolder& run, Inspected& said)
     }
     const auto config = configOf(run);
     const auto known = config ? *config : config::RunConfig{}; // its damage is told already
+    const auto spent = plan::spentOnSearching(*plan);
+    said.json["searching_seconds"] = spent.seconds;
+    said.json["searching_flops"] = spent.flops;
     said.json["stages"] = planDocument(*plan, known);
     said.text += planText(*plan, known);
 }

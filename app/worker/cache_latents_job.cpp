@@ -2,8 +2,11 @@
 #include "app/worker/job.h"
 
 #include "core/config/config.h"
+#include "core/config/data_side.h"
 #include "core/config/devices.h"
 #include "core/generation/latent_builder.h"
+#include "core/plan/stage_config.h"
+#include "core/plan/strategy.h"
 #include "core/runs/run_folder.h"
 
 #include <fmt/format.h>
@@ -91,41 +94,21 @@ Result<Done> workOn(const generation::LatentWork& work, std::stop_source& stop)
     return done;
 }
 
-} // namespace
-
-Result<Json> cacheLatentsJob(const Json& request, JobContext& context)
+/// The cache of one configuration; the devices share the work.
+Result<Json> cacheOne(const config::RunConfig& config, const std::vector<std::shared_ptr<const generation::LatentCodec>>& codecs,
+                      const std::string& which, JobContext& context)
 {
-    const auto config = config::read(request.value("config", Json::object()));
-    if (!config)
-        return config.error();
-    if (!config->latents.enabled || config->data.source == config::DataSource::Features)
-        return Error{ErrorCode::Usage, "These settings train on no latents that could be made: set latents.enabled and name images.", {}};
-    const auto asked = textOf(request, "devices", config->devices);
-    if (!asked)
-        return asked.error();
-    const auto devices = devicesOf(*asked);
-    if (!devices)
-        return devices.error();
-    setThreads(config->training.threads, 1);
-    auto dataset = data::open(config->data, data::Split::Train, runs::dataFolder(), context.log);
+    auto dataset = data::open(config.data, data::Split::Train, runs::dataFolder(), context.log);
     if (!dataset)
         return dataset.error();
-    std::vector<std::shared_ptr<const generation::LatentCodec>> codecs;
-    for (const auto& device : *devices) {
-        auto codec = generation::LatentCodec::open(*config, device, codecs.empty() ? context.log : Log());
-        if (!codec)
-            return codec.error();
-        codecs.push_back(*std::move(codec));
-    }
-    auto description = generation::describeLatents(*config, **dataset, *codecs.front());
-    const auto folder = data::latentFolder(generation::latentCaches(*config, runs::dataFolder()), description);
-
+    auto description = generation::describeLatents(config, **dataset, *codecs.front());
+    const auto folder = data::latentFolder(generation::latentCaches(config, runs::dataFolder()), description);
     const auto began = std::chrono::steady_clock::now();
     std::stop_source stop;
     const std::stop_callback cancel(context.link.stopToken(), [&] { stop.request_stop(); });
-    const auto count = static_cast<int>(devices->size());
+    const auto count = static_cast<int>(codecs.size());
     DeviceThreads meeting(count);
-    std::vector<Result<Done>> results(devices->size(), Done{});
+    std::vector<Result<Done>> results(codecs.size(), Done{});
     {
         std::vector<std::jthread> threads;
         for (int i = 0; i < count; ++i)
@@ -136,11 +119,11 @@ Result<Json> cacheLatentsJob(const Json& request, JobContext& context)
                                       .folder = folder,
                                       .description = description,
                                       .ranks = meeting.ranksOf(i),
-                                      .workers = static_cast<int>(config->data.workers),
+                                      .workers = static_cast<int>(config.data.workers),
                                       .progress =
                                           [&, i](const char* what, std::int64_t done, std::int64_t of) {
                                               if (i == 0)
-                                                  context.link.progress(static_cast<double>(done), static_cast<double>(of), what);
+                                                  context.link.progress(static_cast<double>(done), static_cast<double>(of), which + what);
                                           },
                                       .log = context.log},
                                      stop);
@@ -162,6 +145,66 @@ Result<Json> cacheLatentsJob(const Json& request, JobContext& context)
                 {"encoder_sha256", description.encoder},
                 {"devices", count},
                 {"seconds", seconds}};
+}
+
+/// Pixels of all sides that the schedule can come to, the least first: one without stages.
+Result<std::vector<std::int64_t>> sidesOf(const config::RunConfig& config, const Log& log)
+{
+    if (std::holds_alternative<config::PlainSchedule>(config.schedule))
+        return std::vector{config.data.side};
+    const auto dataset = data::open(config.data, data::Split::Train, runs::dataFolder(), log);
+    if (!dataset)
+        return dataset.error();
+    const auto strategy = plan::makeStrategy(config, {(*dataset)->size()});
+    const auto plan = strategy->begin();
+    if (!plan)
+        return plan.error();
+    auto sides = strategy->sides(*plan);
+    for (auto& side : sides)
+        side *= plan::pixelsPerPosition(config);
+    return sides;
+}
+
+} // namespace
+
+Result<Json> cacheLatentsJob(const Json& request, JobContext& context)
+{
+    const auto config = config::read(request.value("config", Json::object()));
+    if (!config)
+        return config.error();
+    if (!config->latents.enabled || config->data.source == config::DataSource::Features)
+        return Error{ErrorCode::Usage, "These settings train on no latents that could be made: set latents.enabled and name images.", {}};
+    const auto asked = textOf(request, "devices", config->devices);
+    if (!asked)
+        return asked.error();
+    const auto devices = devicesOf(*asked);
+    if (!devices)
+        return devices.error();
+    setThreads(config->training.threads, 1);
+    std::vector<std::shared_ptr<const generation::LatentCodec>> codecs;
+    for (const auto& device : *devices) {
+        auto codec = generation::LatentCodec::open(*config, device, codecs.empty() ? context.log : Log());
+        if (!codec)
+            return codec.error();
+        codecs.push_back(*std::move(codec));
+    }
+    const auto sides = sidesOf(*config, context.log);
+    if (!sides)
+        return sides.error();
+    Json all = Json::array();
+    for (std::size_t i = 0; i < sides->size(); ++i) {
+        auto ofSide = *config;
+        ofSide.data = config::atSide(config->data, (*sides)[i]);
+        const auto which = sides->size() > 1 ? fmt::format("side {} of {}, {} pixels: ", i + 1, sides->size(), (*sides)[i]) : "";
+        auto made = cacheOne(ofSide, codecs, which, context);
+        if (!made)
+            return made.error();
+        all.push_back(*std::move(made));
+    }
+    Json result = all.back(); // of data.side
+    if (all.size() > 1)
+        result["sides"] = std::move(all);
+    return result;
 }
 
 } // namespace espalier::worker

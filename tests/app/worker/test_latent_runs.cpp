@@ -151,6 +151,22 @@ TEST_F(LatentRuns, ACacheKilledAtAnyMomentIsGoneOnWith)
     EXPECT_EQ(filesOf(m_folder / "straight"), filesOf(m_folder / "killed"));
 }
 
+TEST_F(LatentRuns, EverySideOfAScheduleIsEncodedAtOnce)
+{
+    auto config = Json::parse(*readFile(m_folder / "tiny.json", 1 << 20));
+    const std::int64_t side = config["data"].value("side", std::int64_t{32});
+    config["schedule"] = {{"kind", "stages"}, {"stages", 2}, {"side", {side / 2, side}}};
+    ASSERT_TRUE(writeFileAtomically(m_folder / "grows.json", config.dump()));
+    const auto made = call({"cache-latents", "--config", (m_folder / "grows.json").string(), "--devices", "cpu", "--json"});
+    ASSERT_EQ(made.status, 0) << made.err;
+    const auto sides = made.json()["sides"];
+    ASSERT_EQ(sides.size(), 2u);
+    for (std::size_t i = 0; i < 2; ++i) {
+        EXPECT_EQ(sides[i]["side"], i == 0 ? side / 2 : side);
+        EXPECT_TRUE(fs::exists(fs::path(sides[i]["folder"].get<std::string>()) / "manifest.json"));
+    }
+}
+
 TEST_F(LatentRuns, WrongUseIsRefusedByName)
 {
     const auto refused = [&](std::vector<std::string> more, const std::string& part) {
