@@ -113,6 +113,47 @@ TEST_F(GrowingNetworks, TheStageIsToldAsPublished)
     EXPECT_TRUE(at::equal(model->forward(batch(side()), {}, {}), model->forward(batch(side()), {{}, 3}, {}))) << "by default the last";
 }
 
+TEST_F(GrowingNetworks, ClassAndStageAreHiddenAsPublished)
+{
+    const Json& golden = zero.at("stage_embedding").at("dropped");
+    const auto labelDropped = golden.at("label_dropped").get<std::vector<bool>>(),
+               stageDropped = golden.at("stage_dropped").get<std::vector<bool>>();
+    const std::int64_t stage = golden.at("stage");
+    // Samples for which our draws hide what the script of the golden file hides.
+    constexpr std::int64_t kMany = 20000;
+    const auto all = tensors::Draws::at(1, 0, 0, kMany);
+    const auto ofLabel = all.uniform(Stream::LabelDrop, {}), ofStage = all.uniform(Stream::LabelDrop, {}, 1);
+    std::vector<std::int64_t> slots;
+    for (std::int64_t slot = 0; slot < kMany && slots.size() < labelDropped.size(); ++slot)
+        if ((ofLabel[slot].item<double>() < 0.1) == labelDropped[slots.size()] &&
+            (ofStage[slot].item<double>() < 0.1) == stageDropped[slots.size()])
+            slots.push_back(slot);
+    auto draws = all;
+    draws.slot = at::tensor(slots);
+    ASSERT_EQ(draws.slot.size(0), batch(side()).x.size(0));
+    const auto model = dit(ditConfig(), side());
+    model->train();
+    const auto out = model->forward(batch(side()), {{}, stage}, draws);
+    expectGolden(out, zeroTensors.at("dropped.output"), ditTolerance(1e-5), "dropped.output");
+    out.square().mean().backward();
+    expectGolden(model->named_parameters()["s_embedder.embedding_table.weight"].grad(), zeroTensors.at("dropped.stage_table_gradient"),
+                 ditTolerance(1e-4), "dropped.stage_table_gradient");
+
+    // With one draw for both, a stage is hidden from the images whose class is, and from no others.
+    auto shared = ditConfig();
+    shared.sharedDropout = true;
+    const auto one = dit(shared, side());
+    one->train();
+    const at::NoGradGuard guard;
+    auto told = batch(side());
+    told.labels = told.labels.clone();
+    for (std::size_t i = 0; i < labelDropped.size(); ++i)
+        if (labelDropped[i])
+            told.labels[static_cast<std::int64_t>(i)] = ditConfig().numClasses; // drawn without a class, and so without a stage
+    expectGolden(one->forward(batch(side()), {{}, stage}, draws), dit(shared, side())->forward(told, {{}, stage}, {}), 1e-6, "shared");
+    EXPECT_FALSE(at::allclose(one->forward(batch(side()), {{}, stage}, draws), out)) << "which is not what two draws hide";
+}
+
 TEST_F(GrowingNetworks, TheHalfWithoutAClassIsToldNoStage)
 {
     const at::NoGradGuard guard;
