@@ -2,6 +2,7 @@
 // What workers and the supervisors of other ranks say, and what these are told.
 #include "app/cli/supervisor.h"
 
+#include "core/base/json_value.h"
 #include "core/machine/memory.h"
 
 #include <fmt/format.h>
@@ -14,18 +15,6 @@ namespace espalier::cli {
 namespace {
 
 constexpr std::size_t kTail = 8192;
-
-template <class T>
-T valueOr(const Json& json, const char* key, T otherwise)
-{
-    const auto at = json.find(key);
-    if (at == json.end())
-        return otherwise;
-    if constexpr (std::is_same_v<T, std::string>)
-        return at->is_string() ? at->template get<std::string>() : otherwise;
-    else
-        return at->is_number_integer() ? at->template get<T>() : otherwise;
-}
 
 } // namespace
 

@@ -2,6 +2,7 @@
 #include "core/runs/branches.h"
 
 #include "core/base/files.h"
+#include "core/base/json_value.h"
 #include "core/base/parse_json.h"
 #include "core/runs/curves.h"
 
@@ -23,12 +24,6 @@ const Json* listAt(const Json& object, const char* key)
 {
     const auto at = object.is_object() ? object.find(key) : object.end();
     return at != object.end() && at->is_array() ? &*at : nullptr;
-}
-
-std::string textAt(const Json& object, const char* key)
-{
-    const auto at = object.is_object() ? object.find(key) : object.end();
-    return at != object.end() && at->is_string() ? at->get<std::string>() : std::string();
 }
 
 /// The one row of an ended stage in the ledger: steps, images, seconds …

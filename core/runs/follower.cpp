@@ -2,6 +2,7 @@
 #include "core/runs/follower.h"
 
 #include "core/base/files.h"
+#include "core/base/json_value.h"
 #include "core/base/parse_json.h"
 #include "core/runs/branches.h"
 #include "core/runs/curves.h"
@@ -21,17 +22,6 @@ namespace {
 
 constexpr auto kProbeEvery = std::chrono::milliseconds(1000);
 constexpr std::uint64_t kMaxConfig = 16u << 20;
-
-double numberAt(const Json& config, const char* group, const char* key)
-{
-    if (!config.is_object())
-        return 0.0;
-    const auto at = config.find(group);
-    if (at == config.end() || !at->is_object())
-        return 0.0;
-    const auto value = at->find(key);
-    return value != at->end() && value->is_number() ? value->get<double>() : 0.0;
-}
 
 } // namespace
 
@@ -303,9 +293,9 @@ void RunFollower::Impl::updateProgress(RunChanges& changes)
     next.step = std::max(next.step, lastEventStep);
     next.ofSteps = started && started->ofSteps > 0
                        ? started->ofSteps
-                       : static_cast<std::int64_t>(std::clamp(numberAt(config, "training", "steps"), 0.0, 1e15));
-    next.ofImages = started && started->ofImages > 0 ? static_cast<double>(started->ofImages) : numberAt(config, "training", "images");
-    next.ofSeconds = started && started->ofSeconds > 0 ? started->ofSeconds : numberAt(config, "training", "seconds");
+                       : static_cast<std::int64_t>(std::clamp(valueOr(config, "training", "steps", 0.0), 0.0, 1e15));
+    next.ofImages = started && started->ofImages > 0 ? static_cast<double>(started->ofImages) : valueOr(config, "training", "images", 0.0);
+    next.ofSeconds = started && started->ofSeconds > 0 ? started->ofSeconds : valueOr(config, "training", "seconds", 0.0);
     next.images = last(tags::kImages);
     next.seconds = last(tags::kTrainingSeconds);
     next.imagesPerSecond = last(tags::kImagesPerSecond);

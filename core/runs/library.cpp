@@ -2,6 +2,7 @@
 #include "core/runs/library.h"
 
 #include "core/base/files.h"
+#include "core/base/json_value.h"
 #include "core/base/parse_json.h"
 #include "core/runs/branches.h"
 #include "core/runs/curves.h"
@@ -21,24 +22,6 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 constexpr int kSparkline = 48, kMaxAttempts = 8;
-
-std::string textAt(const Json& config, const char* group, const char* key)
-{
-    const auto at = config.find(group);
-    if (at == config.end() || !at->is_object())
-        return "";
-    const auto value = at->find(key);
-    return value != at->end() && value->is_string() ? value->get<std::string>() : "";
-}
-
-double numberAt(const Json& config, const char* group, const char* key)
-{
-    const auto at = config.find(group);
-    if (at == config.end() || !at->is_object())
-        return 0.0;
-    const auto value = at->find(key);
-    return value != at->end() && value->is_number() ? value->get<double>() : 0.0;
-}
 
 /// At most `count` points, evenly spread over a scalar file, always with the last one.
 std::vector<ScalarPoint> pointsSpread(const fs::path& file, std::size_t count)
@@ -137,9 +120,9 @@ bool Known::readConfigFile()
             configProblem.clear();
         }
     }
-    summary.model = textAt(config, "model", "kind");
-    summary.dataset = textAt(config, "data", "source");
-    summary.schedule = textAt(config, "schedule", "kind");
+    summary.model = valueOr<std::string>(config, "model", "kind", {});
+    summary.dataset = valueOr<std::string>(config, "data", "source", {});
+    summary.schedule = valueOr<std::string>(config, "schedule", "kind", {});
     return true;
 }
 
@@ -304,10 +287,11 @@ bool Known::update()
     auto& p = summary.progress = own;
     p.step = std::max(p.step, lastEventStep);
     branches.addTo(p, {});
-    p.ofSteps = started && started->ofSteps > 0 ? started->ofSteps
-                                                : static_cast<std::int64_t>(std::clamp(numberAt(config, "training", "steps"), 0.0, 1e15));
-    p.ofImages = started && started->ofImages > 0 ? static_cast<double>(started->ofImages) : numberAt(config, "training", "images");
-    p.ofSeconds = started && started->ofSeconds > 0 ? started->ofSeconds : numberAt(config, "training", "seconds");
+    p.ofSteps = started && started->ofSteps > 0
+                    ? started->ofSteps
+                    : static_cast<std::int64_t>(std::clamp(valueOr(config, "training", "steps", 0.0), 0.0, 1e15));
+    p.ofImages = started && started->ofImages > 0 ? static_cast<double>(started->ofImages) : valueOr(config, "training", "images", 0.0);
+    p.ofSeconds = started && started->ofSeconds > 0 ? started->ofSeconds : valueOr(config, "training", "seconds", 0.0);
     p.fraction = 0.0;
     if (p.ofSteps > 0)
         p.fraction = static_cast<double>(p.step) / static_cast<double>(p.ofSteps);
