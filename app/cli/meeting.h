@@ -76,6 +76,8 @@ public:
 
 private:
     Meeting(runs::Rendezvous place, std::filesystem::path file) : m_place(std::move(place)), m_file(std::move(file)) {}
+    void stopListening();
+    // meeting_agrees.cpp
     void acceptAll();
     void hearFirst(Peer& peer, const Json& line);
     Result<Agreement> gather(const Introduction& mine, Signals& signals, const std::function<void()>& tick);
@@ -84,7 +86,6 @@ private:
     Error nobodyElse() const;
     Error refuse(Error error);
     std::optional<Error> unreachable() const;
-    void stopListening();
 
     runs::Rendezvous m_place;
     std::filesystem::path m_file;

@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
@@ -24,13 +23,6 @@ namespace {
 constexpr auto kOneSignal = 2s;  // launchers repeat what a terminal already sent to all
 constexpr auto kGpusEvery = 10s; // load and heat are not read more often
 
-std::chrono::seconds secondsFromEnvironment(const char* name, std::chrono::seconds otherwise)
-{
-    const char* text = std::getenv(name);
-    const long value = text ? std::strtol(text, nullptr, 10) : 0;
-    return value > 0 ? std::chrono::seconds(value) : otherwise;
-}
-
 /// We and the workers stand inside the run and call it "."; a person needs the whole path.
 Error named(Error error)
 {
@@ -44,9 +36,9 @@ Error named(Error error)
 
 Supervisor::Supervisor(runs::RunFolder folder, std::optional<OwnedRun> run, SupervisorPlan plan, Signals& signals, Console& console)
     : m_folder(std::move(folder)), m_run(std::move(run)), m_plan(std::move(plan)), m_signals(signals), m_console(console),
-      m_summary(m_folder.root()), m_gpus(m_plan.devices), m_hang(secondsFromEnvironment(runs::environment::kHangSeconds, 600s)),
-      m_silence(secondsFromEnvironment(runs::environment::kSilentSeconds, 30s)),
-      m_grace(secondsFromEnvironment(runs::environment::kGraceSeconds, 5s))
+      m_summary(m_folder.root()), m_gpus(m_plan.devices), m_hang(runs::environment::seconds(runs::environment::kHangSeconds, 600s)),
+      m_silence(runs::environment::seconds(runs::environment::kSilentSeconds, 30s)),
+      m_grace(runs::environment::seconds(runs::environment::kGraceSeconds, 5s))
 {
 }
 

@@ -164,4 +164,9 @@ int connectTo(const std::string& address, int port, std::chrono::milliseconds li
     return connected;
 }
 
+bool isLoopback(const std::string& address)
+{
+    return address == "localhost" || address == "::1" || address.starts_with("127.");
+}
+
 } // namespace espalier::cli

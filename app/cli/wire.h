@@ -45,5 +45,7 @@ struct Listener {
 Listener listenForRanks(bool everywhere, int port = 0);
 /// Connects within `limit`; -1 where nobody answers.
 int connectTo(const std::string& address, int port, std::chrono::milliseconds limit);
+/// Whether only this machine is reached there.
+bool isLoopback(const std::string& address);
 
 } // namespace espalier::cli

@@ -33,20 +33,20 @@ std::vector<Thing> thingsOf(const std::vector<std::pair<std::string, std::string
     std::vector<Thing> all;
     for (const auto& [name, value] : facts)
         all.push_back({name, fingerprintOf(value)});
-    all.push_back({"the number of parameters", static_cast<std::int64_t>(state.slots.size())});
-    all.push_back({"the step to go on from", state.counters.step});
-    all.push_back({"the place in the data",
+    all.push_back({"The number of parameters", static_cast<std::int64_t>(state.slots.size())});
+    all.push_back({"The step to go on from", state.counters.step});
+    all.push_back({"The place in the data",
                    fingerprintOf(fmt::format("{} {} {}", state.counters.images, state.counters.epoch, state.counters.position))});
     const auto add = [&](const std::string& name, const at::Tensor& tensor) {
         if (tensor.defined())
             all.push_back({name, parallel::fingerprintOf(tensor)});
     };
     for (const auto& slot : state.slots) {
-        add("the parameter " + slot.name, slot.value);
+        add("The parameter " + slot.name, slot.value);
         for (const auto& average : slot.ema)
-            add("an average of " + slot.name, average);
+            add("An average of " + slot.name, average);
         for (const auto& kept : {slot.m, slot.v, slot.step, slot.largest})
-            add("what the optimizer keeps of " + slot.name, kept);
+            add("What the optimizer keeps of " + slot.name, kept);
     }
     return all;
 }

@@ -21,9 +21,7 @@ constexpr auto kCollectiveTimeout = std::chrono::hours(24 * 7);
 
 std::chrono::seconds joinTimeout()
 {
-    const char* text = std::getenv("ESPALIER_JOIN_SECONDS");
-    const long value = text ? std::strtol(text, nullptr, 10) : 0;
-    return std::chrono::seconds(value > 0 ? value : 30);
+    return runs::environment::seconds(runs::environment::kJoinSeconds, std::chrono::seconds(30));
 }
 
 std::string variable(const char* name)

@@ -49,6 +49,13 @@ int fdFromEnvironment(const char* name)
 
 } // namespace
 
+std::chrono::seconds environment::seconds(const char* name, std::chrono::seconds otherwise)
+{
+    int value = 0;
+    const char* text = std::getenv(name);
+    return text && parseInt(text, 1, 1 << 30, value) ? std::chrono::seconds(value) : otherwise;
+}
+
 std::string_view endText(EndedHow how)
 {
     for (const auto& [each, text] : kEnds)

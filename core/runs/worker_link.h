@@ -37,10 +37,13 @@ inline constexpr const char* kSupervisor = "ESPALIER_SUPERVISOR_PID";    // the 
 inline constexpr const char* kHangSeconds = "ESPALIER_HANG_SECONDS";     // no step for so long: the worker hangs (600)
 inline constexpr const char* kSilentSeconds = "ESPALIER_SILENT_SECONDS"; // not a word for so long: the worker is stopped (30)
 inline constexpr const char* kGraceSeconds = "ESPALIER_GRACE_SECONDS";   // between SIGTERM and SIGKILL of workers (5)
+inline constexpr const char* kJoinSeconds = "ESPALIER_JOIN_SECONDS";     // ranks wait so long for each other (30)
 inline constexpr const char* kWorkerBinary = "ESPALIER_WORKER_BINARY";
 inline constexpr const char* kLibrary = "ESPALIER_LIBRARY";
 inline constexpr const char* kAttempt = "ESPALIER_ATTEMPT"; // of ranks that several supervisors started: no other attempt has this name
 inline constexpr const char* kDevice = "ESPALIER_DEVICE";   // "cpu" or "cuda:N": where this worker computes
+/// What a variable says; `otherwise` where it is not set or makes no sense.
+std::chrono::seconds seconds(const char* name, std::chrono::seconds otherwise);
 } // namespace environment
 
 /// Place of this process among the workers of a run, as its supervisor tells it: RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE,

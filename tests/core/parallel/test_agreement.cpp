@@ -52,7 +52,7 @@ TEST(Agreement, NamesTheParameterOfWhichOneElementDiffersByOneBit)
         auto state = someState();
         if (group->rank() == 2)
             state.slots[1].value.view_as(state.slots[1].value)[0][0][1] = std::nextafter(4.0f, 5.0f);
-        return expectNamed(said(*group, state), {"the parameter second", "rank 2"});
+        return expectNamed(said(*group, state), {"The parameter second", "rank 2"});
     });
 }
 
@@ -84,7 +84,7 @@ TEST(Agreement, IsRefusedToRanksWithOtherParameters)
         auto state = someState();
         if (group->rank() == 1)
             state.slots.pop_back();
-        return expectNamed(said(*group, state), {"the number of parameters"});
+        return expectNamed(said(*group, state), {"The number of parameters"});
     });
 }
 
