@@ -26,6 +26,11 @@ std::int64_t imagesOf(const Stage& stage, std::int64_t all)
     return stage.recipe ? shareOf(all, stage.recipe->dataShare) : all;
 }
 
+std::int64_t sideOf(const Stage& stage, const Candidate& candidate)
+{
+    return candidate.side > 0 ? candidate.side : stage.shape.side;
+}
+
 namespace {
 
 void takeOwn(const OwnRecipe& own, config::RunConfig& config)

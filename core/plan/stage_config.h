@@ -17,6 +17,9 @@ std::int64_t shareOf(std::int64_t images, double share);
 /// Training images that a stage sees of all there are.
 std::int64_t imagesOf(const Stage& stage, std::int64_t all);
 
+/// What goes into the network as a candidate of this stage.
+std::int64_t sideOf(const Stage& stage, const Candidate& candidate);
+
 /// Pixels of a side that the network sees: 8 for latents, else 1.
 std::int64_t pixelsPerPosition(const config::RunConfig& config);
 

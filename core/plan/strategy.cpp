@@ -6,6 +6,7 @@
 #include "core/plan/autoprog.h"
 #include "core/plan/autoprog_zero.h"
 #include "core/plan/plain.h"
+#include "core/plan/stage_config.h"
 #include "core/plan/stages.h"
 
 #include <algorithm>
@@ -40,7 +41,7 @@ std::vector<std::int64_t> PlanStrategy::sides(const Plan& plan) const
             sides.insert(sideOf(stage));
         if (stage.role == Stage::Role::Supernet || searching)
             for (const auto& candidate : stage.window)
-                sides.insert(candidate.side > 0 ? candidate.side : stage.shape.side);
+                sides.insert(sideOf(stage, candidate));
     }
     return {sides.begin(), sides.end()};
 }

@@ -8,6 +8,7 @@
 #include "core/models/registry.h"
 #include "core/plan/forecast.h"
 #include "core/plan/search_cost.h"
+#include "core/plan/stage_config.h"
 #include "core/training/batch_upload.h"
 #include "core/training/precision.h"
 
@@ -232,7 +233,7 @@ Result<SearchTable> probeLosses(SearchParts& parts, bool timed)
             if (!parts.goOn(static_cast<double>(number) / static_cast<double>(search.batches)))
                 return kLeft;
             const auto& candidate = parts.stage.window[i];
-            const auto own = batches.find(candidate.side > 0 ? candidate.side : parts.stage.shape.side);
+            const auto own = batches.find(plan::sideOf(parts.stage, candidate));
             const auto& [batch, draws] = own == batches.end() ? batches.begin()->second : own->second;
             const auto size = static_cast<double>(batch.x.size(0));
             const tensors::Path path{candidate.keepBlock, parts.stage.sid};
@@ -266,7 +267,7 @@ Result<SearchTable> zeroShotScores(SearchParts& parts, std::uint64_t round)
     const auto count = static_cast<double>(parts.stage.window.size());
     SearchTable table;
     for (const auto& candidate : parts.stage.window) {
-        const auto& data = parts.data.at(candidate.side > 0 ? candidate.side : parts.stage.shape.side);
+        const auto& data = parts.data.at(plan::sideOf(parts.stage, candidate));
         const auto batchSize = plan::searchBatch(parts.stage, parts.config.search, data.images->size());
         const auto size = static_cast<double>(batchSize);
         const double pass = size * plan::costOf(parts.stage, candidate); // forward and backward

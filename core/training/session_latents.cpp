@@ -108,7 +108,7 @@ Result<Done> TrainingSession::prepareLatents(StageSetup& setup)
         return Done{};
     }
     for (const auto& candidate : setup.stage.window) {
-        const auto ofSide = dataAt(candidate.side > 0 ? candidate.side : setup.stage.shape.side);
+        const auto ofSide = dataAt(plan::sideOf(setup.stage, candidate));
         if (!ofSide)
             return ofSide.error();
         auto ready = latentsOf(*ofSide, "");

@@ -89,7 +89,7 @@ SearchParts TrainingSession::searchParts(const plan::Stage& stage)
 Result<Done> TrainingSession::giveCandidatesData(SearchParts& parts)
 {
     for (const auto& candidate : parts.stage.window) {
-        const auto side = candidate.side > 0 ? candidate.side : parts.stage.shape.side;
+        const auto side = plan::sideOf(parts.stage, candidate);
         if (parts.data.contains(side))
             continue;
         auto ofSide = parts.stage;
