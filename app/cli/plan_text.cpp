@@ -84,8 +84,8 @@ std::string prefixLine(const plan::Prefix& prefix)
     if (prefix.frozen == 0)
         return {};
     if (!prefix.kept())
-        return fmt::format("    the {} frozen blocks at the beginning are computed in every step. {}\n", prefix.frozen, prefix.whyNot);
-    return fmt::format("    what the {} frozen blocks at the beginning give is computed once for each image{} and kept{}\n", prefix.blocks,
+        return fmt::format("    {} is computed in every step. {}\n", plan::outputText(prefix.frozen), prefix.whyNot);
+    return fmt::format("    {} is computed once for each image{} and kept{}\n", plan::outputText(prefix.blocks),
                        prefix.versions > 1 ? " and its mirror image" : "",
                        prefix.bytes > 0 ? fmt::format(": {} on each rank", bytesText(prefix.bytes)) : "");
 }

@@ -49,6 +49,11 @@ std::int64_t frozenBlocks(const shapes::ModelShape& shape, const std::vector<sha
     return frozen;
 }
 
+std::string outputText(std::int64_t frozen)
+{
+    return frozen == 1 ? "the output of the first frozen block" : fmt::format("the output of the first {} frozen blocks", frozen);
+}
+
 Prefix prefixOf(const config::RunConfig& config, const Stage& stage, std::int64_t images)
 {
     Prefix prefix;

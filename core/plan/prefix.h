@@ -28,6 +28,9 @@ struct Prefix {
     bool kept() const { return blocks > 0; }
 };
 
+/// "the output of the first 2 frozen blocks"
+std::string outputText(std::int64_t frozen);
+
 /// Pure: depends on settings and data alone, so that a resumed run does as it did before. `config`: of the stage. `images`: of the whole
 /// set; 0 while their number is not known, when memory and work stay unchecked.
 Prefix prefixOf(const config::RunConfig& config, const Stage& stage, std::int64_t images);

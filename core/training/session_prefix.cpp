@@ -18,9 +18,9 @@ plan::Prefix TrainingSession::prefixFor(const StageSetup& setup) const
         return prefix;
     m_log(LogLevel::Warning,
           fmt::format(
-              "What the {} frozen blocks at the beginning give takes {} on each of {} ranks, and so much memory is not free: they are "
-              "computed in every step. A run that has kept it so far goes on equal to rounding but not bit for bit.",
-              prefix.blocks, bytesText(prefix.bytes), m_request.group->world()));
+              "To keep {} takes {} on each of {} ranks, and so much memory is not free: it is computed in every step. A run that has kept "
+              "it so far goes on equal to rounding but not bit for bit.",
+              plan::outputText(prefix.blocks), bytesText(prefix.bytes), m_request.group->world()));
     return {};
 }
 
@@ -30,8 +30,7 @@ Result<Done> TrainingSession::keepPrefix(StageSetup& setup, const plan::Progress
     const auto& prefix = setup.prefix;
     auto& counters = setup.trainee.state.counters;
     if (m_writer && !prefix.whyNot.empty())
-        m_writer->log(LogLevel::Info,
-                      fmt::format("The {} frozen blocks at the beginning are computed in every step. {}", prefix.frozen, prefix.whyNot));
+        m_writer->log(LogLevel::Info, fmt::format("Not kept: {}. {}", plan::outputText(prefix.frozen), prefix.whyNot));
     if (!prefix.kept())
         return Done{};
     const bool counts = counters.flops <= before.flops;
@@ -47,10 +46,9 @@ Result<Done> TrainingSession::keepPrefix(StageSetup& setup, const plan::Progress
     if (counts)
         counters.flops += prefix.fillFlops;
     if (m_writer)
-        m_writer->log(LogLevel::Info,
-                      fmt::format("Kept what the {} frozen blocks at the beginning give for {} images{}: {} of memory, {}.", prefix.blocks,
-                                  groupedNumber(setup.train->size()), prefix.versions > 1 ? " and their mirror images" : "",
-                                  bytesText(prefix.bytes), durationText(std::chrono::steady_clock::now() - began)));
+        m_writer->log(LogLevel::Info, fmt::format("Kept: {} for {} images{}, {} of memory, {}.", plan::outputText(prefix.blocks),
+                                                  groupedNumber(setup.train->size()), prefix.versions > 1 ? " and their mirror images" : "",
+                                                  bytesText(prefix.bytes), durationText(std::chrono::steady_clock::now() - began)));
     return Done{};
 }
 
