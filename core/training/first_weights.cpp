@@ -158,12 +158,14 @@ private:
     /// Which blocks of a deeper file this one has.
     void chooseBlocks()
     {
+        if (m_unet)
+            return;
         std::int64_t there = 0;
         for (const auto& [name, entry] : m_source.weights.entries())
             if (const auto block = blockOf(name))
                 there = std::max(there, *block + 1);
-        const auto here = m_unet ? 0 : plan::depthOf(m_config.model);
-        if (m_unet || there <= here)
+        const auto here = plan::depthOf(m_config.model);
+        if (there <= here)
             return;
         const auto kept = plan::keptBlocks(here, here, there);
         for (std::int64_t block = 0; block < there; ++block)

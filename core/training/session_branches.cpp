@@ -27,10 +27,9 @@ Result<std::optional<std::int64_t>> TrainingSession::ownCheckpoint(const plan::S
 }
 
 /// A stage whose last checkpoint was lost has not ended; what was measured on the way stays, and so does what the stage that the run is in
-/// was made of: nobody needs it any more. `newest`: the step of the run's own newest checkpoint, -1 for none.
-Result<bool> TrainingSession::forgetLost(const plan::Stage& now, std::int64_t newest)
+/// was made of, which is in its own checkpoint. `newest`: the step of the run's own newest checkpoint, -1 for none.
+Result<Done> TrainingSession::forgetLost(const plan::Stage& now, std::int64_t newest)
 {
-    // What the present stage was made of is in its own checkpoint.
     const auto isUsed = [&](const plan::Stage& stage) {
         return newest >= 0 && !stage.branch.empty() && std::ranges::find(now.after, stage.id) != now.after.end();
     };
@@ -50,12 +49,13 @@ Result<bool> TrainingSession::forgetLost(const plan::Stage& now, std::int64_t ne
         return end && !isUsed(*stage) && end->steps > std::max<std::int64_t>(kept[stage->branch], 0);
     });
     if (lost == 0)
-        return false;
+        return Done{};
     auto planned = plan::planOf(*m_strategy, ledger);
     if (!planned)
         return planned.error();
+    planned->left = m_plan.left;
     m_plan = *std::move(planned);
-    return true;
+    return Done{};
 }
 
 /// A stage that ended and is no longer in memory, from its last checkpoint.

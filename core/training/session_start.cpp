@@ -23,11 +23,10 @@ Result<Done> TrainingSession::start()
             stage = known;
     }
     const auto id = stage->id;
-    const auto left = m_plan.left;
-    if (auto lost = m_request.onlySteps ? Result<bool>(false) : forgetLost(*stage, *chosen); !lost)
-        return lost.error();
+    if (!m_request.onlySteps)
+        if (auto forgotten = forgetLost(*stage, *chosen); !forgotten)
+            return forgotten;
     stage = plan::findStage(m_plan, id);
-    m_plan.left = left;
     // What trains beside the run itself goes on in its own folder.
     for (const auto& request : m_strategy->ready(m_plan)) {
         const auto* next = std::get_if<plan::TrainStage>(&request);

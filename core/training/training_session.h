@@ -102,7 +102,7 @@ private:
     // session_branches.cpp: stages that stand side by side
     runs::RunFolder folderOf(const plan::Stage& stage) const { return m_request.folder.branch(stage.branch); }
     Result<std::optional<std::int64_t>> ownCheckpoint(const plan::Stage& stage);
-    Result<bool> forgetLost(const plan::Stage& now, std::int64_t newest);
+    Result<Done> forgetLost(const plan::Stage& now, std::int64_t newest);
     Result<growth::FileParent> endedStage(const plan::StageId& id) const;
     tensors::Counters firstCounters(const plan::Stage& stage, std::span<const growth::Parent> parents) const;
     Result<runs::RunWriter*> penOf(const plan::Stage& stage);
