@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/models/vit.h"
-#include "tests/core/tensors/tensor_support.h"
+#include "tests/core/models/golden_sums.h"
 
 namespace espalier::models {
 namespace {
@@ -65,21 +65,6 @@ std::shared_ptr<Vit> filled(const Golden& golden, const std::string& name, doubl
     return model;
 }
 
-/// {"sum", "abs_sum", "l2", "first4"} of a tensor.
-void expectThese(const at::Tensor& tensor, const Json& wanted, const std::string& what)
-{
-    const at::Tensor d = tensor.detach().contiguous().to(at::kDouble).flatten();
-    EXPECT_EQ(tensor.sizes().vec(), wanted.at("shape").get<std::vector<std::int64_t>>()) << what;
-    const double absolute = wanted.at("abs_sum"), l2 = wanted.at("l2");
-    EXPECT_NEAR(d.sum().item<double>(), wanted.at("sum").get<double>(), 1e-4 * absolute) << what;
-    EXPECT_NEAR(d.abs().sum().item<double>(), absolute, 1e-4 * absolute) << what;
-    EXPECT_NEAR(d.norm().item<double>(), l2, 1e-4 * l2) << what;
-    for (std::size_t i = 0; i < wanted.at("first4").size(); ++i) {
-        const double element = wanted.at("first4")[i];
-        EXPECT_NEAR(d[static_cast<std::int64_t>(i)].item<double>(), element, 1e-4 * std::abs(element) + 2e-5 * l2) << what << " " << i;
-    }
-}
-
 /// Logits, loss and all gradients of a case.
 void checkCase(const Golden& golden, Vit& model, const at::Tensor& logits, const Json& wanted)
 {
@@ -89,11 +74,11 @@ void checkCase(const Golden& golden, Vit& model, const at::Tensor& logits, const
     const at::Tensor loss = (-golden.target * at::log_softmax(y, -1)).sum(-1).mean();
     EXPECT_NEAR(loss.item<double>(), wanted.at("loss").get<double>(), 1e-5);
     loss.backward();
-    expectThese(x.grad(), wanted.at("input_gradient"), "gradient of x");
+    expectSums(x.grad(), wanted.at("input_gradient"), "gradient of x");
     std::size_t seen = 0;
     for (const auto& item : model.named_parameters()) {
         ASSERT_TRUE(wanted.at("gradients").contains(item.key())) << item.key();
-        expectThese(item.value().grad(), wanted.at("gradients").at(item.key()), item.key());
+        expectSums(item.value().grad(), wanted.at("gradients").at(item.key()), item.key());
         ++seen;
     }
     EXPECT_EQ(seen, wanted.at("gradients").size());

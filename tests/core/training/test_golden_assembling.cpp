@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Modules inside their meta model, and all of them together, against Deep-Incubation's own code.
+#include "tests/core/models/golden_sums.h"
 #include "tests/core/training/given_images.h"
 
 #include "core/growth/freeze.h"
@@ -27,21 +28,6 @@ struct Net {
     growth::Parent as(const std::string& id) const { return {id, shape, &state}; }
     at::Tensor logits(const at::Tensor& x) { return model->forward({x, {}, {}}, {}, {}); }
 };
-
-/// Sums of gradients that cancel are compared by how much is summed up.
-void expectGradient(const at::Tensor& gradient, const Json& wanted, const std::string& what)
-{
-    const at::Tensor d = gradient.detach().contiguous().to(at::kDouble).flatten();
-    ASSERT_EQ(gradient.sizes().vec(), wanted.at("shape").get<std::vector<std::int64_t>>()) << what;
-    const double absolute = wanted.at("abs_sum"), l2 = wanted.at("l2");
-    EXPECT_NEAR(d.sum().item<double>(), wanted.at("sum").get<double>(), 1e-4 * absolute) << what;
-    EXPECT_NEAR(d.abs().sum().item<double>(), absolute, 1e-4 * absolute) << what;
-    EXPECT_NEAR(d.norm().item<double>(), l2, 1e-4 * l2) << what;
-    for (std::size_t i = 0; i < wanted.at("first4").size(); ++i) {
-        const double element = wanted.at("first4")[i];
-        EXPECT_NEAR(d[static_cast<std::int64_t>(i)].item<double>(), element, 1e-4 * std::abs(element) + 2e-5 * l2) << what << " " << i;
-    }
-}
 
 class GoldenAssembling : public testing::Test {
 protected:
@@ -201,7 +187,7 @@ TEST_F(GoldenAssembling, AModuleLearnsInsideItsMetaModelAsPublished)
             const auto loss = lossOf(logits);
             expectLoss(loss, expected.at("loss"), mode);
             loss.backward();
-            expectGradient(last.grad(), expected.at("gradient_of_module_output"), "gradient that flows through the frozen modules");
+            expectSums(last.grad(), expected.at("gradient_of_module_output"), "gradient that flows through the frozen modules");
             std::set<std::string> with;
             for (const auto& slot : net.state.slots) {
                 const auto name = localName(slot, k, blocks);
@@ -210,7 +196,7 @@ TEST_F(GoldenAssembling, AModuleLearnsInsideItsMetaModelAsPublished)
                     continue;
                 with.insert(name);
                 ASSERT_TRUE(expected.at("gradients").contains(name)) << name;
-                expectGradient(slot.value.grad(), expected.at("gradients").at(name), name);
+                expectSums(slot.value.grad(), expected.at("gradients").at(name), name);
             }
             EXPECT_EQ(with.size(), expected.at("gradients").size());
             ++cases;

@@ -82,23 +82,35 @@ protected:
         const auto ended = train(straight, config);
         ASSERT_TRUE(ended) << ended.error().message << ended.error().detail;
         ASSERT_TRUE(fs::exists(straight.checkpointFolder(steps)));
-        auto quiet = config;
-        quiet.checkpoints.every = 0;
-        for (std::int64_t step = 1; step < steps; ++step) {
-            SCOPED_TRACE(step);
-            const auto broken = makeRun("broken" + std::to_string(step), config);
-            fs::copy_file(straight.planFile(), broken.planFile());
-            fs::create_directories(broken.checkpointsFolder());
-            fs::copy(straight.checkpointFolder(step), broken.checkpointFolder(step), fs::copy_options::recursive);
-            const auto resumed = train(broken, quiet);
-            ASSERT_TRUE(resumed) << resumed.error().message << resumed.error().detail;
-            expectEqualShards(straight, broken, steps);
+        goesOnFromEveryStep(straight, config, steps, [&](const runs::RunFolder& broken) {
             // Killed there, it knows what all searches took that are kept, those since the checkpoint too, and each once.
             EXPECT_NEAR(manifestOf(broken, steps).clock["searching_seconds"].get<double>(), plan::spentOnSearching(planOf(broken)).seconds,
                         1e-6);
             EXPECT_GE(plan::spentOnSearching(planOf(broken)).seconds, plan::spentOnSearching(planOf(straight)).seconds);
             EXPECT_EQ(planOf(straight).stages, planOf(broken).stages);
-        }
+        });
+    }
+
+    /// Trains a whole network for two steps, and then `config`, which begins with its weights and grows. The run that did, and the file.
+    std::pair<runs::RunFolder, tensors::TensorMap> growsFromAFileOf(const config::RunConfig& whole, config::RunConfig& config)
+    {
+        const auto source = makeRun("source", whole);
+        EXPECT_TRUE(train(source, whole));
+        config.init.from = source.checkpointFolder(2).string();
+        config.init.weights = "raw";
+        const auto folder = makeRun("grown", config);
+        const auto ended = train(folder, config);
+        EXPECT_TRUE(ended) << ended.error().message << ended.error().detail;
+        return {folder, *tensors::readWeights(source.checkpointFolder(2), "raw")};
+    }
+    static std::vector<std::string> warningsOf(const runs::RunFolder& folder)
+    {
+        std::vector<std::string> warnings;
+        runs::RunFollower follower(folder.root());
+        for (const auto& event : follower.poll().events)
+            if (const auto warned = runs::Warned::from(event))
+                warnings.push_back(warned->message);
+        return warnings;
     }
 };
 
@@ -241,17 +253,9 @@ TEST_F(GrowingRun, OperationsOfASupernetsProbesAreThoseForecast)
 
 TEST_F(GrowingRun, AShallowFirstStageBeginsWithSomeBlocksOfADeepFile)
 {
-    auto whole = tinyVit(2);
-    const auto source = makeRun("source", whole);
-    ASSERT_TRUE(train(source, whole));
-    const auto file = *tensors::readWeights(source.checkpointFolder(2), "raw");
     auto config = tinyVit(4);
-    config.init.from = source.checkpointFolder(2).string();
-    config.init.weights = "raw";
     config.schedule = config::StagesSchedule{.stages = 2, .depth = {2, 4}, .trainable = "head;all"}; // what is frozen stays as it was taken
-    const auto folder = makeRun("grown", config);
-    const auto ended = train(folder, config);
-    ASSERT_TRUE(ended) << ended.error().message << ended.error().detail;
+    const auto [folder, file] = growsFromAFileOf(tinyVit(2), config);
     const auto first = *tensors::readWeights(folder.checkpointFolder(2), "raw");
     std::int64_t compared = 0;
     for (const auto& [name, value] : first)
@@ -265,11 +269,7 @@ TEST_F(GrowingRun, AShallowFirstStageBeginsWithSomeBlocksOfADeepFile)
             EXPECT_TRUE(at::equal(value, file.at(name))) << name;
         }
     EXPECT_EQ(compared, 24);
-    std::vector<std::string> warnings;
-    runs::RunFollower follower(folder.root());
-    for (const auto& event : follower.poll().events)
-        if (const auto warned = runs::Warned::from(event))
-            warnings.push_back(warned->message);
+    const auto warnings = warningsOf(folder);
     ASSERT_EQ(warnings.size(), 1u);
     EXPECT_TRUE(warnings[0].starts_with(fmt::format("24 of the {} tensors of ", file.size()))) << warnings[0];
     EXPECT_NE(warnings[0].find("are not used: stage 0 is smaller, and later stages grow from it."), std::string::npos);
@@ -291,17 +291,9 @@ TEST_F(GrowingRun, AShallowFirstStageBeginsWithSomeBlocksOfADeepFile)
 
 TEST_F(GrowingRun, ASmallFirstStageOfAUNetBeginsWithWhatHasItsPlaceAndSize)
 {
-    auto whole = tinyConfig(2);
-    const auto source = makeRun("source", whole);
-    ASSERT_TRUE(train(source, whole));
-    const auto file = *tensors::readWeights(source.checkpointFolder(2), "raw");
     auto config = tinyConfig(4);
-    config.init.from = source.checkpointFolder(2).string();
-    config.init.weights = "raw";
     config.schedule = config::StagesSchedule{.stages = 2, .levels = {1, 2}, .trainable = "out_conv;all"};
-    const auto folder = makeRun("grown", config);
-    const auto ended = train(folder, config);
-    ASSERT_TRUE(ended) << ended.error().message << ended.error().detail;
+    const auto [folder, file] = growsFromAFileOf(tinyConfig(2), config);
     std::int64_t taken = 0, had = 0;
     const auto first = *tensors::readWeights(folder.checkpointFolder(2), "raw");
     for (const auto& [name, value] : first)
@@ -311,11 +303,7 @@ TEST_F(GrowingRun, ASmallFirstStageOfAUNetBeginsWithWhatHasItsPlaceAndSize)
             EXPECT_TRUE(at::equal(value, there->second) || name.starts_with("out_conv")) << name;
         }
     EXPECT_GT(taken, 20);
-    std::vector<std::string> warnings;
-    runs::RunFollower follower(folder.root());
-    for (const auto& event : follower.poll().events)
-        if (const auto warned = runs::Warned::from(event))
-            warnings.push_back(warned->message);
+    const auto warnings = warningsOf(folder);
     ASSERT_EQ(warnings.size(), 1u);
     EXPECT_TRUE(warnings[0].starts_with(fmt::format("{} of the {} tensors of ", static_cast<std::int64_t>(file.size()) - had, file.size())))
         << warnings[0];

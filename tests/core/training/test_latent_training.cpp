@@ -235,18 +235,7 @@ TEST_F(LatentTraining, AutoProgSearchesAmongSidesAndDepths)
     EXPECT_EQ(found->candidates[1].name, "r16_l4");
     EXPECT_EQ(found->candidates[3].name, "r32_l4");
     EXPECT_NE(found->candidates[1].loss, found->candidates[3].loss);
-    auto quiet = config;
-    quiet.checkpoints.every = 0;
-    for (std::int64_t step = 1; step < 8; ++step) {
-        SCOPED_TRACE(step);
-        const auto broken = makeRun("broken" + std::to_string(step), config);
-        fs::copy_file(straight.planFile(), broken.planFile());
-        fs::create_directories(broken.checkpointsFolder());
-        fs::copy(straight.checkpointFolder(step), broken.checkpointFolder(step), fs::copy_options::recursive);
-        const auto resumed = train(broken, quiet);
-        ASSERT_TRUE(resumed) << resumed.error().message << resumed.error().detail;
-        expectEqualShards(straight, broken, 8);
-    }
+    goesOnFromEveryStep(straight, config, 8);
 }
 
 TEST_F(LatentTraining, ARehearsalEncodesNothing)

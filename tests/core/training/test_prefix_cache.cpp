@@ -145,38 +145,45 @@ TEST(PrefixCache, RanksShareTheWorkAndHoldTheSameBits)
     });
 }
 
-class PrefixRun : public TinyRun {};
+class PrefixRun : public TinyRun {
+protected:
+    /// Trains with what is kept and without, and compares the losses of `steps` steps.
+    void trainsAlike(const runs::RunFolder& with, const runs::RunFolder& plain, const config::RunConfig& config, std::size_t steps,
+                     double relative, double absolute)
+    {
+        for (const auto& [folder, how] : {std::pair{with, config}, std::pair{plain, without(config)}}) {
+            const auto ended = train(folder, how);
+            ASSERT_TRUE(ended) << ended.error().message << ended.error().detail;
+        }
+        runs::RunFollower left(with.root()), right(plain.root());
+        left.poll(), right.poll();
+        const auto *a = left.curve(runs::tags::kLoss), *b = right.curve(runs::tags::kLoss);
+        ASSERT_TRUE(a && b);
+        ASSERT_EQ(a->size(), steps);
+        ASSERT_EQ(b->size(), steps);
+        for (std::size_t i = 0; i < steps; ++i)
+            EXPECT_NEAR(a->point(i).value, b->point(i).value, relative * b->point(i).value + absolute) << "step " << a->point(i).step;
+    }
+};
 
 TEST_F(PrefixRun, TrainsAsWithoutAndCostsLess)
 {
     const auto config = frozenVit(24);
     const auto with = makeRun("with", config), plain = makeRun("plain", without(config));
-    for (const auto& [folder, how] : {std::pair{with, config}, std::pair{plain, without(config)}}) {
-        const auto ended = train(folder, how);
-        ASSERT_TRUE(ended) << ended.error().message << ended.error().detail;
-    }
-    runs::RunFollower left(with.root()), right(plain.root());
-    left.poll(), right.poll();
-    const auto *a = left.curve(runs::tags::kLoss), *b = right.curve(runs::tags::kLoss);
-    ASSERT_TRUE(a && b);
-    ASSERT_EQ(a->size(), 24u);
-    ASSERT_EQ(b->size(), 24u);
-    for (std::size_t i = 0; i < a->size(); ++i)
-        EXPECT_NEAR(a->point(i).value, b->point(i).value, 1e-6 * b->point(i).value + 1e-6) << "step " << a->point(i).step;
+    ASSERT_NO_FATAL_FAILURE(trainsAlike(with, plain, config, 24, 1e-6, 1e-6));
     const auto trained = *tensors::readWeights(with.checkpointFolder(24), "raw"),
                wanted = *tensors::readWeights(plain.checkpointFolder(24), "raw");
     for (const auto& [name, value] : wanted)
         EXPECT_TRUE(at::allclose(value, trained.at(name), 1e-3, 1e-5)) << name; // Adam divides small differences by small numbers
     // Each stage fills anew: after two blocks, then after all four.
     const auto log = logOf(with);
-    EXPECT_NE(log.find("Kept what the 2 frozen blocks at the beginning give for 11 images and their mirror images: 47.9 kB of memory"),
+    EXPECT_NE(log.find("Kept: the output of the first 2 frozen blocks for 11 images and their mirror images, 47.9 kB of memory"),
               std::string::npos)
         << log;
-    EXPECT_NE(log.find("Kept what the 4 frozen blocks at the beginning give for 11 images and their mirror images: 2.8 kB of memory"),
+    EXPECT_NE(log.find("Kept: the output of the first 4 frozen blocks for 11 images and their mirror images, 2.8 kB of memory"),
               std::string::npos)
         << log;
-    EXPECT_NE(logOf(plain).find("The 2 frozen blocks at the beginning are computed in every step. training.prefix_cache is 0."),
-              std::string::npos);
+    EXPECT_NE(logOf(plain).find("Not kept: the output of the first 2 frozen blocks. training.prefix_cache is 0."), std::string::npos);
     // The steps and the filling are both counted.
     const auto plan = plan::makeStrategy(config, {11})->begin();
     ASSERT_TRUE(plan) << plan.error().message;
@@ -191,17 +198,8 @@ TEST_F(PrefixRun, BlocksInHalfPrecisionAreKeptUnrounded)
 {
     auto config = frozenVit(8);
     config.training.precision = config::Precision::Bf16;
-    const auto with = makeRun("with", config), plain = makeRun("plain", without(config));
-    for (const auto& [folder, how] : {std::pair{with, config}, std::pair{plain, without(config)}}) {
-        const auto ended = train(folder, how);
-        ASSERT_TRUE(ended) << ended.error().message << ended.error().detail;
-    }
-    runs::RunFollower left(with.root()), right(plain.root());
-    left.poll(), right.poll();
-    const auto *a = left.curve(runs::tags::kLoss), *b = right.curve(runs::tags::kLoss);
-    ASSERT_TRUE(a && b);
-    for (std::size_t i = 0; i < a->size(); ++i) // a product in bfloat16 rounds at 2^-9, and in other batches otherwise
-        EXPECT_NEAR(a->point(i).value, b->point(i).value, 2e-3) << "step " << a->point(i).step;
+    // A product in bfloat16 rounds at 2^-9, and in other batches otherwise.
+    trainsAlike(makeRun("with", config), makeRun("plain", without(config)), config, 8, 0.0, 2e-3);
 }
 
 TEST_F(PrefixRun, IsNotUsedWithAugmentationAndSaysWhy)
@@ -211,10 +209,10 @@ TEST_F(PrefixRun, IsNotUsedWithAugmentationAndSaysWhy)
     const auto folder = makeRun("augmented", config);
     ASSERT_TRUE(train(folder, config));
     const auto log = logOf(folder);
-    EXPECT_NE(log.find("frozen blocks at the beginning are computed in every step. data.augment.crop cuts images anew in every epoch."),
+    EXPECT_NE(log.find("Not kept: the output of the first 2 frozen blocks. data.augment.crop cuts images anew in every epoch."),
               std::string::npos)
         << log;
-    EXPECT_EQ(log.find("Kept what"), std::string::npos);
+    EXPECT_EQ(log.find("Kept:"), std::string::npos);
     const auto other = makeRun("other", without(config));
     ASSERT_TRUE(train(other, without(config)));
     expectEqualShards(folder, other, 8);
@@ -227,18 +225,7 @@ TEST_F(PrefixRun, GoesOnExactlyFromEveryStep)
     config.checkpoints.keepLast = 100;
     const auto straight = makeRun("straight", config);
     ASSERT_TRUE(train(straight, config));
-    auto quiet = config;
-    quiet.checkpoints.every = 0;
-    for (std::int64_t step = 1; step < 8; ++step) {
-        SCOPED_TRACE(step);
-        const auto broken = makeRun("broken" + std::to_string(step), config);
-        fs::copy_file(straight.planFile(), broken.planFile());
-        fs::create_directories(broken.checkpointsFolder());
-        fs::copy(straight.checkpointFolder(step), broken.checkpointFolder(step), fs::copy_options::recursive);
-        const auto resumed = train(broken, quiet);
-        ASSERT_TRUE(resumed) << resumed.error().message << resumed.error().detail;
-        expectEqualShards(straight, broken, 8); // counters too: what is computed again is counted once
-    }
+    goesOnFromEveryStep(straight, config, 8); // counters too: what is computed again is counted once
 }
 
 TEST_F(PrefixRun, LeavesWhileFillingWhenAsked)

@@ -10,6 +10,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <functional>
+#include <string>
 #include <unistd.h>
 
 namespace espalier::training {
@@ -91,6 +93,31 @@ protected:
             EXPECT_EQ(left.files[i].sha256, right.files[i].sha256) << left.files[i].name;
         }
         EXPECT_EQ(left.counters, right.counters);
+    }
+
+    /// What a kill leaves when `step` was the newest checkpoint: the plan, and that checkpoint alone.
+    runs::RunFolder brokenOff(const runs::RunFolder& straight, const config::RunConfig& config, std::int64_t step)
+    {
+        const auto broken = makeRun("broken" + std::to_string(step), config);
+        std::filesystem::copy_file(straight.planFile(), broken.planFile());
+        std::filesystem::create_directories(broken.checkpointsFolder());
+        std::filesystem::copy(straight.checkpointFolder(step), broken.checkpointFolder(step), std::filesystem::copy_options::recursive);
+        return broken;
+    }
+    /// A run with a checkpoint of each step goes on from any of them to the same bytes at `last`, counters too. `also` looks at more.
+    void goesOnFromEveryStep(const runs::RunFolder& straight, config::RunConfig config, std::int64_t last,
+                             const std::function<void(const runs::RunFolder& broken)>& also = {})
+    {
+        config.checkpoints.every = 0;
+        for (std::int64_t step = 1; step < last; ++step) {
+            SCOPED_TRACE(step);
+            const auto broken = brokenOff(straight, config, step);
+            const auto resumed = train(broken, config);
+            ASSERT_TRUE(resumed) << resumed.error().message << resumed.error().detail;
+            expectEqualShards(straight, broken, last);
+            if (also)
+                also(broken);
+        }
     }
 
     std::filesystem::path m_root;
