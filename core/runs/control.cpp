@@ -2,6 +2,7 @@
 #include "core/runs/control.h"
 
 #include "core/base/files.h"
+#include "core/base/json_value.h"
 #include "core/base/parse_json.h"
 
 #include <fmt/format.h>
@@ -16,12 +17,13 @@ namespace espalier::runs {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::array<std::pair<WishKind, std::string_view>, 5> kWishes{{
+constexpr std::array<std::pair<WishKind, std::string_view>, 6> kWishes{{
     {WishKind::Checkpoint, "checkpoint"},
     {WishKind::Sample, "sample"},
     {WishKind::Evaluate, "evaluate"},
     {WishKind::Pause, "pause"},
     {WishKind::Stop, "stop"},
+    {WishKind::Start, "start"},
 }};
 
 constexpr std::uint64_t kMaxWish = 1 << 16;
@@ -66,8 +68,17 @@ Action actionOf(WishKind kind)
         return Action::Pause;
     case WishKind::Stop:
         return Action::Stop;
+    case WishKind::Start:
+        return Action::Start;
     }
     return Action::Stop;
+}
+
+std::optional<std::int64_t> moduleOf(const Wish& wish)
+{
+    const auto module = valueOr<std::int64_t>(wish.options, "module", -1);
+    const bool takesOne = wish.kind == WishKind::Pause || wish.kind == WishKind::Start;
+    return takesOne && module >= 0 ? std::optional(module) : std::nullopt;
 }
 
 Json wishJson(const Wish& wish)
@@ -90,7 +101,11 @@ std::optional<Wish> wishFromJson(const Json& json)
         if (!options->is_object())
             return std::nullopt;
         wish.options = *options;
+        if (const auto module = options->find("module"); module != options->end() && !moduleOf(wish))
+            return std::nullopt; // what was meant for one must not reach all
     }
+    if (wish.kind == WishKind::Start && !moduleOf(wish))
+        return std::nullopt;
     return wish;
 }
 
@@ -137,7 +152,7 @@ TakenWishes takeWishes(const RunFolder& folder)
         }
         auto wish = wishFromJson(parseJson(*text));
         if (!wish) {
-            refuse("was not understood: it needs \"wish\": checkpoint, sample, evaluate, pause or stop");
+            refuse("was not understood: it needs \"wish\": checkpoint, sample, evaluate, pause, stop or start");
             continue;
         }
         if (wish->id.empty())

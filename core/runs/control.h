@@ -6,6 +6,7 @@
 #include "core/runs/run_folder.h"
 #include "core/runs/run_state.h"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,7 +14,7 @@
 
 namespace espalier::runs {
 
-enum class WishKind { Checkpoint, Sample, Evaluate, Pause, Stop };
+enum class WishKind { Checkpoint, Sample, Evaluate, Pause, Stop, Start };
 std::string_view wishText(WishKind kind); // "checkpoint", "sample" …
 std::optional<WishKind> wishFromText(std::string_view text);
 Action actionOf(WishKind kind);
@@ -22,8 +23,10 @@ Action actionOf(WishKind kind);
 struct Wish {
     std::string id;
     WishKind kind = WishKind::Checkpoint;
-    Json options = Json::object(); // sample: num, seed, weights …; checkpoint: keep
+    Json options = Json::object(); // sample: num, seed, weights …; checkpoint: keep; pause, start: module
 };
+/// The module that a pause or start is about: {"module": 2}. None: the whole run. Start is said of modules alone.
+std::optional<std::int64_t> moduleOf(const Wish& wish);
 Json wishJson(const Wish& wish);
 std::optional<Wish> wishFromJson(const Json& json);
 

@@ -26,7 +26,10 @@ constexpr std::uint64_t kMaxConfig = 16u << 20;
 } // namespace
 
 struct RunFollower::Impl {
-    explicit Impl(fs::path root) : folder(std::move(root)), reader(folder.eventsFile()), curves(folder), probe(folder), branches(folder) {}
+    Impl(fs::path root, const RunFolder& run)
+        : folder(std::move(root)), reader(folder.eventsFile()), curves(folder), probe(run), branches(folder)
+    {
+    }
 
     RunFolder folder;
     EventReader reader;
@@ -262,7 +265,7 @@ std::optional<double> RunFollower::Impl::eta() const
             best = std::min(best.value_or(seconds), std::max(seconds, 0.0));
     };
     const auto* curve = curves.find(tags::kLoss);
-    // What trains side by side trains in turn: its steps are no measure of the time that is left.
+    // Of what trains side by side the run has no steps of its own.
     const bool beside = !stages.empty() && branches.all().contains(stages.back().id);
     if (curve && curve->points.size() >= 2 && progress.ofSteps > 0 && !beside) {
         const auto last = curve->points.size() - 1;
@@ -276,7 +279,7 @@ std::optional<double> RunFollower::Impl::eta() const
     if (progress.ofImages > 0 && progress.imagesPerSecond > 0)
         consider((progress.ofImages - progress.images) / progress.imagesPerSecond);
     if (progress.ofSeconds > 0)
-        consider(progress.ofSeconds - progress.seconds);
+        consider((progress.ofSeconds - progress.seconds) / static_cast<double>(std::max<std::int64_t>(branches.training(), 1)));
     return best;
 }
 
@@ -314,7 +317,8 @@ void RunFollower::Impl::updateProgress(RunChanges& changes)
                         progress.imagesPerSecond != next.imagesPerSecond || progress.etaSeconds.has_value() != next.etaSeconds.has_value();
 }
 
-RunFollower::RunFollower(fs::path folder) : m_impl(std::make_unique<Impl>(std::move(folder))) {}
+RunFollower::RunFollower(fs::path folder) : m_impl(std::make_unique<Impl>(folder, RunFolder(folder))) {}
+RunFollower::RunFollower(fs::path folder, const RunFolder& run) : m_impl(std::make_unique<Impl>(std::move(folder), run)) {}
 RunFollower::~RunFollower() = default;
 RunFollower::RunFollower(RunFollower&&) noexcept = default;
 RunFollower& RunFollower::operator=(RunFollower&&) noexcept = default;
@@ -369,6 +373,11 @@ int RunFollower::attempt() const
     return m_impl->attempt;
 }
 
+std::string RunFollower::devices() const
+{
+    return m_impl->started ? m_impl->started->devices : "";
+}
+
 const Json& RunFollower::config() const
 {
     return m_impl->config;
@@ -409,6 +418,11 @@ const std::vector<Event>& RunFollower::events() const
 const std::map<std::string, RunFollower, std::less<>>& RunFollower::branches() const
 {
     return m_impl->branches.all();
+}
+
+const std::vector<BranchStatus>& RunFollower::branchStatus() const
+{
+    return m_impl->branches.status();
 }
 
 std::vector<std::string> RunFollower::tags() const

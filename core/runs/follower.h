@@ -55,6 +55,20 @@ struct EvaluationEntry {
     double time = 0.0;
 };
 
+/// A stage that stands beside others (docs/run-folder.md, branches/), as a person sees it.
+struct BranchStatus {
+    std::string name;              // of its folder: "module-2"
+    std::int64_t module = -1;      // 2: the option of wishes; -1: not a module
+    RunState state = RunState::New; // New: not begun; Queued: waits for a device; Training …; Paused, Stopped, Failed, Finished, Lost
+    std::string why;               // the cause of a failure, what it waits for …
+    bool held = false;             // nobody trains it before that is taken back, not even who resumes the run
+    std::string device;            // of its newest attempt: "cpu", "0"; "" before the first
+    int attempt = 0;
+    double fraction = 0.0;            // 0 … 1, of its own length
+    std::optional<double> etaSeconds; // while it trains
+    bool operator==(const BranchStatus&) const = default;
+};
+
 /// What one poll() found new.
 struct RunChanges {
     std::vector<Event> events;          // in order
@@ -73,6 +87,8 @@ struct RunChanges {
 class RunFollower {
 public:
     explicit RunFollower(std::filesystem::path folder);
+    /// Of a branch: whether somebody trains it is told by the lock of its run.
+    RunFollower(std::filesystem::path folder, const RunFolder& run);
     ~RunFollower();
     RunFollower(RunFollower&&) noexcept;
     RunFollower& operator=(RunFollower&&) noexcept;
@@ -86,6 +102,8 @@ public:
     const std::optional<Failed>& failure() const;
     const Progress& progress() const;
     int attempt() const;
+    /// What the newest attempt runs on: "cpu", "0,1"; "" before the first.
+    std::string devices() const;
     /// The "config" of config.json; null while it cannot be read, then problem() says why.
     const Json& config() const;
     /// What is damaged, in one sentence; empty when all is well.
@@ -99,9 +117,10 @@ public:
     const std::vector<Event>& events() const;
 
     /// What stages that stand side by side tell, each in a folder of its own, by the names of the folders: progress, curves, evaluations.
-    /// They have no state of their own and do not know how long they are. While they train, the run's progress is theirs together: steps
-    /// are the mean of what each did, images and time their sum.
+    /// While they train, the run's progress is theirs together: steps are the mean of what each did, images and time their sum.
     const std::map<std::string, RunFollower, std::less<>>& branches() const;
+    /// All that the plan has, in its order, those that have not begun included.
+    const std::vector<BranchStatus>& branchStatus() const;
 
     std::vector<std::string> tags() const;
     /// Nothing for an unknown tag. Valid until the next poll().

@@ -287,6 +287,7 @@ bool Known::update()
     auto& p = summary.progress = own;
     p.step = std::max(p.step, lastEventStep);
     branches.addTo(p, {});
+    summary.branches = branches.status();
     p.ofSteps = started && started->ofSteps > 0
                     ? started->ofSteps
                     : static_cast<std::int64_t>(std::clamp(valueOr(config, "training", "steps", 0.0), 0.0, 1e15));

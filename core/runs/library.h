@@ -28,6 +28,7 @@ struct RunSummary {
     std::optional<double> loss;          // the newest point
     std::vector<float> sparkline;        // loss, at most 48 values
     double created = 0.0, changed = 0.0; // seconds since 1970
+    std::vector<BranchStatus> branches;  // what stands side by side
     bool damaged = false;
     std::string problem; // what is damaged, and what could be read
 };

@@ -43,6 +43,8 @@ public:
     std::filesystem::path branchesFolder() const { return m_root / "branches"; }
     /// Where stages of a branch lie, in a folder of the same layout; the run itself for "".
     RunFolder branch(std::string_view name) const { return name.empty() ? *this : RunFolder(branchesFolder() / name); }
+    /// In the folder of a branch: as long as it is there, nobody trains the branch.
+    std::filesystem::path heldFile() const { return m_root / "held"; }
     std::filesystem::path evaluationsFolder() const { return m_root / "evaluations"; }
     std::filesystem::path confusionFile(std::int64_t step) const;
     std::filesystem::path lockFile() const { return m_root / "lock"; }

@@ -40,6 +40,7 @@ Order orderOf(runs::WishKind kind)
     case runs::WishKind::Pause:
         return Order::Pause;
     case runs::WishKind::Stop:
+    case runs::WishKind::Start: // is for the supervisor
         break;
     }
     return Order::Stop;

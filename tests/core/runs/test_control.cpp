@@ -42,6 +42,22 @@ TEST_F(Wishes, ThatMakeNoSenseAreRefusedByName)
     EXPECT_TRUE(fs::exists("/etc/hostname"));
 }
 
+TEST_F(Wishes, AreAboutAModuleOrTheWholeRun)
+{
+    const auto run = newRun();
+    ASSERT_TRUE(sendWish(run, WishKind::Pause, {{"module", 2}}) && sendWish(run, WishKind::Start, {{"module", 0}}));
+    ASSERT_TRUE(sendWish(run, WishKind::Pause) && sendWish(run, WishKind::Sample, {{"count", 4}}));
+    const auto taken = takeWishes(run);
+    ASSERT_EQ(taken.wishes.size(), 4u);
+    EXPECT_EQ(moduleOf(taken.wishes[0]), 2);
+    EXPECT_EQ(moduleOf(taken.wishes[1]), 0);
+    EXPECT_EQ(moduleOf(taken.wishes[2]), std::nullopt);
+    // What was meant for one module must not reach the whole run.
+    for (const char* text : {R"({"wish": "pause", "options": {"module": "2"}})", R"({"wish": "pause", "options": {"module": -1}})",
+                             R"({"wish": "stop", "options": {"module": 2}})", R"({"wish": "start"})"})
+        EXPECT_FALSE(wishFromJson(Json::parse(text))) << text;
+}
+
 TEST_F(Wishes, NeedARun)
 {
     EXPECT_FALSE(sendWish(RunFolder(m_folder / "none"), WishKind::Stop));

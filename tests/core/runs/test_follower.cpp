@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/runs/branches.h"
 #include "core/runs/follower.h"
 #include "core/runs/library.h"
 #include "core/runs/lock.h"
@@ -141,6 +142,86 @@ TEST_F(Followers, CountWhatStagesSideBySideDo)
     library.scan();
     EXPECT_EQ(library.runs().front().progress.step, 71);
     EXPECT_TRUE(watchFolders(run.root()).contains(run.branch("module-0").root() / "scalars" / "1"));
+}
+
+TEST_F(Followers, TellHowEachStageSideBySideFares)
+{
+    const auto run = newRun();
+    Json plan{{"stages",
+               {{{"id", "meta"}, {"branch", ""}, {"after", Json::array()}},
+                {{"id", "module-0"}, {"branch", "module-0"}, {"module", 0}, {"after", {"meta"}}},
+                {{"id", "module-1"}, {"branch", "module-1"}, {"module", 1}, {"after", {"meta"}}},
+                {{"id", "module-2"}, {"branch", "module-2"}, {"module", 2}, {"after", {"meta"}}},
+                {{"id", "bad"}, {"branch", "../meta"}, {"after", {"meta"}}}}},
+              {"ledger", {{{"id", "meta"}, {"table", {{40.0, 400.0, 10.0, 0.0, 0.0, 0.0}}}}}}};
+    ASSERT_TRUE(writeFileAtomically(run.planFile(), plan.dump()));
+    auto writer = RunWriter::open(run, 40);
+    ASSERT_TRUE(writer);
+    (*writer)->state(RunState::Training);
+    ASSERT_TRUE((*writer)->flush());
+    RunFollower follower(run.root());
+    {
+        const auto lock = RunLock::acquire(run, 0ms);
+        follower.poll();
+        ASSERT_EQ(follower.branchStatus().size(), 3u);
+        EXPECT_EQ(follower.branchStatus()[1].name, "module-1");
+        EXPECT_EQ(follower.branchStatus()[1].module, 1);
+        EXPECT_EQ(follower.branchStatus()[1].state, RunState::New);
+        fs::create_directories(run.branch("module-0").root());
+        auto branch = RunWriter::open(run.branch("module-0"), 40);
+        ASSERT_TRUE(branch);
+        (*branch)->write(Started{1, 40, 1, "cpu", 60, 0, 0.0});
+        (*branch)->state(RunState::Training);
+        for (const std::int64_t step : {41, 45}) {
+            (*branch)->scalar(tags::kLoss, step, 0.5);
+            (*branch)->scalar(tags::kImagesPerSecond, step, 40.0);
+            ASSERT_TRUE((*branch)->flush());
+        }
+        ASSERT_TRUE(setHeld(run, "module-1", true));
+        EXPECT_TRUE(follower.poll().branches);
+        auto first = follower.branchStatus()[0], second = follower.branchStatus()[1], third = follower.branchStatus()[2];
+        EXPECT_EQ(first.state, RunState::Training) << "the lock of the run says that somebody is at work";
+        EXPECT_EQ(first.device, "cpu");
+        EXPECT_EQ(first.attempt, 1);
+        EXPECT_DOUBLE_EQ(first.fraction, 0.25) << "of its own steps";
+        EXPECT_TRUE(first.etaSeconds);
+        EXPECT_TRUE(second.held);
+        EXPECT_EQ(second.state, RunState::Paused);
+        EXPECT_EQ(third.state, RunState::New);
+        EXPECT_TRUE(possible(Action::Pause, first, follower.state()) && possible(Action::Pause, third, follower.state()));
+        EXPECT_TRUE(possible(Action::Start, second, follower.state()) && !possible(Action::Pause, second, follower.state()));
+        EXPECT_EQ(possible(Action::Start, first, follower.state()).why, "module-0 trains already.");
+        (*branch)->state(RunState::Paused);
+        ASSERT_TRUE(setHeld(run, "module-0", true));
+        ASSERT_TRUE(setHeld(run, "module-1", false) && setHeld(run, "module-1", false));
+        EXPECT_TRUE((*branch)->flush() && follower.poll().branches);
+        first = follower.branchStatus()[0], second = follower.branchStatus()[1];
+        EXPECT_TRUE(first.held && !second.held);
+        EXPECT_EQ(first.state, RunState::Paused);
+        (*branch)->write(Failed{"No memory.", "", 45, "", 0, "memory"});
+        (*branch)->state(RunState::Failed);
+        ASSERT_TRUE(setHeld(run, "module-0", false));
+        EXPECT_TRUE((*branch)->flush() && follower.poll().branches);
+        first = follower.branchStatus()[0], second = follower.branchStatus()[1];
+        EXPECT_EQ(first.state, RunState::Failed);
+        EXPECT_EQ(first.why, "No memory.");
+        EXPECT_TRUE(possible(Action::Start, first, RunState::Training));
+        (*branch)->state(RunState::Training);
+        ASSERT_TRUE((*branch)->flush());
+    }
+    // Its process is gone.
+    RunFollower later(run.root());
+    later.poll();
+    EXPECT_EQ(later.branchStatus()[0].state, RunState::Lost);
+    plan["ledger"].push_back({{"id", "module-0"}, {"table", {{60.0, 600.0, 15.0, 0.0, 0.0, 0.0}}}});
+    ASSERT_TRUE(writeFileAtomically(run.planFile(), plan.dump()));
+    EXPECT_TRUE(later.poll().branches);
+    EXPECT_EQ(later.branchStatus()[0].state, RunState::Finished);
+    EXPECT_EQ(later.branchStatus()[0].fraction, 1.0);
+    Library library(run.root().parent_path());
+    library.scan();
+    ASSERT_EQ(library.runs().size(), 1u);
+    EXPECT_EQ(library.runs().front().branches, later.branchStatus());
 }
 
 TEST_F(Followers, HideWhatAResumeSuperseded)
