@@ -31,6 +31,7 @@ void addControl(CLI::App& app, Program& program);
 void addAssemble(CLI::App& app, Program& program);
 void addFork(CLI::App& app, Program& program);
 void addSearch(CLI::App& app, Program& program);
+void addCompare(CLI::App& app, Program& program);
 void addFollow(CLI::App& app, Program& program);
 void addBench(CLI::App& app, Program& program);
 void addCacheLatents(CLI::App& app, Program& program);

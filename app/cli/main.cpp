@@ -37,6 +37,7 @@ int main(int argc, char** argv)
     cli::addFork(app, program);
     cli::addAssemble(app, program);
     cli::addSearch(app, program);
+    cli::addCompare(app, program);
     cli::addFollow(app, program);
     cli::addCacheLatents(app, program);
     cli::addBench(app, program);
