@@ -19,7 +19,26 @@ Json orNull(const std::optional<T>& value)
     return value ? Json(*value) : Json();
 }
 
-std::string gpuLine(const machine::Gpu& gpu, bool used)
+/// ", used by dit-a"
+std::string useText(const runs::DeviceUse& use)
+{
+    if (!use.inUse)
+        return "";
+    std::string names;
+    for (const auto& run : use.runs)
+        names += (names.empty() ? "" : ", ") + run.filename().string();
+    return names.empty() ? ", a run uses it" : ", used by " + names;
+}
+
+Json runsOf(const runs::DeviceUse& use)
+{
+    Json runs = Json::array();
+    for (const auto& run : use.runs)
+        runs.push_back(run.string());
+    return runs;
+}
+
+std::string gpuLine(const machine::Gpu& gpu, const runs::DeviceUse& use)
 {
     auto text = fmt::format("{:<4} {:<28} {} free of {}", gpu.index, gpu.name, bytesText(gpu.freeBytes), bytesText(gpu.totalBytes));
     if (gpu.utilisationPercent)
@@ -28,7 +47,7 @@ std::string gpuLine(const machine::Gpu& gpu, bool used)
         text += fmt::format(", {} °C", *gpu.celsius);
     if (gpu.watts)
         text += fmt::format(", {:.0f} W", *gpu.watts);
-    return text + (used ? ", a run uses it" : "");
+    return text + useText(use);
 }
 
 int listDevices(Console& console)
@@ -36,13 +55,13 @@ int listDevices(Console& console)
     const auto cpu = machine::cpu();
     const auto memory = machine::hostMemory();
     const machine::Gpus gpus;
-    const bool cpuUsed = runs::isInUse("cpu");
+    const auto cpuUse = runs::useOf("cpu");
     Json list = Json::array();
     auto text = fmt::format("{:<4} {:<28} {} cores, {} free of {}{}", "cpu", cpu.model.empty() ? "processor" : cpu.model, cpu.cores,
-                            bytesText(memory.availableBytes), bytesText(memory.totalBytes), cpuUsed ? ", a run uses it" : "");
+                            bytesText(memory.availableBytes), bytesText(memory.totalBytes), useText(cpuUse));
     for (const auto& gpu : gpus.read()) {
-        const bool used = runs::isInUse(gpu.uuid);
-        text += "\n" + gpuLine(gpu, used);
+        const auto use = runs::useOf(gpu.uuid);
+        text += "\n" + gpuLine(gpu, use);
         list.push_back({{"index", gpu.index},
                         {"name", gpu.name},
                         {"uuid", gpu.uuid},
@@ -51,7 +70,8 @@ int listDevices(Console& console)
                         {"load_percent", orNull(gpu.utilisationPercent)},
                         {"celsius", orNull(gpu.celsius)},
                         {"watts", orNull(gpu.watts)},
-                        {"in_use", used}});
+                        {"in_use", use.inUse},
+                        {"runs", runsOf(use)}});
     }
     if (!gpus.available())
         text += "\n" + gpus.reason();
@@ -60,7 +80,8 @@ int listDevices(Console& console)
                       {"cores", cpu.cores},
                       {"total_bytes", memory.totalBytes},
                       {"free_bytes", memory.availableBytes},
-                      {"in_use", cpuUsed}}},
+                      {"in_use", cpuUse.inUse},
+                      {"runs", runsOf(cpuUse)}}},
                     {"gpus", list},
                     {"why_no_gpu", gpus.reason()}},
                    text);

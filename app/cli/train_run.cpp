@@ -165,7 +165,7 @@ Result<RunState> trainPlaced(const TrainOptions& options, const runs::RunFolder&
     auto device = deviceForRank(config->devices, plan.place);
     if (!device)
         return device.error();
-    const auto taken = useDevices({*device}, console);
+    const auto taken = useDevices(folder, {*device}, console);
     plan.devices = taken.devices;
     plan.inherit = taken.locks.fds();
     plan.introduction = {config::write(*config), ESPALIER_VERSION, gpuIdentity(*device)};
@@ -190,7 +190,7 @@ Result<DevicesTaken> takeDevices(const TrainOptions& options, OwnedRun& run, con
     if (options.queued)
         return waitForDevices(run, config.devices, signals, console);
     auto devices = devicesOf(config, place);
-    return devices ? Result<DevicesTaken>(useDevices(*std::move(devices), console)) : Result<DevicesTaken>(devices.error());
+    return devices ? Result<DevicesTaken>(useDevices(run.folder, *std::move(devices), console)) : Result<DevicesTaken>(devices.error());
 }
 
 } // namespace

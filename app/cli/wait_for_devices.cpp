@@ -54,6 +54,12 @@ Result<Wanted> wantedBy(std::string_view setting)
     return wanted;
 }
 
+std::filesystem::path absolute(const runs::RunFolder& run)
+{
+    std::error_code error;
+    return std::filesystem::absolute(run.root(), error).lexically_normal();
+}
+
 std::string waitingText(const runs::Queue& queue, const std::string& id)
 {
     const auto tickets = queue.tickets();
@@ -71,8 +77,7 @@ Result<DevicesTaken> waitForDevices(OwnedRun& run, std::string_view setting, Sig
     if (!wanted)
         return wanted.error();
     runs::Queue queue(runs::libraryFolder());
-    std::error_code error;
-    const auto ticket = queue.join(std::filesystem::absolute(run.folder.root(), error), std::string(setting), wanted->wish);
+    const auto ticket = queue.join(absolute(run.folder), std::string(setting), wanted->wish);
     if (!ticket)
         return ticket.error();
     (void)runs::takeWishes(run.folder); // of another life
@@ -89,12 +94,18 @@ Result<DevicesTaken> waitForDevices(OwnedRun& run, std::string_view setting, Sig
             return leave(turn.error().message);
         if (turn->has_value()) {
             console.endProgress();
+            if ((*turn)->devices().empty()) {
+                auto devices = devicesFor(setting);
+                return devices ? Result<DevicesTaken>(useDevices(run.folder, *std::move(devices), console))
+                               : Result<DevicesTaken>(devices.error());
+            }
             DevicesTaken taken{{}, **std::move(turn)};
             for (std::size_t i = 0; i < wanted->devices.size(); ++i) {
                 const auto& names = taken.locks.devices();
                 if (std::find(names.begin(), names.end(), wanted->wish.devices[i]) != names.end())
                     taken.devices.push_back(wanted->devices[i]);
             }
+            taken.locks.sayWho(absolute(run.folder));
             return taken;
         }
         console.progress(waitingText(queue, ticket->id));
@@ -118,7 +129,7 @@ Result<DevicesTaken> waitForDevices(OwnedRun& run, std::string_view setting, Sig
     }
 }
 
-DevicesTaken useDevices(std::vector<std::string> devices, Console& console)
+DevicesTaken useDevices(const runs::RunFolder& run, std::vector<std::string> devices, Console& console)
 {
     std::vector<std::string> names;
     for (const auto& device : devices)
@@ -126,6 +137,8 @@ DevicesTaken useDevices(std::vector<std::string> devices, Console& console)
     auto locks = runs::DeviceLocks::take(names, runs::DeviceLocks::How::Shared);
     if (!locks && locks.error().code == ErrorCode::Busy)
         console.note(fmt::format("{} Both will be slower; --queue would wait for it.", locks.error().message));
+    if (locks)
+        locks->sayWho(absolute(run));
     return {std::move(devices), locks ? *std::move(locks) : runs::DeviceLocks()};
 }
 

@@ -19,9 +19,10 @@ struct DevicesTaken {
 };
 
 /// Waits in the library's queue until the devices of `setting` are free for this run alone; "auto" takes any one GPU. The run is Queued
-/// meanwhile. A Cancelled error, with the run Stopped, when a signal, a wish or `espalier-cli queue remove` takes it out.
+/// meanwhile. A Cancelled error, with the run Stopped, when a signal, a wish or `espalier-cli queue remove` takes it out; `queue start`
+/// ends the waiting, and the devices are shared.
 Result<DevicesTaken> waitForDevices(OwnedRun& run, std::string_view setting, Signals& signals, Console& console);
 /// Uses devices without waiting: beside other runs that do the same. Notes when a run of the queue has them for itself.
-DevicesTaken useDevices(std::vector<std::string> devices, Console& console);
+DevicesTaken useDevices(const runs::RunFolder& run, std::vector<std::string> devices, Console& console);
 
 } // namespace espalier::cli

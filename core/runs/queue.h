@@ -34,6 +34,7 @@ struct Ticket {
     std::int64_t pid = 0;
     std::uint64_t startTicks = 0;
     double added = 0.0; // seconds since 1970
+    bool now = false;   // somebody asked for it to start beside the runs that use its devices
 };
 
 /// The queue of a library. Every method takes the queue's lock for a moment and drops the tickets of processes that are gone. Any process.
@@ -47,10 +48,12 @@ public:
     /// Puts this process at the end and gives its ticket.
     Result<Ticket> join(const std::filesystem::path& run, const std::string& asked, DeviceWish wish);
     /// What a ticket's process asks again and again. Locks: it is its turn, its devices are taken and the ticket is gone. Nothing: wait on.
-    /// A Cancelled error: somebody took the ticket out.
+    /// A Cancelled error: somebody took the ticket out. Locks without devices: it is to start beside others, and takes none.
     Result<std::optional<DeviceLocks>> tryStart(const std::string& id) const;
     /// To that place, counted from 1; further back than the last: to the end.
     Result<Done> move(const std::string& id, std::int64_t place) const;
+    /// Its process is to wait no longer, whoever uses its devices.
+    Result<Done> startNow(const std::string& id) const;
     /// No error when it is not there any more.
     Result<Done> remove(const std::string& id) const;
 

@@ -88,13 +88,40 @@ TEST_F(QueuedRuns, WaitForRunsThatDidNotQueue)
 {
     auto direct = train("direct", 5000, {});
     ASSERT_TRUE(is("direct", RunState::Training)) << direct->err();
-    EXPECT_TRUE(isInUse("cpu"));
+    EXPECT_EQ(useOf("cpu").runs, std::vector<fs::path>{folder("direct").root()});
+    EXPECT_NE(call({"devices"}).out.find("used by direct"), std::string::npos);
     auto beside = train("beside", 10, {}); // without --queue they share, as ever
     EXPECT_EQ(beside->wait(), 0) << beside->err();
     auto queued = train("queued", 10);
     ASSERT_TRUE(is("queued", RunState::Queued));
+    const auto said = queue()["queue"][0];
+    EXPECT_EQ(said["why"], "the CPU is used by direct");
+    EXPECT_EQ(said["waits_for"]["all_of"], Json({"cpu"}));
+    EXPECT_EQ(said["obstacles"][0]["used_by"], Json({folder("direct").root().string()}));
+    EXPECT_TRUE(said["obstacles"][0]["kept_for"].is_null());
     ::kill(direct->pid(), SIGKILL); // its worker dies with it, and the lock with both
     EXPECT_EQ(queued->wait(), 0) << queued->err();
+}
+
+TEST_F(QueuedRuns, StartAtOnceWhenSomebodySaysSo)
+{
+    auto first = train("first", 5000);
+    ASSERT_TRUE(is("first", RunState::Training)) << first->err();
+    auto second = train("second", 5000);
+    auto third = train("third", 10);
+    ASSERT_TRUE(is("second", RunState::Queued) && is("third", RunState::Queued));
+    EXPECT_EQ(queue({"start", "third"})["starting"], folder("third").root().string());
+    EXPECT_EQ(third->wait(), 0) << third->err();
+    EXPECT_TRUE(is("third", RunState::Finished));
+    EXPECT_EQ(order(), std::vector<std::string>{"second"}) << "the others wait on";
+    EXPECT_TRUE(is("first", RunState::Training)) << "and nobody was stopped";
+    EXPECT_EQ(call({"queue", "start", "third"}).status, 2);
+    EXPECT_EQ(queue({"start", "second"})["starting"], folder("second").root().string());
+    ASSERT_TRUE(is("second", RunState::Training)) << second->err();
+    for (auto* each : {&first, &second}) {
+        (*each)->signal(SIGTERM);
+        EXPECT_EQ((*each)->wait(), 0);
+    }
 }
 
 TEST_F(QueuedRuns, AreTakenOutBySignalWishOrCommand)
