@@ -45,6 +45,11 @@ public:
     }
     std::vector<at::Tensor> gather(at::Tensor tensor) override { return {std::move(tensor)}; }
     void barrier() override {}
+    Waiter startSend(at::Tensor, int) override
+    {
+        return [] {};
+    }
+    void receive(at::Tensor, int) override {}
     void leave() override {}
 };
 
@@ -107,6 +112,19 @@ public:
     }
 
     void barrier() override { m_gloo->barrier()->wait(); }
+
+    Waiter startSend(at::Tensor tensor, int to) override
+    {
+        std::vector<at::Tensor> tensors{std::move(tensor)};
+        auto work = m_gloo->send(tensors, to, 0);
+        return [work, tensors] { work->wait(); };
+    }
+
+    void receive(at::Tensor tensor, int from) override
+    {
+        std::vector<at::Tensor> tensors{std::move(tensor)};
+        m_gloo->recv(tensors, from, 0)->wait();
+    }
 
     void leave() override
     {

@@ -35,6 +35,9 @@ public:
     /// The same CPU tensor of every rank, in rank order; sizes must agree.
     virtual std::vector<at::Tensor> gather(at::Tensor tensor) = 0;
     virtual void barrier() = 0;
+    /// A CPU tensor to one rank, and one of the same size from it: what was sent first arrives first.
+    virtual Waiter startSend(at::Tensor tensor, int to) = 0;
+    virtual void receive(at::Tensor tensor, int from) = 0;
     /// Ends the back ends in order. Call on every rank before exit.
     virtual void leave() = 0;
 };
