@@ -146,6 +146,7 @@ Result<std::unique_ptr<Meeting>> Meeting::find(runs::Rendezvous place, const fs:
                 return Error{ErrorCode::Usage, *refused, {}};
             if (!zero.introduced)
                 continue;
+            meeting->m_welcome = textAt(json, "welcome");
             meeting->m_peers.push_back(std::move(zero));
             return meeting;
         }

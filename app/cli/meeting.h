@@ -26,6 +26,7 @@ struct Introduction {
     Json config = Json::object(); // the whole configuration that its command asks for
     std::string program;          // version
     std::string gpu;              // UUID of the GPU that its worker will use; empty: none, or not known
+    Json job = Json();            // what is asked of a job that is no training
 };
 
 /// What rank 0 tells the others when all agree.
@@ -85,13 +86,14 @@ private:
     Result<Agreement> waitForVerdict(const Introduction& mine, Signals& signals, const std::function<void()>& tick);
     Error nobodyElse() const;
     Error refuse(Error error);
-    std::optional<Error> unreachable() const;
+    std::optional<Error> unreachable();
+    void greetAtStand();
 
     runs::Rendezvous m_place;
     std::filesystem::path m_file;
     Listener m_listener;
-    Listener m_stand; // rank 0, where a port was named: stands for the store of its worker until all have reached it
-    std::string m_token, m_welcome;
+    Listener m_stand; // rank 0, where a port was named: stands for the store of its worker until all have reached it, and says who it is
+    std::string m_token, m_welcome; // what a rank, and what rank 0 says to be believed
     std::vector<Peer> m_peers;
     std::optional<Error> m_problem; // somebody came who cannot take part
 };

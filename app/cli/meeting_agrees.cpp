@@ -19,8 +19,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto kReach = 8s;
-constexpr auto kGatherToTell = 5s; // a run that cannot begin waits so long for ranks to tell it
+constexpr std::chrono::seconds kReach = 8s;
+constexpr std::chrono::seconds kGatherToTell = 5s; // a run that cannot begin waits so long for ranks to tell it
 
 std::string rankList(const std::vector<int>& ranks)
 {
@@ -30,12 +30,30 @@ std::string rankList(const std::vector<int>& ranks)
     return fmt::format("rank{} {}", ranks.size() == 1 ? "" : "s", text);
 }
 
+/// The first place where two requests differ: its path, and what is there on either side.
+std::optional<std::string> firstDifference(const Json& mine, const Json& theirs, const std::string& path, int rank)
+{
+    if (mine == theirs)
+        return std::nullopt;
+    if (mine.is_object() && theirs.is_object()) {
+        for (const auto* side : {&mine, &theirs})
+            for (const auto& [key, value] : side->items())
+                if (auto found =
+                        firstDifference(mine.value(key, Json()), theirs.value(key, Json()), path.empty() ? key : path + "." + key, rank))
+                    return found;
+    }
+    return fmt::format("{} is {} on rank 0 and {} on rank {}. Start every rank with the same command.", path, mine.dump(), theirs.dump(),
+                       rank);
+}
+
 /// The first setting that differs, as a person would say it.
 std::optional<std::string> difference(const Introduction& mine, const Introduction& theirs, int rank)
 {
     if (mine.program != theirs.program)
         return fmt::format("Rank 0 is version {} of this program and rank {} is {}. Install the same on every machine.", mine.program, rank,
                            theirs.program);
+    if (auto found = firstDifference(mine.job, theirs.job, "", rank))
+        return found;
     const auto differences = config::difference(mine.config, theirs.config);
     if (differences.empty())
         return std::nullopt;
@@ -84,28 +102,54 @@ void Meeting::hearFirst(Peer& peer, const Json& line)
     } else if (kind == "unreachable" && peer.rank > 0) {
         m_problem = Error{ErrorCode::Lost, textAt(line, "message"), {}};
     } else if (kind == "introduction" && peer.rank > 0) {
-        peer.says = {line.value("config", Json::object()), textAt(line, "program"), textAt(line, "gpu")};
+        peer.says = {line.value("config", Json::object()), textAt(line, "program"), textAt(line, "gpu"), line.value("job", Json())};
         peer.introduced = true;
     } else if (peer.rank < 1) {
         peer = Peer{Wire(-1), -1, {}, {}, {}, {}, false, true}; // nobody of ours
     }
 }
 
+/// Whoever comes to the port that was named learns that rank 0 is there.
+void Meeting::greetAtStand()
+{
+    for (int fd; m_stand.fd >= 0 && (fd = ::accept4(m_stand.fd, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;)
+        Wire(fd).say({{"kind", "stand"}, {"welcome", m_welcome}});
+}
+
 /// The address that was named must be that of rank 0, seen from every rank: workers would look for it much longer and say less.
-std::optional<Error> Meeting::unreachable() const
+std::optional<Error> Meeting::unreachable()
 {
     if (m_place.port == 0)
         return std::nullopt;
-    const int fd = connectTo(m_place.address, m_place.port, kReach);
+    // Rank 0 looks first, and the others wait for it meanwhile.
+    const auto limit = std::min<std::chrono::milliseconds>(kReach, std::chrono::milliseconds(patience()) / 3);
+    const auto end = Clock::now() + limit;
+    const int fd = connectTo(m_place.address, m_place.port, limit);
     if (fd < 0)
         return Error{
             ErrorCode::Lost,
             fmt::format("Rank {} got no answer from {}:{} (MASTER_ADDR and MASTER_PORT) within {}. Check that the address is that of rank "
                         "0's machine and can be reached from this one ({}).",
-                        m_place.rank, m_place.address, m_place.port, durationText(kReach), runs::hostName()),
+                        m_place.rank, m_place.address, m_place.port, durationText(limit), runs::hostName()),
             {}};
-    ::close(fd);
-    return std::nullopt;
+    Wire there(fd);
+    bool ours = m_place.agentHoldsStore; // the launcher's own, which it has just used
+    while (!ours && there.open() && Clock::now() < end) {
+        std::vector<pollfd> fds{{there.fd(), POLLIN, 0}};
+        if (m_stand.fd >= 0) // rank 0 visits itself
+            fds.push_back({m_stand.fd, POLLIN, 0});
+        ::poll(fds.data(), fds.size(), 100);
+        greetAtStand();
+        there.read([&](const Json& line) { ours = ours || (textAt(line, "kind") == "stand" && textAt(line, "welcome") == m_welcome); });
+    }
+    if (ours)
+        return std::nullopt;
+    return Error{
+        ErrorCode::Lost,
+        fmt::format("Rank {} reached {}:{} (MASTER_ADDR and MASTER_PORT) from {}, but something else answers there, not rank 0. Name "
+                    "rank 0's machine, and a port of it that nobody uses.",
+                    m_place.rank, m_place.address, m_place.port, runs::hostName()),
+        {}};
 }
 
 Error Meeting::refuse(Error error)
@@ -123,12 +167,11 @@ Error Meeting::nobodyElse() const
     const auto wait = durationText(patience());
     if (missing.size() > 8)
         return {ErrorCode::Lost,
-                fmt::format("{} of the {} other ranks did not come within {}. Check that all were started, with the same --run folder.",
+                fmt::format("{} of the {} other ranks did not come within {}. Check that all were started, with the same command.",
                             missing.size(), m_place.worldSize - 1, wait),
                 {}};
     return {ErrorCode::Lost,
-            fmt::format("Rank 0 waited {} for {}. Check that every rank was started, with the same --run folder{}.", wait,
-                        rankList(missing),
+            fmt::format("Rank 0 waited {} for {}. Check that every rank was started, with the same command{}.", wait, rankList(missing),
                         m_place.address.empty() || isLoopback(m_place.address)
                             ? ""
                             : fmt::format(", and that this machine ({}) can be reached from it", m_place.address)),
@@ -138,9 +181,11 @@ Error Meeting::nobodyElse() const
 Result<Agreement> Meeting::gather(const Introduction& mine, Signals& signals, const std::function<void()>& tick)
 {
     const auto unreached = unreachable();
-    const auto end = Clock::now() + patience(), toTell = Clock::now() + kGatherToTell;
+    const auto end = Clock::now() + patience(), toTell = Clock::now() + std::min(kGatherToTell, patience());
     for (;;) {
         std::vector<pollfd> fds{{signals.fd(), POLLIN, 0}, {m_listener.fd, POLLIN, 0}};
+        if (m_stand.fd >= 0)
+            fds.push_back({m_stand.fd, POLLIN, 0});
         for (const auto& peer : m_peers)
             if (peer.wire.open())
                 fds.push_back({peer.wire.fd(), POLLIN, 0});
@@ -150,6 +195,7 @@ Result<Agreement> Meeting::gather(const Introduction& mine, Signals& signals, co
         if (signals.asked() > 0)
             return refuse({ErrorCode::Cancelled, "Stopped while the ranks gathered.", {}});
         acceptAll();
+        greetAtStand();
         for (auto& peer : m_peers)
             peer.wire.read([&](const Json& line) { hearFirst(peer, line); });
         std::erase_if(m_peers, [](const Peer& peer) { return !peer.wire.open() && !peer.introduced; });
@@ -215,7 +261,7 @@ Result<Agreement> Meeting::waitForVerdict(const Introduction& mine, Signals& sig
     auto& zero = m_peers.front();
     if (const auto problem = unreachable())
         zero.wire.say({{"kind", "unreachable"}, {"message", problem->message}});
-    zero.wire.say({{"kind", "introduction"}, {"config", mine.config}, {"program", mine.program}, {"gpu", mine.gpu}});
+    zero.wire.say({{"kind", "introduction"}, {"config", mine.config}, {"program", mine.program}, {"gpu", mine.gpu}, {"job", mine.job}});
     std::optional<Result<Agreement>> verdict;
     const auto end = Clock::now() + 2 * patience(); // rank 0 waits for the others as long as it said
     while (!verdict) {

@@ -3,6 +3,7 @@
 
 #include "core/base/parse_json.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <netdb.h>
@@ -13,6 +14,17 @@
 #include <unistd.h>
 
 namespace espalier::cli {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+std::chrono::milliseconds left(std::chrono::steady_clock::time_point end)
+{
+    return std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+}
+
+} // namespace
 
 Wire::Wire(int fd) : m_fd(fd)
 {
@@ -143,6 +155,7 @@ int connectTo(const std::string& address, int port, std::chrono::milliseconds li
     hints.ai_socktype = SOCK_STREAM;
     if (::getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found) != 0)
         return -1;
+    const auto end = std::chrono::steady_clock::now() + limit;
     int connected = -1;
     for (const auto* each = found; each && connected < 0; each = each->ai_next) {
         const int fd = ::socket(each->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -152,7 +165,7 @@ int connectTo(const std::string& address, int port, std::chrono::milliseconds li
         if (why == EINPROGRESS) {
             pollfd ready{fd, POLLOUT, 0};
             socklen_t size = sizeof why;
-            if (::poll(&ready, 1, static_cast<int>(limit.count())) == 1)
+            if (::poll(&ready, 1, static_cast<int>(std::max(0ms, left(end)).count())) == 1)
                 ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &size);
         }
         if (why == 0)

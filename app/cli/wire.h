@@ -43,7 +43,7 @@ struct Listener {
 };
 /// `everywhere`: on all networks of this machine, else on the loopback alone. `port` 0: any free one. fd < 0: errno says why not.
 Listener listenForRanks(bool everywhere, int port = 0);
-/// Connects within `limit`; -1 where nobody answers.
+/// Connects within `limit`, whatever the number of addresses behind the name; -1 where nobody answers.
 int connectTo(const std::string& address, int port, std::chrono::milliseconds limit);
 /// Whether only this machine is reached there.
 bool isLoopback(const std::string& address);

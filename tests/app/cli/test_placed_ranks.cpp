@@ -3,8 +3,12 @@
 #include "core/runs/lock.h"
 #include "tests/app/cli/supervised_runs.h"
 
+#include <arpa/inet.h>
 #include <csignal>
+#include <poll.h>
+#include <sys/socket.h>
 #include <thread>
+#include <unistd.h>
 
 namespace espalier {
 using namespace std::chrono_literals;
@@ -208,6 +212,66 @@ TEST_F(PlacedRanks, AllNameAnAddressThatDoesNotAnswer)
         EXPECT_NE(said.find("no-such-machine.invalid:29511"), std::string::npos) << said;
     expectFailed(-1, "no-such-machine.invalid:29511");
     EXPECT_EQ(followed().attempt(), 0);
+}
+
+/// Something that answers on a port and is none of ours: it says a line, or nothing at all.
+class Stranger {
+public:
+    Stranger(const char* address, std::string says) : m_says(std::move(says))
+    {
+        m_fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_in at{};
+        at.sin_family = AF_INET;
+        ::inet_pton(AF_INET, address, &at.sin_addr);
+        socklen_t size = sizeof at;
+        ::bind(m_fd, reinterpret_cast<sockaddr*>(&at), size);
+        ::listen(m_fd, 16);
+        ::getsockname(m_fd, reinterpret_cast<sockaddr*>(&at), &size);
+        m_port = ntohs(at.sin_port);
+        m_thread = std::jthread([this](std::stop_token stop) {
+            std::vector<int> guests;
+            while (!stop.stop_requested()) {
+                pollfd ready{m_fd, POLLIN, 0};
+                if (::poll(&ready, 1, 50) != 1)
+                    continue;
+                guests.push_back(::accept(m_fd, nullptr, nullptr));
+                [[maybe_unused]] const auto put = ::send(guests.back(), m_says.data(), m_says.size(), MSG_NOSIGNAL);
+            }
+            for (const int each : guests)
+                ::close(each);
+        });
+    }
+    ~Stranger()
+    {
+        m_thread = {};
+        ::close(m_fd);
+    }
+    std::string port() const { return std::to_string(m_port); }
+
+private:
+    int m_fd = -1, m_port = 0;
+    std::string m_says;
+    std::jthread m_thread;
+};
+
+TEST_F(PlacedRanks, AllNameAnAddressWhereSomethingElseAnswers)
+{
+    for (const std::string says : {"", "SSH-2.0-OpenSSH_9.2\r\n", "{\"kind\": \"stand\", \"welcome\": \"guessed\"}\n"}) {
+        const Stranger stranger("127.0.0.2", says); // rank 0 itself listens on 127.0.0.1
+        m_run = RunFolder(m_folder / ("stranger" + std::to_string(says.size())));
+        const tests::Environment there{{"MASTER_ADDR", "127.0.0.2"}, {"MASTER_PORT", stranger.port()}, {"ESPALIER_JOIN_SECONDS", "4"}};
+        const auto begin = std::chrono::steady_clock::now();
+        auto one = startRank(1, 50, there), zero = startRank(0, 50, there);
+        EXPECT_EQ(zero->wait(), 1);
+        EXPECT_EQ(one->wait(), 1);
+        EXPECT_LT(std::chrono::steady_clock::now() - begin, 15s);
+        for (const auto& said : {zero->err(), one->err()}) {
+            EXPECT_NE(said.find("127.0.0.2:" + stranger.port()), std::string::npos) << said;
+            EXPECT_NE(said.find("something else answers"), std::string::npos) << said;
+        }
+        EXPECT_EQ(followed().state(), RunState::Failed);
+        EXPECT_EQ(followed().attempt(), 0);
+    }
 }
 
 TEST_F(PlacedRanks, StopTogetherWhoeverGetsTheSignal)
