@@ -35,6 +35,18 @@ std::string nearestDivisors(std::int64_t value, std::int64_t whole)
                                                 : fmt::format("the nearest that does is {}", below);
 }
 
+/// What to set so that the same steps are made: with the micro-batch that was chosen for the memory of a device, where it can stay.
+std::string splitThatDoes(std::int64_t perWorker, std::int64_t micro, std::int64_t accumulation)
+{
+    if (perWorker % micro == 0)
+        return fmt::format("set training.accumulation to {}, which takes the same steps with the same draws", perWorker / micro);
+    if (perWorker % accumulation == 0)
+        return fmt::format("set training.micro_batch to {}, which takes the same steps with the same draws", perWorker / accumulation);
+    return fmt::format(
+        "set training.accumulation to 0 to have it derived, and training.micro_batch to what divides the {} images of a worker; {}",
+        perWorker, nearestDivisors(micro, perWorker));
+}
+
 Error wrong(const char* path, std::string message)
 {
     return {ErrorCode::Usage, std::move(message), path};
@@ -56,11 +68,9 @@ Result<BatchSplit> deriveBatch(const TrainingConfig& training, int world)
     const auto perWorker = batch / world;
     if (micro > 0 && accumulation > 0) {
         if (accumulation > perWorker || micro != perWorker / accumulation || perWorker % accumulation != 0) {
-            return wrong(
-                "training.micro_batch",
-                fmt::format("training.micro_batch {} x training.accumulation {} x {} does not make training.batch_size {}; set one "
-                            "of the first two to 0 to have it derived.",
-                            micro, accumulation, workersText(world), batch));
+            return wrong("training.micro_batch",
+                         fmt::format("training.micro_batch {} x training.accumulation {} x {} does not make training.batch_size {}; {}.",
+                                     micro, accumulation, workersText(world), batch, splitThatDoes(perWorker, micro, accumulation)));
         }
         return BatchSplit{micro, accumulation, world};
     }

@@ -58,7 +58,16 @@ TEST(Batch, RefusesPartsThatDoNotMakeTheWhole)
               "training.micro_batch 1000 does not divide the 64 images of a worker; the nearest that does is 64.");
     EXPECT_EQ(message(batchOf(128, 0, 5), 1),
               "training.accumulation 5 does not divide the 128 images of a worker; the nearest that do are 4 and 8.");
-    EXPECT_NE(message(batchOf(128, 16, 3), 2).find("16 x training.accumulation 3 x 2 workers"), std::string::npos);
+    // Both were chosen, for another number of workers: the sentence says what to change to what.
+    EXPECT_EQ(
+        message(batchOf(128, 16, 2), 2),
+        "training.micro_batch 16 x training.accumulation 2 x 2 workers does not make training.batch_size 128; set training.accumulation "
+        "to 4, which takes the same steps with the same draws.");
+    EXPECT_EQ(
+        message(batchOf(96, 48, 1), 3),
+        "training.micro_batch 48 x training.accumulation 1 x 3 workers does not make training.batch_size 96; set training.micro_batch to "
+        "32, which takes the same steps with the same draws.");
+    EXPECT_NE(message(batchOf(96, 48, 5), 3).find("training.accumulation to 0 to have it derived"), std::string::npos);
     EXPECT_NE(message(batchOf(128, 1000000, 1000000), 2), "");
     EXPECT_NE(message(batchOf(128), 0), "");
 }
