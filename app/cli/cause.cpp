@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/cli/cause.h"
 
+#include "core/base/files.h"
+#include "core/base/text.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -43,6 +46,24 @@ Cause causeOfExit(int rank, int status, bool oomRose, std::string_view tail)
         code == 0 ? fmt::format("Worker {} ended without saying how. See log.txt; the run can be resumed.", rank)
                   : fmt::format("Worker {} ended with status {} and gave no reason. See log.txt; the run can be resumed.", rank, code);
     return cause;
+}
+
+namespace {
+
+/// 'T' where a signal or a debugger has stopped the process.
+bool isStopped(pid_t process)
+{
+    const auto stat = readFile("/proc/" + std::to_string(process) + "/stat", 4096);
+    const auto at = stat ? stat->rfind(") ") : std::string::npos;
+    return at != std::string::npos && at + 2 < stat->size() && ((*stat)[at + 2] == 'T' || (*stat)[at + 2] == 't');
+}
+
+} // namespace
+
+std::string silentText(int rank, pid_t process, std::chrono::seconds silence)
+{
+    return fmt::format("Worker {} {}gave no sign of life for {} and was ended.", rank,
+                       isStopped(process) ? "was stopped (SIGSTOP, or by a debugger), " : "", durationText(silence));
 }
 
 runs::Failed failureOf(const std::vector<Cause>& causes, std::int64_t lastStep)

@@ -4,10 +4,12 @@
 #include "core/base/result.h"
 #include "core/runs/events.h"
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 #include <vector>
 
 namespace espalier::cli {
@@ -23,6 +25,8 @@ struct Cause {
 
 /// From the status of waitpid. `oomRose`: the counter rose while it ran. `tail`: what it said last.
 Cause causeOfExit(int rank, int status, bool oomRose, std::string_view tail);
+/// Of one that has not said a word for so long.
+std::string silentText(int rank, pid_t process, std::chrono::seconds silence);
 /// What a run tells of its end: the first cause that is no consequence of another, at `lastStep` when it names no step. There is one.
 runs::Failed failureOf(const std::vector<Cause>& causes, std::int64_t lastStep);
 /// "SIGSEGV (segmentation fault)".

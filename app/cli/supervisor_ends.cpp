@@ -2,7 +2,6 @@
 // How a run ends: by a worker that failed, died or hangs, or well.
 #include "app/cli/supervisor.h"
 
-#include "core/base/files.h"
 #include "core/base/text.h"
 #include "core/runs/retention.h"
 
@@ -22,23 +21,11 @@ constexpr auto kCausesWithin = 500ms; // when one worker fails, what the others 
 constexpr auto kVerdictWithin = 10s;  // rank 0 answers one that failed
 constexpr auto kLastWords = 30s;      // between the first worker's proper end and the last one's
 
-/// 'T' where a signal or a debugger has stopped the process.
-bool isStopped(pid_t process)
-{
-    const auto stat = readFile("/proc/" + std::to_string(process) + "/stat", 4096);
-    const auto at = stat ? stat->rfind(") ") : std::string::npos;
-    return at != std::string::npos && at + 2 < stat->size() && ((*stat)[at + 2] == 'T' || (*stat)[at + 2] == 't');
-}
-
 std::string whyHanging(int rank, pid_t process, bool silent, std::chrono::seconds silence, std::chrono::seconds hang)
 {
-    if (silent && isStopped(process))
-        return fmt::format(
-            "Worker {} was stopped (SIGSTOP, or by a debugger), gave no sign of life for {} and was ended. The run can be resumed.", rank,
-            durationText(silence));
-    if (silent)
-        return fmt::format("Worker {} gave no sign of life for {} and was ended. The run can be resumed.", rank, durationText(silence));
-    return fmt::format("Worker {} lives, but took no step for {} and was ended. The run can be resumed.", rank, durationText(hang));
+    return (silent ? silentText(rank, process, silence)
+                   : fmt::format("Worker {} lives, but took no step for {} and was ended.", rank, durationText(hang))) +
+           " The run can be resumed.";
 }
 
 RunState stateOf(runs::EndedHow how)

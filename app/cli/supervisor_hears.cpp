@@ -22,7 +22,7 @@ void Supervisor::hear(Worker& worker, const Json& line)
 {
     worker.lastWord = Clock::now();
     const auto kind = line["kind"].get<std::string>();
-    if (kind == "alive")
+    if (kind == "alive" && !line.contains("waits"))
         return;
     worker.lastStep = worker.lastWord;
     if (kind == "step") {

@@ -146,7 +146,7 @@ void WorkerLink::readControl(std::stop_token stop)
         if (ready < 0 && errno != EINTR)
             std::_Exit(1);
         if (ready == 0)
-            send({{"kind", "alive"}}, true);
+            send(m_waits ? Json{{"kind", "alive"}, {"waits", true}} : Json{{"kind", "alive"}}, true);
         if (!(fds[0].revents & (POLLIN | POLLHUP | POLLERR)))
             continue;
         const ssize_t got = ::read(m_control, buffer, sizeof buffer);

@@ -83,6 +83,8 @@ public:
     void started(const Json& details = Json::object());
     /// At most one line a second goes out: call it every step. Also call it (same step) while sampling, saving or evaluating.
     void heartbeat(std::int64_t step, std::string_view doing = "training");
+    /// While this rank waits for another one, it says so: what it waits for may take long, and whoever is late is the one that hangs.
+    void setWaiting(bool waits) { m_waits = waits; }
     /// Before a failed worker exits with exitCode(error).
     void failed(const Error& error, std::int64_t step = -1, std::string_view checkpoint = "");
     /// Before a train worker exits with 0; the supervisor then writes the state.
@@ -105,6 +107,7 @@ private:
     std::mutex m_sendMutex;
     std::chrono::steady_clock::time_point m_lastHeartbeat{}, m_lastProgress{};
     std::string m_lastDoing;
+    std::atomic<bool> m_waits = false;
     std::stop_source m_stop;
     std::jthread m_reader; // last: joins before the rest goes
 };
