@@ -150,6 +150,15 @@ QVariant CheckpointModel::data(const QModelIndex& index, int role) const
     }
 }
 
+void CheckpointModel::setStageNames(const StageNames& names)
+{
+    if (names == m_names)
+        return;
+    m_names = names;
+    if (rowCount() > 0)
+        Q_EMIT dataChanged(index(0, Stage), index(rowCount() - 1, Stage));
+}
+
 QVariant CheckpointModel::display(int row, int column) const
 {
     const runs::CheckpointEntry& e = entry(row);
@@ -157,7 +166,7 @@ QVariant CheckpointModel::display(int row, int column) const
     case Step:
         return groupedText(e.step);
     case Stage:
-        return stageTitle(e.stage).toLower();
+        return m_names.inSentence(e.stage);
     case Size:
         return e.bytes > 0 ? QString::fromStdString(bytesText(e.bytes)) : QStringLiteral("–");
     case When:

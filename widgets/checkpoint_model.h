@@ -3,6 +3,7 @@
 
 #include "core/config/run_config.h"
 #include "core/runs/follower.h"
+#include "widgets/stage_words.h"
 
 #include <QAbstractTableModel>
 
@@ -30,6 +31,7 @@ public:
     /// `config` says which checkpoints stay, so that the table can say why.
     void setEntries(std::vector<runs::CheckpointEntry> entries, const config::CheckpointConfig& config);
     void setCheck(std::int64_t step, const CheckpointCheck& check);
+    void setStageNames(const StageNames& names);
     const runs::CheckpointEntry& entry(int row) const { return m_entries[static_cast<std::size_t>(row)]; }
     CheckpointCheck check(std::int64_t step) const;
     int rowOf(std::int64_t step) const;
@@ -45,6 +47,7 @@ private:
     bool isBest(int row) const;
 
     std::vector<runs::CheckpointEntry> m_entries;
+    StageNames m_names;
     std::vector<QString> m_kept; // why each stays
     std::map<std::int64_t, CheckpointCheck> m_checks;
 };

@@ -32,6 +32,7 @@ public:
     void setCheck(std::int64_t step, const CheckpointCheck& check);
     /// Whether a checkpoint can be asked for, one sampled from, and one deleted: "" or why not.
     void setPossible(const QString& whyNotWrite, const QString& whyNotSample, const QString& whyNotDelete);
+    void setStageNames(const StageNames& names) { m_model->setStageNames(names); }
     /// Steps at which stages ended, with their numbers from 0: their checkpoints can be forked at.
     void setStageEnds(std::map<std::int64_t, int> ends);
     /// What the empty page says about when the first one comes.

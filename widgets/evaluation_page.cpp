@@ -2,6 +2,7 @@
 #include "widgets/evaluation_page.h"
 
 #include "widgets/card.h"
+#include "widgets/compare_view.h"
 #include "widgets/confusion_view.h"
 #include "widgets/evaluation_model.h"
 #include "widgets/page_parts.h"
@@ -104,6 +105,8 @@ void EvaluationPage::buildLayout()
     m_stack->addWidget(m_empty);
     m_stack->addWidget(content);
     m_stack->addWidget(m_stages);
+    m_compare = new CompareView(this);
+    m_stack->addWidget(m_compare);
     auto* whole = new QVBoxLayout(this);
     whole->setContentsMargins(0, 0, 0, 0);
     whole->setSpacing(metric::kGap);
@@ -120,15 +123,17 @@ QWidget* EvaluationPage::makeSwitch()
     m_stepsButton = headerButton(QStringLiteral("evaluationBySteps"), tr("By step"), QString(), m_switch);
     m_stagesButton = headerButton(QStringLiteral("evaluationByStages"), tr("By stage"), QString(), m_switch);
     m_stagesButton->setToolTip(tr("What each stage took and brought: time against forecast, distance or accuracy, its newest samples"));
+    m_stagesButton->hide();
+    m_compareButton = headerButton(QStringLiteral("evaluationAgainst"), tr("Against other runs"), QString(), m_switch);
+    m_compareButton->setToolTip(tr("This run and others at equal wall-clock, equal device time or equal images"));
     auto* group = new QButtonGroup(m_switch);
-    for (QAbstractButton* button : {m_stepsButton, m_stagesButton}) {
+    for (QAbstractButton* button : {m_stepsButton, m_stagesButton, m_compareButton}) {
         button->setCheckable(true);
         group->addButton(button);
         row->addWidget(button);
     }
     row->addStretch(1);
     m_stepsButton->setChecked(true);
-    m_switch->hide();
     return m_switch;
 }
 
@@ -136,8 +141,12 @@ void EvaluationPage::connectSignals()
 {
     connect(m_evaluate, &QPushButton::clicked, this, &EvaluationPage::evaluateRequested);
     connect(m_empty, &EmptyNote::actionRequested, this, &EvaluationPage::evaluateRequested);
-    connect(m_stagesButton, &QAbstractButton::toggled, this, &EvaluationPage::showByStage);
+    connect(m_stagesButton, &QAbstractButton::clicked, this, [this] { showByStage(true); });
+    connect(m_stepsButton, &QAbstractButton::clicked, this, [this] { showByStage(false); });
+    connect(m_compareButton, &QAbstractButton::clicked, this, [this] { showComparison(true); });
     connect(m_stages, &StagesView::stageOpened, this, &EvaluationPage::stageOpened);
+    connect(m_stages, &StagesView::stagePointed, this, &EvaluationPage::stagePointed);
+    connect(m_stages, &StagesView::stageChosen, this, &EvaluationPage::stageChosen);
     const auto copy = [this] { QGuiApplication::clipboard()->setText(csv()); };
     connect(m_copy, &QToolButton::clicked, this, copy);
     onCopyKey(m_table, copy);
@@ -154,29 +163,37 @@ void EvaluationPage::setEvaluations(const std::vector<runs::EvaluationEntry>& ev
     refreshPlot();
 }
 
-void EvaluationPage::setStages(const QString& folder, StageOutcomes outcomes)
+void EvaluationPage::setStages(const QString& folder, StageOutcomes outcomes, TargetView target)
 {
     m_several = !outcomes.stages.empty();
-    m_switch->setVisible(m_several);
+    m_stagesButton->setVisible(m_several);
     m_stages->setOutcomes(folder, std::move(outcomes), m_draws);
+    m_stages->setTarget(std::move(target));
     showView();
 }
 
 void EvaluationPage::showByStage(bool byStage)
 {
     m_byStage = byStage;
-    (byStage ? m_stagesButton : m_stepsButton)->setChecked(true);
+    m_comparing = false;
+    showView();
+}
+
+void EvaluationPage::showComparison(bool comparing)
+{
+    m_comparing = comparing;
     showView();
 }
 
 bool EvaluationPage::showsStages() const
 {
-    return m_byStage && m_several;
+    return m_byStage && m_several && !m_comparing;
 }
 
 void EvaluationPage::showView()
 {
-    m_stack->setCurrentIndex(showsStages() ? 2 : m_model->entries().empty() ? 0 : 1);
+    (m_comparing ? m_compareButton : showsStages() ? m_stagesButton : m_stepsButton)->setChecked(true);
+    m_stack->setCurrentIndex(m_comparing ? 3 : showsStages() ? 2 : m_model->entries().empty() ? 0 : 1);
 }
 
 void EvaluationPage::setConfusion(const std::shared_ptr<const ConfusionOfStep>& confusion)

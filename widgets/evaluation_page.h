@@ -2,6 +2,7 @@
 #pragma once
 
 #include "widgets/run_values.h"
+#include "widgets/target_view.h"
 
 #include <QStringList>
 #include <QWidget>
@@ -20,6 +21,7 @@ class QToolButton;
 namespace espalier::widgets {
 
 class Card;
+class CompareView;
 class ConfusionView;
 class EmptyNote;
 class EvaluationModel;
@@ -48,11 +50,14 @@ public:
     /// What the empty page says about when the first number comes.
     void setExpectation(const QString& sentence);
     /// What each stage took and brought, of the run in `folder`; of a run of one stage there is nothing to say.
-    void setStages(const QString& folder, StageOutcomes outcomes);
+    void setStages(const QString& folder, StageOutcomes outcomes, TargetView target = {});
     /// Looks at the stages instead of the steps, where there are several.
     void showByStage(bool byStage);
     bool showsStages() const;
     StagesView* stages() const { return m_stages; }
+    /// Looks at this run against others.
+    void showComparison(bool comparing);
+    CompareView* comparison() const { return m_compare; }
     /// The chosen rows, or all, as CSV.
     QString csv() const;
     EvaluationModel* model() const { return m_model; }
@@ -64,6 +69,9 @@ Q_SIGNALS:
     void stepChosen(qint64 step);
     /// A stage was opened: other pages may show only it.
     void stageOpened(int index);
+    /// The pointer is over the module that this stage trains (-1: over none), or it was chosen there.
+    void stagePointed(int stage);
+    void stageChosen(int stage);
 
 protected:
     void changeEvent(QEvent* event) override;
@@ -83,11 +91,13 @@ private:
     QSortFilterProxyModel* m_sorted;
     QString m_whyNot, m_progress, m_expectation;
     bool m_draws = true;
-    bool m_byStage = false, m_several = false;
+    bool m_byStage = false, m_several = false, m_comparing = false;
     ImageProvider* m_images;
     QWidget* m_switch = nullptr;
     QAbstractButton* m_stepsButton = nullptr;
     QAbstractButton* m_stagesButton = nullptr;
+    QAbstractButton* m_compareButton = nullptr;
+    CompareView* m_compare = nullptr;
     StagesView* m_stages = nullptr;
     QStackedWidget* m_stack = nullptr;
     EmptyNote* m_empty = nullptr;

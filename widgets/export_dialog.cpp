@@ -121,11 +121,11 @@ void ExportDialog::addFormats(const std::vector<std::string>& layouts)
     }
 }
 
-void ExportDialog::setStageEnds(const std::map<std::int64_t, int>& ends)
+void ExportDialog::setStageEnds(const std::map<std::int64_t, int>& ends, const StageNames& names)
 {
     for (int i = 0; i < m_step->count(); ++i)
         if (const auto end = ends.find(m_step->itemData(i).toLongLong()); end != ends.end()) {
-            m_step->setItemText(i, tr("Step %1 · end of %2").arg(groupedText(end->first), stageTitle(end->second).toLower()));
+            m_step->setItemText(i, tr("Step %1 · end of %2").arg(groupedText(end->first), names.inSentence(end->second)));
             m_step->setItemData(i, tr("The network as large as it was then. %1").arg(stageOnCommandLine(end->second)), Qt::ToolTipRole);
         }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "widgets/requests.h"
+#include "widgets/stage_words.h"
 
 #include <QDialog>
 
@@ -27,7 +28,7 @@ public:
     ExportDialog(const QString& runName, const std::vector<std::int64_t>& steps, std::int64_t step, const std::vector<double>& decays,
                  const std::vector<std::string>& layouts, const QString& folder, QWidget* parent = nullptr);
     /// Of a run that grows: which stage (from 0) ended with which step. Such a checkpoint is the network as it was then.
-    void setStageEnds(const std::map<std::int64_t, int>& ends);
+    void setStageEnds(const std::map<std::int64_t, int>& ends, const StageNames& names = {});
     ExportRequest request() const;
     QString whyNot() const;
 

@@ -27,21 +27,20 @@ QString freeName(const QString& stem, const QSet<QString>& taken)
 
 } // namespace
 
-ForkDialog::ForkDialog(const QString& runName, int stage, const QSet<QString>& taken, QWidget* parent)
+ForkDialog::ForkDialog(const QString& runName, int stage, const QSet<QString>& taken, const StageNames& names, QWidget* parent)
     : QDialog(parent), m_runName(runName), m_stage(stage), m_taken(taken)
 {
     setObjectName(QStringLiteral("forkDialog"));
-    setWindowTitle(tr("Fork %1 after stage %2").arg(runName).arg(stage + 1));
+    setWindowTitle(tr("Fork %1 after %2").arg(runName, names.inSentence(stage)));
     setAccessibleName(windowTitle());
     setMinimumWidth(480);
     auto* column = new QVBoxLayout(this);
     column->setContentsMargins(16, 16, 16, 16);
     column->setSpacing(metric::kCardGap);
-    auto* note =
-        dimLabel(tr("A new run begins at the end of stage %1 with everything up to there: weights, averages, the optimizer, curves "
-                    "and samples. Nothing before it is trained again.")
-                     .arg(stage + 1),
-                 this);
+    auto* note = dimLabel(tr("A new run begins at the end of %1 with everything up to there: weights, averages, the optimizer, curves "
+                             "and samples. Nothing before it is trained again.")
+                              .arg(names.inSentence(stage)),
+                          this);
     note->setWordWrap(true);
     column->addWidget(note);
     m_name = new QLineEdit(freeName(QStringLiteral("%1-stage-%2").arg(runName).arg(stage + 1), taken), this);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "widgets/stage_words.h"
+
 #include <QDialog>
 #include <QSet>
 
@@ -24,7 +26,7 @@ public:
     };
 
     /// `taken`: names of runs that there are.
-    ForkDialog(const QString& runName, int stage, const QSet<QString>& taken, QWidget* parent = nullptr);
+    ForkDialog(const QString& runName, int stage, const QSet<QString>& taken, const StageNames& names = {}, QWidget* parent = nullptr);
     Request request() const;
     QString whyNot() const;
 

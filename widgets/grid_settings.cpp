@@ -4,7 +4,6 @@
 #include "widgets/format.h"
 #include "widgets/page_parts.h"
 #include "widgets/setting_text.h"
-#include "widgets/stage_words.h"
 #include "widgets/theme.h"
 
 #include <QGridLayout>
@@ -61,11 +60,11 @@ QStringList columnNames(const runs::SampleEntry& entry)
     return names;
 }
 
-std::vector<GridSettings::Line> GridSettings::linesOf(const runs::SampleEntry& entry)
+std::vector<GridSettings::Line> GridSettings::linesOf(const runs::SampleEntry& entry, const StageNames& names)
 {
     const runs::SamplesDrawn& drawn = entry.drawn;
     std::vector<Line> lines{{tr("Step"), number(drawn.step)},
-                            {tr("Stage"), stageTitle(drawn.stage)},
+                            {tr("Stage"), names.of(drawn.stage)},
                             {tr("Weights"), weightsText(drawn.weights)},
                             {tr("Images"), number(drawn.count)}};
     if (drawn.recipe.is_object())
@@ -103,9 +102,9 @@ void GridSettings::show(const runs::SampleEntry* entry, const runs::SampleEntry*
     }
     if (entry == nullptr)
         return;
-    const auto compared = other != nullptr ? linesOf(*other) : std::vector<Line>();
+    const auto compared = other != nullptr ? linesOf(*other, m_names) : std::vector<Line>();
     int row = 0;
-    for (const Line& line : linesOf(*entry)) {
+    for (const Line& line : linesOf(*entry, m_names)) {
         m_lines->addWidget(dimLabel(line.title, this), row, 0, Qt::AlignTop);
         QString text = line.text;
         const auto same = std::find_if(compared.begin(), compared.end(), [&](const Line& l) { return l.title == line.title; });

@@ -3,6 +3,7 @@
 
 #include "core/runs/follower.h"
 #include "widgets/card.h"
+#include "widgets/stage_words.h"
 
 #include <vector>
 
@@ -28,10 +29,12 @@ public:
     /// `other` is the grid beside it, or nothing.
     void show(const runs::SampleEntry* entry, const runs::SampleEntry* other = nullptr);
     /// The lines of one grid: what was drawn, and its recipe without what is said already or only concerns the picture.
-    static std::vector<Line> linesOf(const runs::SampleEntry& entry);
+    static std::vector<Line> linesOf(const runs::SampleEntry& entry, const StageNames& names = {});
+    void setStageNames(const StageNames& names) { m_names = names; }
 
 private:
     QGridLayout* m_lines;
+    StageNames m_names;
 };
 
 } // namespace espalier::widgets

@@ -13,6 +13,8 @@ inline constexpr int kHead = 30, kLane = 44, kGapBelow = 6;
 inline constexpr double kMark = 12.0, kBetween = 1.5; // width of a search that takes no steps; half of what lies between two blocks
 /// Up to so many lanes have room for words; more share that room, and none is thinner than the least.
 inline constexpr int kWordLanes = 4, kWordLane = 22, kLaneGap = 3, kLeastLane = 4;
+/// The button of a lane, where it is high enough for one, and how far behind the lane it stands.
+inline constexpr int kButton = 20, kButtonGap = 5;
 
 /// How thick each of so many lanes is, and what lies between two.
 inline std::pair<double, double> thicknessOf(int count)

@@ -44,6 +44,7 @@ struct RunView {
     std::optional<runs::Failed> failure;
     runs::Progress progress;
     std::map<std::string, runs::Progress, std::less<>> branches; // of stages side by side
+    std::vector<runs::BranchStatus> branchStatus;                // the same, as a person sees them, in the order of the plan
     int attempt = 0, ranks = 1;
     std::string devices;                    // as the running attempt says: "cpu:2", "0,1"
     Json config;                            // null while unread
@@ -52,6 +53,7 @@ struct RunView {
     Shared<runs::SampleEntry> samples = std::make_shared<std::vector<runs::SampleEntry>>();
     Shared<runs::CheckpointEntry> checkpoints = std::make_shared<std::vector<runs::CheckpointEntry>>();
     Shared<runs::EvaluationEntry> evaluations = std::make_shared<std::vector<runs::EvaluationEntry>>();
+    Shared<runs::EvaluationEntry> branchEvaluations = std::make_shared<std::vector<runs::EvaluationEntry>>(); // of stages side by side
     std::shared_ptr<const ConfusionOfStep> confusion; // the newest; null: none was measured
     std::map<std::string, runs::ScalarPoint> last;    // newest point per tag
     std::optional<double> lossPerThousand;            // slope of the loss over the newest tenth of the run, per 1000 steps
@@ -82,6 +84,8 @@ struct PlotQuery {
 
 struct CurveView {
     std::string tag;
+    std::string branch;                  // of a stage that stands beside others, whose steps and clocks are its own; "": the run itself
+    int module = -1;                     // that trains there
     runs::Envelope envelope;             // x in the asked axis
     std::vector<runs::CurvePoint> means; // for the smoothed line; begins some way before x0
 };
@@ -104,6 +108,14 @@ struct DistanceSeries {
     std::vector<DistanceView> points;
     bool operator==(const DistanceSeries&) const = default;
 };
+/// What a person can ask of a module that stands beside others.
+struct ModuleControl {
+    std::int64_t module = -1; // from 0: the option of wishes
+    std::string branch;       // the name of its folder
+    bool starts = false;      // what its button does now: start it; else pause it
+    std::string whyNot;       // why that cannot be asked; empty: it can
+    bool operator==(const ModuleControl&) const = default;
+};
 struct BlockView { // a stage in the lanes
     int index = 0;
     std::string title, detail;
@@ -115,6 +127,7 @@ struct BlockView { // a stage in the lanes
     int lane = 0, lanes = 1;       // its lane, from the top, of so many
     std::optional<double> reached; // how far it is filled; none: as far as the run came
     runs::RunState state = runs::RunState::New;
+    std::optional<ModuleControl> control; // of modules
     bool operator==(const BlockView&) const = default;
 };
 
@@ -134,3 +147,4 @@ struct PlotData {
 } // namespace espalier::widgets
 
 Q_DECLARE_METATYPE(espalier::widgets::PlotQuery)
+Q_DECLARE_METATYPE(espalier::widgets::ModuleControl)

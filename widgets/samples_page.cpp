@@ -6,7 +6,6 @@
 #include "widgets/format.h"
 #include "widgets/grid_settings.h"
 #include "widgets/page_parts.h"
-#include "widgets/stage_words.h"
 #include "widgets/step_transport.h"
 #include "widgets/theme.h"
 
@@ -261,14 +260,16 @@ void SamplesPage::refreshFilters()
     m_stages->clear();
     m_stages->addItem(tr("All stages"), -1);
     for (int stage : stages)
-        m_stages->addItem(stageTitle(stage), stage);
+        m_stages->addItem(m_names.of(stage), stage);
     m_stages->setCurrentIndex(wanted ? std::max(0, m_stages->findData(chosenStage)) : 0);
     m_stages->setVisible(stages.size() > 1);
     m_pairs->clear();
     m_pairs->addItem(tr("Compare stages…"), -1);
     for (int stage : stages)
         if (stages.count(stage + 1))
-            m_pairs->addItem(tr("Stage %1 | %2").arg(stage + 1).arg(stage + 2), stage);
+            m_pairs->addItem(m_names.named() ? tr("%1 | %2").arg(m_names.of(stage), m_names.of(stage + 1))
+                                             : tr("Stage %1 | %2").arg(stage + 1).arg(stage + 2),
+                             stage);
     m_pairs->setVisible(m_pairs->count() > 1);
 }
 
@@ -376,7 +377,8 @@ void SamplesPage::showPicture(GridView* view, int index)
         view->setCaption(QStringLiteral("%1 · %2 · %3%4")
                              .arg(view == m_viewA ? QStringLiteral("A") : QStringLiteral("B"), m_grids.stepText(index),
                                   weightsText(m_grids.entry(index).drawn.weights),
-                                  m_grids.stages().size() > 1 ? tr(" · stage %1").arg(m_grids.entry(index).drawn.stage + 1) : QString()));
+                                  m_grids.stages().size() > 1 ? QStringLiteral(" · ") + m_names.inSentence(m_grids.entry(index).drawn.stage)
+                                                              : QString()));
     else
         view->setCaption({});
 }
@@ -388,6 +390,19 @@ void SamplesPage::refreshPicture()
     showPicture(m_viewB, m_current);
     if (m_pinned >= 0)
         showPicture(m_viewA, m_pinned);
+}
+
+void SamplesPage::setStageNames(const StageNames& names)
+{
+    if (names == m_names)
+        return;
+    m_names = names;
+    m_settings->setStageNames(names);
+    for (int i = 0; i < m_stages->count(); ++i) // what is chosen stays
+        if (const int stage = m_stages->itemData(i).toInt(); stage >= 0)
+            m_stages->setItemText(i, m_names.of(stage));
+    refreshPicture();
+    refreshSettings();
 }
 
 void SamplesPage::refreshSettings()

@@ -4,6 +4,7 @@
 #include "core/runs/follower.h"
 #include "widgets/grid_view.h"
 #include "widgets/sample_sequence.h"
+#include "widgets/stage_words.h"
 
 #include <QWidget>
 
@@ -35,6 +36,8 @@ public:
     void setSamples(const QString& runFolder, const std::vector<runs::SampleEntry>& samples);
     /// What the empty page says about when the first grid comes, and whether one can be asked for ("" or why not).
     void setExpectation(const QString& sentence, const QString& whyNotSample);
+    /// What its stages are called.
+    void setStageNames(const StageNames& names);
     /// Shows only one stage, as a click on its lane asks for; -1: all.
     void setStage(int stage);
     /// Stage k against k + 1: the last grid of each side by side, from the same noise.
@@ -84,6 +87,7 @@ private:
     ImageProvider* m_provider;
     QString m_folder;
     SampleSequence m_grids;
+    StageNames m_names;
     int m_current = -1, m_pinned = -1, m_cell = -1;
     bool m_filtersTouched = false;
     QString m_whyNotSample;

@@ -5,6 +5,7 @@
 #include "core/plan/forecast.h"
 #include "core/plan/stage_config.h"
 #include "widgets/format.h"
+#include "widgets/module_picture.h"
 #include "widgets/page_parts.h"
 #include "widgets/run_values.h"
 #include "widgets/schedule_drawing.h"
@@ -54,6 +55,9 @@ void ScheduleEditor::buildLayout()
     column->setSpacing(metric::kGap);
     m_drawing = new ScheduleDrawing(this);
     column->addWidget(m_drawing);
+    m_modules = new ModulePicture(this);
+    m_modules->hide();
+    column->addWidget(m_modules);
     m_total = dimLabel(QString(), this);
     m_total->setObjectName(QStringLiteral("scheduleTotal"));
     m_total->setWordWrap(true);
@@ -118,6 +122,9 @@ void ScheduleEditor::connectSignals()
         if (m_table->applies())
             m_view->setCurrentIndex(m_table->index(index, std::max(1, m_view->currentIndex().column())));
     });
+    connect(m_drawing, &ScheduleDrawing::chosen, m_modules, &ModulePicture::setSelected);
+    connect(m_modules, &ModulePicture::chosen, m_drawing, &ScheduleDrawing::setSelected);
+    connect(m_modules, &ModulePicture::pointed, m_drawing, &ScheduleDrawing::setSelected);
     connect(m_view->selectionModel(), &QItemSelectionModel::currentRowChanged, this,
             [this](const QModelIndex& now) { m_drawing->setSelected(now.isValid() ? now.row() : -1); });
 }
@@ -325,6 +332,8 @@ void ScheduleEditor::showPlan()
         steps += cost.steps.value_or(0);
     }
     m_drawing->setBars(std::move(bars));
+    m_modules->setTarget(targetView(*m_plan));
+    m_modules->setVisible(!m_modules->target().modules.empty());
     m_table->setCosts(std::move(costs));
     fitColumns();
     QStringList total;

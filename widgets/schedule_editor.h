@@ -17,6 +17,7 @@ class QTimer;
 
 namespace espalier::widgets {
 
+class ModulePicture;
 class ScheduleDrawing;
 class StageTableModel;
 
@@ -43,6 +44,7 @@ public:
     const std::optional<plan::Plan>& plan() const { return m_plan; }
     StageTableModel* table() const { return m_table; }
     ScheduleDrawing* drawing() const { return m_drawing; }
+    ModulePicture* modules() const { return m_modules; }
 
 Q_SIGNALS:
     void planChanged();
@@ -75,6 +77,7 @@ private:
     bool m_readOnly = false, m_wasWrong = false;
 
     ScheduleDrawing* m_drawing = nullptr;
+    ModulePicture* m_modules = nullptr; // where modules are assembled
     QLabel* m_total = nullptr;
     QLabel* m_said = nullptr;
     QWidget* m_tools = nullptr;

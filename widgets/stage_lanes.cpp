@@ -57,6 +57,7 @@ void StageLanes::setBlocks(const std::vector<BlockView>& blocks)
             words.last() += QLatin1String(", ") + stateWords(block.state).toLower();
     }
     setAccessibleDescription(words.join(QLatin1String("; ")));
+    showButtons();
     update();
 }
 
@@ -80,6 +81,7 @@ void StageLanes::setSpan(int left, int right)
         update();
     if (std::exchange(m_right, right) != right)
         update();
+    placeButtons();
 }
 
 QRectF StageLanes::laneArea() const
@@ -121,6 +123,12 @@ double StageLanes::valueAt(qreal pixel) const
 void StageLanes::setSelected(int index)
 {
     if (std::exchange(m_selected, index) != index)
+        update();
+}
+
+void StageLanes::setPointed(int index)
+{
+    if (std::exchange(m_pointed, index) != index)
         update();
 }
 

@@ -6,8 +6,10 @@
 #include <QWidget>
 
 #include <functional>
+#include <utility>
 
 class QMenu;
+class QToolButton;
 
 namespace espalier::widgets {
 
@@ -29,6 +31,8 @@ public:
     /// The stage that is looked at has a frame; -1: none.
     void setSelected(int index);
     int selected() const { return m_selected; }
+    /// The stage that is pointed at elsewhere has a frame too; -1: none.
+    void setPointed(int index);
     /// Where the block at this place lies in the widget.
     QRectF areaOf(std::size_t place) const;
     /// What can be done with a stage: a menu that its owner fills with actions that work.
@@ -42,6 +46,8 @@ public:
 Q_SIGNALS:
     void blockClicked(int index);
     void searchClicked(int index); // the search for the size of this stage
+    /// The button of a lane: start or pause this module alone.
+    void moduleRequested(const espalier::widgets::ModuleControl& module);
 
 protected:
     void paintEvent(QPaintEvent* event) override;
@@ -52,8 +58,11 @@ protected:
     void leaveEvent(QEvent* event) override;
     void keyPressEvent(QKeyEvent* event) override;
     void contextMenuEvent(QContextMenuEvent* event) override;
+    void resizeEvent(QResizeEvent* event) override;
 
 private:
+    void showButtons();
+    void placeButtons();
     qreal pixelOf(double x) const;
     double valueAt(qreal pixel) const;
     QRectF laneArea() const;
@@ -71,8 +80,9 @@ private:
     QString m_schedule, m_forecast, m_detail;
     int m_left, m_right = 0;
     bool m_training = false;
-    int m_selected = -1;
+    int m_selected = -1, m_pointed = -1;
     std::function<void(QMenu&, const BlockView&)> m_fillMenu;
+    std::vector<std::pair<int, QToolButton*>> m_buttons; // of lanes that can be started and paused, behind their ends
 };
 
 } // namespace espalier::widgets

@@ -27,13 +27,26 @@ constexpr qreal kLeastDetail = 34.0, kState = 10.0, kLeastWords = 15.0;
 QString titleIn(const BlockView& block, const QFont& font, qreal width)
 {
     const QFontMetricsF metrics(font);
-    const QString whole = qstr(block.title), last = whole.section(QLatin1Char(' '), -1);
+    const QString whole = qstr(block.title), last = whole.section(QStringLiteral(" of "), 0, 0).section(QLatin1Char(' '), -1);
     bool numbered = false;
     last.toInt(&numbered);
     for (const QString& title : {whole, block.search || !numbered ? QString() : last})
         if (metrics.horizontalAdvance(title) <= width)
             return title.isEmpty() && !block.search && width > kLeastDetail ? metrics.elidedText(whole, Qt::ElideRight, width) : title;
     return {};
+}
+
+/// "Module 1 of 4", "Module 1" or "1": as much of it as leaves room to say how the module fares, where anything does.
+QString titleBeside(const BlockView& block, const QFont& strong, const QFont& small, qreal width)
+{
+    constexpr qreal kGap = 10.0, kLoss = 66.0;
+    const QFontMetricsF titles(strong);
+    const qreal detail = std::min(kLoss, QFontMetricsF(small).horizontalAdvance(qstr(block.detail)));
+    const QString whole = qstr(block.title), one = whole.section(QStringLiteral(" of "), 0, 0);
+    for (const QString& title : {whole, one, one.section(QLatin1Char(' '), -1)})
+        if (titles.horizontalAdvance(title) + kGap + detail <= width)
+            return title;
+    return titleIn(block, strong, width);
 }
 
 } // namespace
@@ -139,7 +152,7 @@ void StageLanes::paintBlock(QPainter& painter, std::size_t place) const
         painter.fillRect(QRectF(area.left(), area.top(), donePixel - area.left(), area.height()), full);
     }
     painter.restore();
-    const bool selected = !block.search && block.index == m_selected && m_blocks.size() > 1;
+    const bool selected = !block.search && (block.index == m_selected || block.index == m_pointed) && m_blocks.size() > 1;
     if (!block.started || !block.ended || selected) {
         const bool failed = block.lanes > 1 && block.state == runs::RunState::Failed;
         const QColor line = failed ? t.failure : block.started ? t.text : block.search ? t.search : t.line;
@@ -168,7 +181,9 @@ void StageLanes::paintWords(QPainter& painter, const BlockView& block, const QRe
     const QFont small = typeFont(Type::Small);
     QFont strong = typeFont(thin ? Type::Small : Type::Strong);
     strong.setWeight(QFont::DemiBold);
-    const QString title = thin && area.height() < kLeastWords ? QString() : titleIn(block, strong, words.width());
+    const QString title = thin && area.height() < kLeastWords ? QString()
+                          : thin                              ? titleBeside(block, strong, small, words.width())
+                                                              : titleIn(block, strong, words.width());
     if (title.isEmpty() && !marked)
         return;
     QRectF details = words;

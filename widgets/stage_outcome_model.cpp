@@ -73,8 +73,9 @@ int StageOutcomeModel::columnCount(const QModelIndex& parent) const
 
 bool StageOutcomeModel::isBest(const StageOutcome& stage) const
 {
-    return stage.best &&
-           std::ranges::none_of(m_outcomes.stages, [&](const auto& other) { return other.best && other.best->betterThan(*stage.best); });
+    return stage.best && !stage.hybrid && std::ranges::none_of(m_outcomes.stages, [&](const auto& other) {
+               return other.best && !other.hybrid && other.best->betterThan(*stage.best);
+           });
 }
 
 QString StageOutcomeModel::metricTitle() const
@@ -131,9 +132,9 @@ QString StageOutcomeModel::display(const StageOutcome& stage, int column) const
     case Evaluating:
         return secondsText(stage.evaluating);
     case Last:
-        return stage.last ? metricText(stage.last->value) : kNothing;
+        return stage.last ? metricText(stage.last->value) + (stage.hybrid ? tr(" hybrid") : QString()) : kNothing;
     case Best:
-        return stage.best ? metricText(stage.best->value) : kNothing;
+        return stage.best ? metricText(stage.best->value) + (stage.hybrid ? tr(" hybrid") : QString()) : kNothing;
     default:
         return {};
     }
@@ -178,6 +179,8 @@ QString StageOutcomeModel::tip(const StageOutcome& stage, int column) const
                    : QString();
     case Last:
     case Best:
+        if (stage.hybrid && stage.best)
+            return tr("Of the hybrid: the meta model with this module in its place. ") + m_outcomes.recipe;
         return isBest(stage) && column == Best ? tr("The best of all stages. ") + m_outcomes.recipe : m_outcomes.recipe;
     default:
         return {};

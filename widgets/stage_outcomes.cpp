@@ -94,12 +94,14 @@ StageOutcomes stageOutcomes(const plan::Plan& plan, const runs::Progress& now, c
 {
     StageOutcomes all;
     const auto views = stageViews(plan, pixels);
+    const StageNames names(&plan);
     const auto spans = stageSpans(plan, now, branches);
     for (std::size_t i = 0; i < views.size(); ++i) {
         const bool first = all.stages.empty() || all.stages.back().index != views[i].index;
         if (first)
-            all.stages.push_back({.index = views[i].index, .title = stageTitle(views[i].id, views[i].index)});
+            all.stages.push_back({.index = views[i].index, .title = names.of(views[i].index)});
         auto& outcome = all.stages.back();
+        outcome.hybrid = plan.stages[i].module >= 0;
         outcome.shape = views[i].growth; // that of the stage itself comes last
         outcome.trains = views[i].trains;
         const auto* reached = progressOf(plan.stages[i], now, branches);

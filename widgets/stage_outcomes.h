@@ -18,6 +18,7 @@ struct StageOutcome {
     int index = 0;                                 // from 0
     QString title;                                 // "Stage 1", "Meta model"
     QString shape, trains;                         // "8 blocks · 24²", "blocks 0–5 train"
+    bool hybrid = false;                           // a module: what was measured is of the meta model with it in its place
     bool started = false, ended = false;           // it trains when it started and has not ended
     std::int64_t steps = 0;                        // done so far, or forecast before it begins; 0: nobody knows
     double training = 0.0;                         // seconds so far

@@ -165,7 +165,8 @@ std::vector<StageView> stageViews(const plan::Plan& plan, std::int64_t pixels)
             return other.role == plan::Stage::Role::Supernet && other.index == stage.index;
         });
         view.searched = !stage.window.empty() && !supernet;
-        view.title = view.search ? tr("Search for stage %1").arg(stage.index + 1) : stageTitle(stage.id, stage.index);
+        view.title = view.search ? tr("Search for stage %1").arg(stage.index + 1)
+                                 : stageTitle(stage.id, stage.index, static_cast<int>(stage.division.size()));
         view.side = plan::sideOf(stage) * std::max<std::int64_t>(1, pixels);
         view.growth = QStringLiteral("%1 · %2").arg(depthText(stage.shape), squared(view.side));
         view.trains = trainsText(stage);

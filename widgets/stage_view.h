@@ -22,7 +22,7 @@ struct StageView {
     int index = 0;                       // as a person counts, from 0
     bool search = false;                 // a supernet: it trains to find the size of stage `index`
     bool searched = false;               // its size is chosen without training, just before it begins
-    QString title;                       // "Stage 2", "Search for stage 2", "Module 0"
+    QString title;                       // "Stage 2", "Search for stage 2", "Module 1 of 4"
     QString growth;                      // "8 blocks · 24²"
     QString trains;                      // "all parts train", "blocks 0–5 train"
     std::int64_t side = 0;               // of images, in pixels

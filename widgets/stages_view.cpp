@@ -5,6 +5,7 @@
 #include "widgets/format.h"
 #include "widgets/grid_card.h"
 #include "widgets/image_provider.h"
+#include "widgets/module_picture.h"
 #include "widgets/page_parts.h"
 #include "widgets/sample_sequence.h"
 #include "widgets/stage_outcome_model.h"
@@ -35,6 +36,15 @@ StagesView::StagesView(ImageProvider* images, QWidget* parent) : QWidget(parent)
 
 void StagesView::buildLayout()
 {
+    m_modulesCard = new Card(tr("Modules"), this);
+    m_modulesWords = dimLabel(QString(), m_modulesCard);
+    m_modulesWords->setObjectName(QStringLiteral("modulesWords"));
+    m_modulesCard->header()->addWidget(m_modulesWords);
+    m_modules = new ModulePicture(m_modulesCard);
+    m_modulesCard->body()->addWidget(m_modules);
+    m_modulesCard->body()->addStretch(1);
+    m_modulesCard->hide();
+
     auto* timesCard = new Card(tr("Time of each stage"), this);
     m_times = new StageTimes(timesCard);
     timesCard->body()->addWidget(m_times);
@@ -62,6 +72,7 @@ void StagesView::buildLayout()
 
     auto* top = new QHBoxLayout;
     top->setSpacing(metric::kCardGap);
+    top->addWidget(m_modulesCard, 3);
     top->addWidget(timesCard, 3);
     top->addWidget(m_grid, 2);
     auto* column = new QVBoxLayout(this);
@@ -80,6 +91,11 @@ void StagesView::connectSignals()
     connect(m_table->selectionModel(), &QItemSelectionModel::currentRowChanged, this, &StagesView::showChosen);
     connect(m_table, &QTableView::activated, this, [this] { Q_EMIT stageOpened(chosen()); });
     connect(m_times, &StageTimes::stageClicked, this, &StagesView::choose);
+    connect(m_modules, &ModulePicture::pointed, this, &StagesView::stagePointed);
+    connect(m_modules, &ModulePicture::chosen, this, [this](int stage) {
+        choose(stage);
+        Q_EMIT stageChosen(stage);
+    });
     connect(m_grid, &GridCard::opened, this, [this] { Q_EMIT stageOpened(chosen()); });
     connect(m_images, &ImageProvider::ready, this, [this](const ImageSource&, ImageCut cut) {
         if (cut.cell < 0 && cut.thumbnail == 0 && isVisible())
@@ -107,6 +123,13 @@ void StagesView::setOutcomes(const QString& folder, StageOutcomes outcomes, bool
     showChosen();
 }
 
+void StagesView::setTarget(TargetView target)
+{
+    m_modulesCard->setVisible(!target.modules.empty());
+    m_modulesWords->setText(target.meta.isEmpty() ? target.words : tr("%1 · meta model %2").arg(target.words, target.meta));
+    m_modules->setTarget(std::move(target));
+}
+
 int StagesView::chosen() const
 {
     const int row = m_table->currentIndex().row();
@@ -124,6 +147,7 @@ void StagesView::showChosen()
 {
     const int index = chosen();
     m_times->setSelected(index);
+    m_modules->setSelected(index);
     m_grid->setVisible(m_draws);
     const auto found = std::ranges::find(m_model->stages(), index, &StageOutcome::index);
     if (!m_draws || found == m_model->stages().end())

@@ -2,8 +2,8 @@
 #include "widgets/watch_page.h"
 
 #include "core/runs/metrics.h"
-
 #include "widgets/card.h"
+#include "widgets/curve_legend.h"
 #include "widgets/format.h"
 #include "widgets/grid_card.h"
 #include "widgets/plot_menu.h"
@@ -42,27 +42,6 @@ QToolButton* headerTool(const QString& name, const QString& text, const QString&
 }
 
 } // namespace
-
-QString curveTitle(const std::string& tag)
-{
-    namespace tags = runs::tags;
-    static const std::map<std::string_view, const char*> kNames{{tags::kLoss, "Loss"},
-                                                                {tags::kLearningRate, "Learning rate"},
-                                                                {tags::kGradNorm, "Gradient norm"},
-                                                                {tags::kLossScale, "Loss scale"},
-                                                                {tags::kImagesPerSecond, "Throughput"},
-                                                                {tags::kTrainingSeconds, "Training seconds"},
-                                                                {tags::kImages, "Images seen"},
-                                                                {tags::kFlops, "FLOPs"},
-                                                                {tags::kFd, "FD"},
-                                                                {tags::kFid, "FID"},
-                                                                {tags::kTop1, "Top-1 accuracy"},
-                                                                {tags::kTop5, "Top-5 accuracy"},
-                                                                {tags::kTestLoss, "Loss on test images"}};
-    if (const auto it = kNames.find(tag); it != kNames.end())
-        return QString::fromLatin1(it->second);
-    return qstr(tag);
-}
 
 WatchPage::WatchPage(TimeAxis* axis, QWidget* parent)
     : QWidget(parent), m_axis(axis), m_tag(runs::tags::kLoss), m_askTimer(new QTimer(this)), m_curve(new PlotView(axis, this)),
@@ -147,6 +126,8 @@ QWidget* WatchPage::buildCurveCard()
     m_curveStack = new QStackedLayout;
     m_curveStack->addWidget(m_curveEmpty);
     m_curveStack->addWidget(m_curve);
+    m_legend = new CurveLegend(card);
+    card->body()->addWidget(m_legend);
     card->body()->addLayout(m_curveStack, 1);
     card->layout()->setContentsMargins(metric::kCardPadding, 6, metric::kCardPadding, 4);
     card->layout()->setSpacing(0);
@@ -228,6 +209,7 @@ void WatchPage::connectSignals()
             m_axis->showAll();
         showFollow();
     });
+    connect(m_legend, &CurveLegend::changed, this, [this] { m_curve->setCurves(m_legend->shown(m_curves)); });
     connect(m_curveTitle->menu(), &QMenu::aboutToShow, this, &WatchPage::fillCurveMenu);
     connect(m_curve, &PlotView::spanChanged, this, &WatchPage::plotSpanChanged);
     connect(m_curve, &PlotView::spanChanged, this, &WatchPage::ask);
@@ -300,6 +282,8 @@ void WatchPage::setRun(const RunView& run)
     m_run = run;
     if (other) {
         m_asked = {};
+        m_curves.clear();
+        m_legend->setCurves({});
         m_curve->setCurves({});
         m_curve->setMarks({});
         m_distance->setDistances({}, 1);
@@ -337,15 +321,16 @@ void WatchPage::setPlotData(const PlotData& data)
     if (data.folder != m_run.folder || data.query.axis != m_axis->kind())
         return;
     m_axis->setExtent(data.full0, data.full1, data.now);
-    std::vector<PlotView::Curve> curves;
+    m_curves.clear();
     for (const auto& curve : data.curves)
         if (curve.tag == m_tag)
-            curves.push_back({curveTitle(curve.tag), curve, 0, false});
-    const bool any = std::any_of(curves.begin(), curves.end(), [](const auto& c) { return c.view.envelope.rawPoints > 0; });
+            m_curves.push_back(curve);
+    const bool any = std::any_of(m_curves.begin(), m_curves.end(), [](const auto& curve) { return curve.envelope.rawPoints > 0; });
     if (any || m_curveStack->currentIndex() == 0 || m_axis->mode() == TimeAxis::Mode::Fixed) {
         m_curve->setMarks(data.marks);
         m_distance->setMarks(data.marks);
-        m_curve->setCurves(std::move(curves));
+        m_legend->setCurves(m_curves);
+        m_curve->setCurves(m_legend->shown(m_curves));
     }
     if (any)
         m_curveStack->setCurrentIndex(1);

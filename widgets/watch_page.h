@@ -17,6 +17,7 @@ class QToolButton;
 namespace espalier::widgets {
 
 class Card;
+class CurveLegend;
 class EmptyNote;
 class GridCard;
 class PlotView;
@@ -75,6 +76,8 @@ private:
     bool m_askAgain = false;
 
     PlotView* m_curve;
+    CurveLegend* m_legend = nullptr;
+    std::vector<CurveView> m_curves; // of the chosen tag, as they were answered
     PlotView* m_distance;
     QStackedLayout* m_curveStack;
     QStackedLayout* m_distanceStack;
@@ -92,8 +95,5 @@ private:
     WatchTiles* m_tiles;
     GridCard* m_grid;
 };
-
-/// "loss/train" → "Loss": curves as people call them.
-QString curveTitle(const std::string& tag);
 
 } // namespace espalier::widgets

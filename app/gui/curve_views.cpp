@@ -177,11 +177,15 @@ std::vector<widgets::DistanceSeries> distancesOf(const runs::RunFollower& run, c
 
 void addMarks(const runs::RunFollower& run, const AxisMap& map, PlotData& data)
 {
-    int before = 0; // the supernet of a stage comes before the stage, with the same number
-    for (const auto& stage : run.stages())
-        if (stage.fromStep > 0 && std::exchange(before, stage.index) != stage.index)
-            data.marks.push_back(
-                {map.at(static_cast<double>(stage.fromStep)), widgets::stageTitle(stage.id, stage.index).toLower().toStdString(), true});
+    int before = 0;      // the supernet of a stage comes before the stage, with the same number
+    bool beside = false; // stages side by side begin together
+    for (const auto& stage : run.stages()) {
+        const bool branch = std::ranges::find(run.branchStatus(), stage.id, &runs::BranchStatus::name) != run.branchStatus().end();
+        if (stage.fromStep <= 0 || std::exchange(before, stage.index) == stage.index || (branch && std::exchange(beside, true)))
+            continue;
+        const auto title = branch ? QStringLiteral("modules") : widgets::inSentence(widgets::stageTitle(stage.id, stage.index));
+        data.marks.push_back({map.at(static_cast<double>(stage.fromStep)), title.toStdString(), true});
+    }
     for (const auto& event : run.events())
         if (const auto resumed = runs::Resumed::from(event); resumed && resumed->fromStep > 0)
             data.marks.push_back({map.at(static_cast<double>(resumed->fromStep)), "resumed", false});
@@ -252,6 +256,10 @@ PlotData answer(const runs::RunFollower& run, const PlotQuery& query, const plan
     data.now = map.known() ? map.at(static_cast<double>(run.progress().step)) : 0.0;
     if (!run.branches().empty() && map.known() && (query.axis == XAxis::Images || query.axis == XAxis::TrainingTime)) // in turn
         data.now = std::max(data.now, query.axis == XAxis::Images ? run.progress().images : run.progress().seconds);
+    if (map.known() && query.axis == XAxis::WallTime)
+        for (const auto& [name, branch] : run.branches())
+            if (const auto* loss = branch.curve(runs::tags::kLoss); loss != nullptr && !loss->empty())
+                data.now = std::max(data.now, AxisMap(query.axis, branch, map).at(static_cast<double>(loss->last().step)));
     data.full0 = 0.0;
     data.full1 = forecastEnd(run, query.axis, data.now);
     addBlocks(run, plan, map, data); // which may know better where the run ends
@@ -264,6 +272,14 @@ PlotData answer(const runs::RunFollower& run, const PlotQuery& query, const plan
     }
     for (const auto& tag : query.tags)
         data.curves.push_back(curveView(run, map, tag, query, data.x0, data.x1, data.full0));
+    for (const auto& status : run.branchStatus())
+        if (const auto branch = run.branches().find(status.name); branch != run.branches().end() && map.known())
+            for (const auto& tag : query.tags) {
+                auto view = curveView(branch->second, AxisMap(query.axis, branch->second, map), tag, query, data.x0, data.x1, data.full0);
+                view.branch = status.name;
+                view.module = static_cast<int>(status.module);
+                data.curves.push_back(std::move(view));
+            }
     if (map.known()) {
         addMarks(run, map, data);
         data.distances = distancesOf(run, map);
@@ -303,6 +319,7 @@ widgets::RunView viewOf(const runs::RunFollower& run, const widgets::RunView& be
     view.failure = run.failure();
     view.progress = run.progress();
     view.branches = branchProgress(run);
+    view.branchStatus = run.branchStatus();
     view.attempt = run.attempt();
     if (fresh || changes.config)
         view.config = run.config();
@@ -314,6 +331,13 @@ widgets::RunView viewOf(const runs::RunFollower& run, const widgets::RunView& be
     renew(view.samples, run.samples(), changes.samples);
     renew(view.checkpoints, run.checkpoints(), changes.checkpoints || changes.evaluations);
     renew(view.evaluations, run.evaluations(), changes.evaluations);
+    if (fresh || changes.branches) {
+        auto all = std::make_shared<std::vector<runs::EvaluationEntry>>();
+        for (const auto& [name, branch] : run.branches())
+            all->insert(all->end(), branch.evaluations().begin(), branch.evaluations().end());
+        if (all->size() != view.branchEvaluations->size())
+            view.branchEvaluations = std::move(all);
+    }
     if (fresh || changes.evaluations || changes.superseded)
         view.confusion = newestConfusion(run, view.confusion);
     for (const auto& event : fresh ? run.events() : changes.events)

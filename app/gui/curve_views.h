@@ -11,6 +11,8 @@ namespace espalier::gui {
 class AxisMap {
 public:
     AxisMap(widgets::XAxis axis, const runs::RunFollower& run);
+    /// Of a branch: its wall clock begins with that of its run.
+    AxisMap(widgets::XAxis axis, const runs::RunFollower& branch, const AxisMap& run) : AxisMap(axis, branch) { m_origin = run.m_origin; }
     double at(double step) const;
     double stepOf(double x) const;
     bool known() const { return m_axis == widgets::XAxis::Step || m_clock != nullptr; }

@@ -7,6 +7,7 @@
 #include "app/gui/run_chores.h"
 #include "core/base/files.h"
 #include "core/config/config.h"
+#include "core/runs/branches.h"
 #include "core/runs/lease.h"
 #include "core/runs/retention.h"
 #include "core/runs/lock.h"
@@ -407,6 +408,13 @@ void Engine::wish(const fs::path& folder, runs::WishKind kind, Json options)
     if (!sent)
         return complain(sent.error());
     m_wishes.insert(*sent);
+}
+
+void Engine::hold(const fs::path& folder, const std::string& branch, bool held)
+{
+    if (const auto done = runs::setHeld(runs::RunFolder(folder), branch, held); !done)
+        return complain(done.error());
+    m_runDirty = true;
 }
 
 void Engine::job(const fs::path& folder, std::vector<std::string> arguments, const QString& said, const QString& done,

@@ -53,6 +53,7 @@ public:
     /// A run that somebody made in the library: shows it, and starts it where asked.
     void showNew(const std::filesystem::path& folder, bool start);
     void wish(const std::filesystem::path& folder, runs::WishKind kind, Json options);
+    void hold(const std::filesystem::path& folder, const std::string& branch, bool held);
     /// `said` while it goes on, `done` when it has ended well, else `failed` and why.
     void job(const std::filesystem::path& folder, std::vector<std::string> arguments, const QString& said, const QString& done,
              const QString& failed);

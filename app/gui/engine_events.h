@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "core/plan/comparison.h"
 #include "core/runs/events.h"
 #include "widgets/plan_summary.h"
 #include "widgets/run_values.h"
@@ -61,6 +62,12 @@ struct CheckpointChecked {
     bool good = false;
     QString sentence;
 };
+/// What runs measured, and what it took them, in the order in which they were asked for.
+struct RunsCompared {
+    std::vector<std::filesystem::path> folders;
+    std::vector<plan::ComparedRun> runs;
+    QString problem;
+};
 struct Launched {
     std::filesystem::path folder;
 };
@@ -84,6 +91,6 @@ struct Said {
     QString log = {}; // a file that says more
 };
 using EngineEvent = std::variant<LibraryChanged, RunChanged, PlotAnswered, GridArrived, MachineChanged, LogArrived, ConfigRead, PaceFound,
-                                 CheckpointChecked, ForeignInspected, ForeignSettings, Launched, Said>;
+                                 CheckpointChecked, RunsCompared, ForeignInspected, ForeignSettings, Launched, Said>;
 
 } // namespace espalier::gui

@@ -5,6 +5,7 @@
 #include "core/config/config.h"
 #include "core/plan/search_results.h"
 #include "core/plan/stage_config.h"
+#include "core/runs/branches.h"
 #include "core/runs/events.h"
 #include "core/runs/metrics.h"
 #include "widgets/format.h"
@@ -75,12 +76,21 @@ QString searchText(const plan::Plan& plan, const plan::Stage& stage, const std::
     return QStringLiteral("%1 candidates").arg(stage.window.size());
 }
 
-/// How a stage fares that stands beside others.
+const runs::BranchStatus* statusOf(const runs::RunFollower& run, const plan::Stage& stage)
+{
+    const auto& all = run.branchStatus();
+    const auto found = stage.branch.empty() ? all.end() : std::ranges::find(all, stage.branch, &runs::BranchStatus::name);
+    return found == all.end() ? nullptr : &*found;
+}
+
+/// How a stage fares that stands beside others, as its branch says; where that never wrote a word, as the run does.
 runs::RunState stateOf(const runs::RunFollower& run, const plan::Stage& stage, bool ended)
 {
     using enum runs::RunState;
     if (ended)
         return Finished;
+    if (const auto* status = statusOf(run, stage); status != nullptr && status->state != New)
+        return status->state;
     bool begun = false, failed = false; // since it began, or went on, for the last time
     for (const auto& event : run.events()) {
         if (const auto begins = runs::StageStarted::from(event); begins && begins->id == stage.id) {
@@ -95,32 +105,101 @@ runs::RunState stateOf(const runs::RunFollower& run, const plan::Stage& stage, b
     return run.stages().back().id == stage.id ? run.state() : Stopped; // another one's turn
 }
 
+/// "CPU", "GPU 0", "GPUs 0,1"; empty where nobody said it.
+QString deviceWords(std::string_view devices)
+{
+    if (devices.starts_with("cpu"))
+        return QStringLiteral("CPU");
+    if (devices.empty() || devices.find_first_not_of("0123456789,") != std::string_view::npos)
+        return widgets::qstr(devices);
+    return (devices.find(',') == std::string_view::npos ? QStringLiteral("GPU ") : QStringLiteral("GPUs ")) + widgets::qstr(devices);
+}
+
+/// What a stage beside others was trained on last: as its branch says, else as the run does.
+std::string devicesOf(const runs::RunFollower& run, const plan::Stage& stage)
+{
+    if (const auto* status = statusOf(run, stage); status != nullptr && !status->device.empty())
+        return status->device;
+    std::string devices;
+    for (const auto& event : run.events())
+        if (const auto started = runs::Started::from(event))
+            devices = started->devices;
+    return devices;
+}
+
+/// Seconds that a stage beside others has left, while it trains.
+std::optional<double> timeLeft(const runs::RunFollower& run, const plan::Stage& stage, const StageSpan& span, runs::RunState state)
+{
+    const auto* status = statusOf(run, stage);
+    if (!runs::isLive(state) || span.ended)
+        return std::nullopt;
+    if (status != nullptr && status->etaSeconds)
+        return status->etaSeconds;
+    const auto found = run.branches().find(stage.branch);
+    if (found == run.branches().end() || !span.started)
+        return std::nullopt;
+    const auto& now = found->second.progress();
+    return now.imagesPerSecond > 0.0 && span.to.seconds > now.seconds ? std::optional(span.to.seconds - now.seconds) : std::nullopt;
+}
+
+const runs::Pyramid* lossOf(const runs::RunFollower& run, const plan::Stage& stage)
+{
+    const auto found = run.branches().find(stage.branch);
+    const auto* loss = found == run.branches().end() ? nullptr : found->second.curve(runs::tags::kLoss);
+    return loss == nullptr || loss->empty() ? nullptr : loss;
+}
+
+/// What stands in the lane of a stage beside others: "loss 1.23 · GPU 0 · 3 m left"; what it is while there is nothing to say.
+QString laneText(const runs::RunFollower& run, const plan::Stage& stage, const StageView& view, const StageSpan& span, runs::RunState state)
+{
+    QStringList words;
+    if (const auto* loss = lossOf(run, stage))
+        words << QStringLiteral("loss %1").arg(widgets::value(loss->last().value, 4));
+    if (!words.isEmpty() || runs::isLive(state))
+        if (const auto devices = deviceWords(devicesOf(run, stage)); !devices.isEmpty())
+            words << devices;
+    if (const auto left = timeLeft(run, stage, span, state))
+        words << QStringLiteral("%1 left").arg(widgets::duration(*left));
+    else if (span.ended && span.to.seconds > span.from.seconds)
+        words << QStringLiteral("took %1").arg(widgets::duration(span.to.seconds - span.from.seconds));
+    if (const auto* status = statusOf(run, stage); status != nullptr && status->held && !runs::isLive(state))
+        words.prepend(QStringLiteral("held"));
+    return words.isEmpty() ? view.counted : words.join(QStringLiteral(" · "));
+}
+
+/// What the button of a lane does now, and why it cannot.
+std::optional<widgets::ModuleControl> controlOf(const runs::RunFollower& run, const plan::Stage& stage)
+{
+    const auto* status = statusOf(run, stage);
+    if (status == nullptr || status->module < 0)
+        return std::nullopt;
+    const bool starts = status->held || status->state == runs::RunState::Failed;
+    const auto may = runs::possible(starts ? runs::Action::Start : runs::Action::Pause, *status, run.state());
+    return widgets::ModuleControl{status->module, status->name, starts, may.allowed ? std::string() : may.why};
+}
+
 /// What there is to say of a stage beside others: its state, loss, steps of its length, devices and the time that is left.
 QStringList branchLines(const runs::RunFollower& run, const plan::Stage& stage, const StageSpan& span, runs::RunState state)
 {
+    const auto* status = statusOf(run, stage);
     QStringList lines{widgets::stateWords(state)};
+    if (status != nullptr && !status->why.empty())
+        lines.last() += QStringLiteral(": ") + widgets::countedFromOne(widgets::qstr(status->why));
     const auto found = run.branches().find(stage.branch);
-    if (found != run.branches().end()) {
-        const auto* loss = found->second.curve(runs::tags::kLoss);
-        if (loss != nullptr && !loss->empty())
-            lines << QStringLiteral("loss %1 at step %2").arg(widgets::value(loss->last().value, 4), widgets::number(loss->last().step));
-    }
+    if (const auto* loss = lossOf(run, stage))
+        lines << QStringLiteral("loss %1 at step %2").arg(widgets::value(loss->last().value, 4), widgets::number(loss->last().step));
     const auto length = static_cast<std::int64_t>(span.to.steps - span.from.steps);
     if (found != run.branches().end() && span.started && !span.ended && length > 0) {
         const auto& now = found->second.progress();
         lines << QStringLiteral("%1 of %2 steps")
                      .arg(widgets::number(now.step - static_cast<std::int64_t>(span.from.steps)), widgets::number(length));
-        if (runs::isLive(state) && now.imagesPerSecond > 0.0 && span.to.seconds > now.seconds)
-            lines << QStringLiteral("about %1 left").arg(widgets::duration(span.to.seconds - now.seconds));
+        if (const auto left = timeLeft(run, stage, span, state))
+            lines << QStringLiteral("about %1 left").arg(widgets::duration(*left));
     }
     if (state == runs::RunState::New)
         return lines;
-    std::string devices;
-    for (const auto& event : run.events())
-        if (const auto started = runs::Started::from(event))
-            devices = started->devices;
-    if (!devices.empty())
-        lines << QStringLiteral("on %1").arg(widgets::qstr(devices));
+    if (const auto devices = devicesOf(run, stage); !devices.empty())
+        lines << QStringLiteral("on %1").arg(devices.starts_with("cpu") ? widgets::qstr(devices) : deviceWords(devices));
     return lines;
 }
 
@@ -139,6 +218,8 @@ QString tipOf(const StageView& view, const StageSpan& span, const QString& searc
         lines << QStringLiteral("and %1 of searching").arg(widgets::duration(span.searchSeconds));
     if (span.ended && !view.search)
         lines << widgets::stageOnCommandLine(view.index);
+    if (view.lanes > 1 && view.id.starts_with("module-"))
+        lines << QStringLiteral("On the command line: --module %1").arg(widgets::qstr(view.id.substr(7)));
     return lines.join(QLatin1Char('\n'));
 }
 
@@ -166,6 +247,7 @@ void addPlanned(const runs::RunFollower& run, const plan::Plan& plan, const Axis
         BlockView block{view.index,
                         view.title.toStdString(),
                         (view.search                        ? QStringLiteral("supernet of %1").arg(view.growth)
+                         : beside                           ? laneText(run, stage, view, span, state)
                          : lanes                            ? view.counted
                          : plan.stages[i].trainable.empty() ? view.growth
                                                             : QStringLiteral("%1 · %2").arg(widgets::squared(view.side), view.trains))
@@ -181,7 +263,8 @@ void addPlanned(const runs::RunFollower& run, const plan::Plan& plan, const Axis
                         view.lane,
                         view.lanes,
                         {},
-                        state};
+                        state,
+                        controlOf(run, stage)};
         if (beside) { // those side by side share the stretch up to where all have ended
             const auto place = [&, from = block.x0, to = xOf(span.joined, joined(plan, stage), run, map, data)](double step) {
                 const double longest = span.joined.steps - span.from.steps;

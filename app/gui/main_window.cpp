@@ -161,6 +161,10 @@ void MainWindow::connectParts()
     connect(m_page, &RunPage::duplicateRequested, this, &MainWindow::duplicate);
     connect(m_page, &RunPage::startPossible, this, [this](const QString& whyNot) { m_tools->setForm(whyNot); });
     connect(m_page, &RunPage::sampleFromRequested, this, [this](qint64 step) { m_actions->askSample(m_page->run(), step); });
+    connect(m_page, &RunPage::comparedWanted, m_controller, &RunController::compareRuns);
+    connect(m_controller, &RunController::runsCompared, m_page, &RunPage::setCompared);
+    connect(m_page, &RunPage::moduleRequested, this,
+            [this](const widgets::ModuleControl& module) { m_actions->actOnModule(module, m_page->run()); });
     connect(m_page, &RunPage::forkRequested, this, [this](int stage) {
         QSet<QString> taken;
         for (const auto& run : m_model->runs())

@@ -62,6 +62,20 @@ void RunActions::act(runs::Action action, const RunView& run)
     }
 }
 
+void RunActions::actOnModule(const ModuleControl& module, const RunView& run)
+{
+    if (!run.valid())
+        return;
+    const QString name = inSentence(moduleTitle(module.module));
+    if (runs::isLive(run.state)) // whose answer is told when it comes
+        return wish(run, module.starts ? runs::WishKind::Start : runs::WishKind::Pause, {{"module", module.module}},
+                    module.starts ? QStringLiteral("Asked %1 to start.").arg(name)
+                                  : QStringLiteral("Asked %1 to pause. It saves first.").arg(name));
+    m_controller->holdModule(run.folder, module.branch, !module.starts);
+    Q_EMIT message(module.starts ? QStringLiteral("When the run starts, %1 trains again.").arg(name)
+                                 : QStringLiteral("When the run starts, %1 is left out until it is started.").arg(name));
+}
+
 void RunActions::askSample(const RunView& run, std::int64_t step)
 {
     const bool live = runs::isLive(run.state);
@@ -115,7 +129,7 @@ void RunActions::askExport(const RunView& run, std::int64_t step)
     }
     auto* dialog = new ExportDialog(qstr(run.name), steps, step, decays, layouts, QDir::homePath(), m_window);
     if (run.plan)
-        dialog->setStageEnds(stageEnds(*run.plan));
+        dialog->setStageEnds(stageEnds(*run.plan), StageNames(run.plan.get()));
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     connect(dialog, &QDialog::accepted, this, [this, dialog, run] {
         const auto request = dialog->request();
@@ -129,7 +143,7 @@ void RunActions::askExport(const RunView& run, std::int64_t step)
 
 void RunActions::askFork(const RunView& run, int stage, const QSet<QString>& taken)
 {
-    auto* dialog = new ForkDialog(qstr(run.name), stage, taken, m_window);
+    auto* dialog = new ForkDialog(qstr(run.name), stage, taken, StageNames(run.plan.get()), m_window);
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     connect(dialog, &QDialog::accepted, this, [this, dialog, run] {
         const auto request = dialog->request();

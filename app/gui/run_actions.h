@@ -23,6 +23,8 @@ public:
     RunActions(RunController* controller, QWidget* window);
 
     void act(runs::Action action, const widgets::RunView& run);
+    /// Starts or pauses one module of a run alone.
+    void actOnModule(const widgets::ModuleControl& module, const widgets::RunView& run);
     /// -1: the newest checkpoint.
     void askSample(const widgets::RunView& run, std::int64_t step);
     void askEvaluate(const widgets::RunView& run);

@@ -46,14 +46,24 @@ std::size_t writeEvaluations(std::ostream& out, const runs::RunFollower& run)
     return run.evaluations().size();
 }
 
-std::size_t writeCurve(std::ostream& out, const runs::Pyramid& curve)
+/// Of a run whose stages stand side by side with a column that says whose a point is; the run's own have nothing there.
+std::size_t writeCurve(std::ostream& out, const runs::RunFollower& run, const std::string& tag)
 {
-    out << "step,wall_time,value\n";
-    for (std::size_t row = 0; row < curve.size(); ++row) {
-        const auto point = curve.point(row);
-        out << point.step << ',' << point.time << ',' << point.value << '\n';
-    }
-    return curve.size();
+    const bool beside = !run.branches().empty();
+    out << (beside ? "branch,step,wall_time,value\n" : "step,wall_time,value\n");
+    std::size_t rows = 0;
+    const auto add = [&](const std::string& branch, const runs::Pyramid* curve) {
+        for (std::size_t row = 0; curve != nullptr && row < curve->size(); ++row, ++rows) {
+            const auto point = curve->point(row);
+            if (beside)
+                out << branch << ',';
+            out << point.step << ',' << point.time << ',' << point.value << '\n';
+        }
+    };
+    add({}, run.curve(tag));
+    for (const auto& [name, branch] : run.branches())
+        add(name, branch.curve(tag));
+    return rows;
 }
 
 } // namespace
@@ -107,8 +117,8 @@ Result<std::size_t> writeCsv(const runs::RunFollower& run, const std::string& ta
     std::size_t rows = 0;
     if (tag == "evaluations")
         rows = writeEvaluations(out, run);
-    else if (const auto* curve = run.curve(tag))
-        rows = writeCurve(out, *curve);
+    else
+        rows = writeCurve(out, run, tag);
     out.close();
     std::error_code error;
     if (out)

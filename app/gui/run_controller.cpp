@@ -3,6 +3,7 @@
 
 #include "app/gui/checkpoints.h"
 #include "app/gui/launcher.h"
+#include "app/gui/plan_reader.h"
 #include "core/base/files.h"
 #include "core/base/overloaded.h"
 #include "core/base/parse_json.h"
@@ -61,6 +62,7 @@ void RunController::drain()
                        [this](const MachineChanged& e) { Q_EMIT machineChanged(e); }, [this](const LogArrived& e) { Q_EMIT logArrived(e); },
                        [this](const ConfigRead& e) { Q_EMIT configRead(e); }, [this](const PaceFound& e) { Q_EMIT paceFound(e.pace); },
                        [this](const CheckpointChecked& e) { Q_EMIT checkpointChecked(e); },
+                       [this](const RunsCompared& e) { Q_EMIT runsCompared(e); },
                        [this](const ForeignInspected& e) { Q_EMIT foreignInspected(e); },
                        [this](const ForeignSettings& e) { Q_EMIT foreignSettings(e); },
                        [this](const Launched& e) { Q_EMIT launched(widgets::qstr(e.folder.string())); },
@@ -107,6 +109,11 @@ void RunController::resume(const std::filesystem::path& folder)
 void RunController::requestWish(const std::filesystem::path& folder, runs::WishKind kind, Json options)
 {
     m_engine.post([folder, kind, options = std::move(options)](Engine& engine) { engine.wish(folder, kind, options); });
+}
+
+void RunController::holdModule(const std::filesystem::path& folder, const std::string& branch, bool held)
+{
+    m_engine.post([folder, branch, held](Engine& engine) { engine.hold(folder, branch, held); });
 }
 
 void RunController::startJob(const std::filesystem::path& folder, const QStringList& arguments, const QString& said, const QString& done,
@@ -177,6 +184,27 @@ void RunController::verifyCheckpoint(const std::filesystem::path& folder, std::i
     m_jobs.post([this, folder, step](std::stop_token stop) {
         const auto done = gui::verifyCheckpoint(runs::RunFolder(folder), step, stop);
         publish(CheckpointChecked{folder, step, bool(done), done ? QString() : widgets::qstr(done.error().message)});
+    });
+}
+
+void RunController::compareRuns(const QStringList& folders)
+{
+    m_jobs.post([this, folders](std::stop_token stop) {
+        RunsCompared compared;
+        for (const auto& each : folders) {
+            if (stop.stop_requested())
+                return;
+            const std::filesystem::path folder(each.toStdString());
+            runs::RunFollower follower(folder);
+            follower.poll();
+            PlanReader plan(follower.folder());
+            plan.poll();
+            compared.folders.push_back(folder);
+            compared.runs.push_back(plan::comparedRun(follower, plan.plan().get()));
+            if (const auto problem = follower.problem(); !problem.empty() && compared.runs.back().series.empty())
+                compared.problem = widgets::qstr(compared.runs.back().name + ": " + problem);
+        }
+        publish(std::move(compared));
     });
 }
 

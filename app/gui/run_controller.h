@@ -28,6 +28,8 @@ public:
     void startNew(const Json& config, const QString& name, const QString& folder);
     void resume(const std::filesystem::path& folder);
     void requestWish(const std::filesystem::path& folder, runs::WishKind kind, Json options = Json::object());
+    /// Of a run at rest: nobody trains this branch before that is taken back.
+    void holdModule(const std::filesystem::path& folder, const std::string& branch, bool held);
     /// `espalier-cli <arguments>` beside the window, which it outlives; its output goes to the run's launch.log. Says `done` when it has
     /// ended well, else `failed` and why.
     void startJob(const std::filesystem::path& folder, const QStringList& arguments, const QString& said, const QString& done,
@@ -42,6 +44,8 @@ public:
     void deleteCheckpoint(const std::filesystem::path& folder, std::int64_t step);
     /// Reads the whole checkpoint on the thread for long work; answered by checkpointChecked().
     void verifyCheckpoint(const std::filesystem::path& folder, std::int64_t step);
+    /// Reads what these runs measured on the thread for long work; answered by runsCompared().
+    void compareRuns(const QStringList& folders);
     /// Runs `espalier-cli <arguments>` to its end on the thread for long work and says `done`, or `failed` and why.
     void runTool(const QStringList& arguments, const QString& done, const QString& failed);
     /// Has espalier-cli say what a file or folder is; answered by foreignInspected().
@@ -59,6 +63,7 @@ Q_SIGNALS:
     void configRead(const espalier::gui::ConfigRead& read);
     void paceFound(const std::optional<espalier::widgets::Pace>& pace);
     void checkpointChecked(const espalier::gui::CheckpointChecked& check);
+    void runsCompared(const espalier::gui::RunsCompared& compared);
     void foreignInspected(const espalier::gui::ForeignInspected& found);
     void foreignSettings(const espalier::gui::ForeignSettings& found);
     void launched(const QString& folder);

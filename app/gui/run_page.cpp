@@ -5,6 +5,7 @@
 #include "core/plan/search_results.h"
 #include "core/plan/stage_config.h"
 #include "widgets/checkpoints_page.h"
+#include "widgets/compare_view.h"
 #include "widgets/configuration_page.h"
 #include "widgets/evaluation_page.h"
 #include "widgets/format.h"
@@ -16,12 +17,12 @@
 #include "widgets/stage_lanes.h"
 #include "widgets/stage_outcomes.h"
 #include "widgets/stage_view.h"
+#include "widgets/stage_words.h"
 #include "widgets/theme.h"
 #include "widgets/time_axis.h"
 #include "widgets/watch_page.h"
 
 #include <QEvent>
-#include <QMenu>
 #include <QSet>
 #include <QTabBar>
 #include <QTabWidget>
@@ -29,6 +30,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace espalier::gui {
 
@@ -111,6 +113,7 @@ void RunPage::connectSignals()
         m_search->showSearch(stage);
         showPage(Search);
     });
+    connect(m_lanes, &StageLanes::moduleRequested, this, &RunPage::moduleRequested);
     m_lanes->setMenuOf([this](QMenu& menu, const BlockView& block) { fillStageMenu(menu, block); });
     connect(m_checkpoints, &CheckpointsPage::forkRequested, this, &RunPage::forkRequested);
     connect(m_lanes, &StageLanes::blockClicked, this, [this](int stage) { m_samples->setStage(m_view.stages->size() > 1 ? stage : -1); });
@@ -125,6 +128,9 @@ void RunPage::connectSignals()
         m_lanes->setSelected(stage);
         showPage(widgets::drawsImages(m_view.config) ? Samples : Watch);
     });
+    connect(m_evaluation->comparison(), &CompareView::runsWanted, this, &RunPage::comparedWanted);
+    connect(m_evaluation, &EvaluationPage::stagePointed, m_lanes, &StageLanes::setPointed);
+    connect(m_evaluation, &EvaluationPage::stageChosen, m_lanes, &StageLanes::setSelected);
     connect(m_checkpoints, &CheckpointsPage::checkpointRequested, this, [this] { Q_EMIT actionRequested(runs::Action::Checkpoint); });
     connect(m_checkpoints, &CheckpointsPage::sampleRequested, this, &RunPage::sampleFromRequested);
     connect(m_checkpoints, &CheckpointsPage::exportRequested, this, &RunPage::exportRequested);
@@ -153,15 +159,19 @@ void RunPage::setRun(const RunChanged& change)
     // Most changes are a few new points: lists that did not change are not shown anew.
     const bool other = before.folder != m_view.folder, config = other || before.config != m_view.config;
     const bool state = config || before.state != m_view.state;
+    if (config || before.plan != m_view.plan)
+        showPlan();
     if (state || before.samples != m_view.samples)
         showSamples();
     if (state || before.evaluations != m_view.evaluations || m_view.state == runs::RunState::Evaluating)
         showEvaluations();
     if (state || before.checkpoints != m_view.checkpoints || before.plan != m_view.plan)
         showCheckpoints();
-    if (config || before.plan != m_view.plan)
-        showPlan();
-    showStages(state || before.plan != m_view.plan || before.samples != m_view.samples || before.evaluations != m_view.evaluations);
+    showStages(state || before.plan != m_view.plan || before.samples != m_view.samples || before.evaluations != m_view.evaluations ||
+               before.branchEvaluations != m_view.branchEvaluations);
+    m_evaluation->comparison()->setRun(qstr(m_view.folder.string()));
+    if (!other && before.evaluations != m_view.evaluations)
+        m_evaluation->comparison()->refresh();
     if (other)
         m_lanes->setSelected(-1);
     if (config)
@@ -227,6 +237,9 @@ void RunPage::showPlan()
                 searches.push_back({stage.index, config->search.cost == config::SearchCost::Measured, *std::move(found)});
         }
     m_search->setSearches(searches);
+    const StageNames names(m_view.plan.get());
+    m_samples->setStageNames(names);
+    m_checkpoints->setStageNames(names);
     if (!any && page() == Search)
         showPage(Watch);
     m_tabs->setTabVisible(Search, any);
@@ -239,50 +252,14 @@ void RunPage::showStages(bool changed)
     if (!changed && !m_evaluation->isVisible())
         return;
     const auto config = config::read(m_view.config.is_object() ? m_view.config : Json::object());
+    auto measured = *m_view.evaluations;
+    measured.insert(measured.end(), m_view.branchEvaluations->begin(), m_view.branchEvaluations->end());
+    const TargetState state{m_view.state, &m_view.progress, &m_view.branchStatus};
     m_evaluation->setStages(qstr(m_view.folder.string()),
-                            m_view.plan ? stageOutcomes(*m_view.plan, m_view.progress, *m_view.samples, *m_view.evaluations,
+                            m_view.plan ? stageOutcomes(*m_view.plan, m_view.progress, *m_view.samples, measured,
                                                         config ? plan::pixelsPerPosition(*config) : 1, m_view.branches)
-                                        : StageOutcomes{});
-}
-
-void RunPage::fillStageMenu(QMenu& menu, const BlockView& block)
-{
-    if (block.search) {
-        menu.addAction(QStringLiteral("What it found"), this, [this, block] {
-            m_search->showSearch(block.index);
-            showPage(Search);
-        });
-        return;
-    }
-    const auto end = m_view.plan ? plan::endOf(*m_view.plan, block.id) : std::nullopt;
-    const std::int64_t step = end ? end->steps : -1;
-    const auto& all = *m_view.checkpoints;
-    const bool kept = std::any_of(all.begin(), all.end(), [step](const auto& each) { return each.step == step; });
-    const QString notYet = QStringLiteral("This stage has not ended yet"), gone = QStringLiteral("The checkpoint of its end is gone");
-    const auto add = [&](const QString& title, const QString& whyNot, auto&& work) {
-        auto* action = menu.addAction(title, this, work);
-        action->setEnabled(whyNot.isEmpty());
-        action->setToolTip(whyNot);
-    };
-    const QString whyNot = step < 0 ? notYet : kept ? QString() : gone;
-    const bool several = m_view.plan && m_view.plan->stages.size() > 1;
-    add(QStringLiteral("Fork here…"), several ? whyNot : QStringLiteral("A run of one stage has no boundary to fork at"),
-        [this, block] { Q_EMIT forkRequested(block.index); });
-    if (widgets::drawsImages(m_view.config))
-        add(QStringLiteral("Sample with this stage…"),
-            runs::isLive(m_view.state) ? QStringLiteral("This run is training: press Sample to draw from it as it is now.") : whyNot,
-            [this, step] { Q_EMIT sampleFromRequested(step); });
-    add(QStringLiteral("Export this stage…"), whyNot, [this, step] { Q_EMIT exportRequested(step); });
-    add(QStringLiteral("Checkpoint of its end"), whyNot, [this, step] {
-        m_checkpoints->choose(step);
-        showPage(Checkpoints);
-    });
-    menu.addSeparator();
-    add(QStringLiteral("Compare with the next stage"),
-        m_samples->hasPair(block.index) ? QString() : QStringLiteral("There are no grids of both"), [this, block] {
-            m_samples->comparePair(block.index);
-            showPage(Samples);
-        });
+                                        : StageOutcomes{},
+                            m_view.plan ? targetView(*m_view.plan, &state) : TargetView{});
 }
 
 void RunPage::setMachine(const MachineChanged& machine)
@@ -332,40 +309,11 @@ void RunPage::setComparison(const ConfigRead& read)
     m_configuration->setComparison(qstr(read.folder.string()), read.config);
 }
 
-void RunPage::showLanesWords()
+void RunPage::setCompared(const RunsCompared& compared)
 {
-    const auto& p = m_view.progress;
-    std::size_t stages = std::max<std::size_t>(1, m_view.stages->size());
-    if (m_view.plan)
-        stages = static_cast<std::size_t>(
-            std::ranges::count_if(m_view.plan->stages, [](const auto& stage) { return stage.role == plan::Stage::Role::Train; }));
-    QString schedule = scheduleName(settingText(m_view.config, "schedule", "kind"));
-    if (schedule.isEmpty())
-        schedule = QStringLiteral("plain");
-    QStringList parts{schedule, QStringLiteral("%1 stage%2").arg(stages).arg(stages == 1 ? QString() : QStringLiteral("s"))};
-    if (p.ofSteps > 0)
-        parts << number(p.ofSteps) + QStringLiteral(" steps");
-    else if (p.ofImages > 0)
-        parts << compact(p.ofImages) + QStringLiteral(" images");
-    if (p.ofSeconds > 0)
-        parts << QStringLiteral("at most ") + duration(p.ofSeconds);
-
-    QString forecast, detail;
-    if (p.seconds > 0)
-        detail = QStringLiteral("trained %1").arg(duration(p.seconds));
-    if (m_view.state == runs::RunState::Finished)
-        forecast = QStringLiteral("finished");
-    else if (m_view.plan && m_view.plan->stages.size() > 1 && p.seconds > 0 && runs::isLive(m_view.state)) // later stages are slower
-        forecast = QStringLiteral("forecast %1").arg(duration(stageSpans(*m_view.plan, p, m_view.branches).back().to.seconds));
-    else if (p.etaSeconds && runs::isLive(m_view.state))
-        forecast = QStringLiteral("forecast %1").arg(duration(p.seconds + *p.etaSeconds));
-    else if (p.fraction > 0)
-        forecast = QStringLiteral("%1 % done").arg(qRound(p.fraction * 100));
-    if (const auto plain = m_view.plan ? plainSeconds(*m_view.plan, stageSpans(*m_view.plan, p, m_view.branches)) : std::nullopt)
-        detail += (detail.isEmpty() ? QString() : QStringLiteral(" · ")) + QStringLiteral("plain %1").arg(duration(*plain));
-    else if (p.images > 0)
-        detail += (detail.isEmpty() ? QString() : QStringLiteral(" · ")) + QStringLiteral("%1 images").arg(compact(p.images));
-    m_lanes->setWords(parts.join(QStringLiteral(" · ")), forecast, detail);
+    if (std::ranges::find(compared.folders, m_view.folder) == compared.folders.end())
+        return; // another run is looked at by now
+    m_evaluation->comparison()->setRuns(compared.runs, compared.problem);
 }
 
 void RunPage::setPlotData(const PlotData& data)
@@ -389,11 +337,14 @@ void RunPage::setLibrary(const std::filesystem::path& folder, const std::vector<
     m_configuration->setLibraryFolder(qstr(folder.string()));
     QSet<QString> names;
     std::vector<ConfigurationPage::Comparable> others;
+    std::vector<CompareView::Other> compared;
     for (const auto& run : runs) {
         names.insert(qstr(run.name));
         others.push_back({qstr(run.folder.string()), qstr(run.name)});
+        compared.push_back({qstr(run.folder.string()), qstr(run.name)});
     }
     m_configuration->setComparable(others);
+    m_evaluation->comparison()->setOthers(std::move(compared));
     m_configuration->setTakenNames(names);
 }
 
@@ -444,16 +395,6 @@ void RunPage::showPage(Page page)
 RunPage::Page RunPage::page() const
 {
     return static_cast<Page>(m_tabs->currentIndex());
-}
-
-void RunPage::alignLanes()
-{
-    if (!m_watch->isVisible())
-        return; // the last alignment holds: the page keeps its shape
-    const auto [left, right] = m_watch->plotSpan();
-    const int origin = m_lanes->mapToGlobal(QPoint(0, 0)).x();
-    if (right > left)
-        m_lanes->setSpan(left - origin, right - origin);
 }
 
 bool RunPage::eventFilter(QObject* watched, QEvent* event)

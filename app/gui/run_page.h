@@ -40,6 +40,7 @@ public:
     void appendLog(const LogArrived& log);
     void setCheck(const CheckpointChecked& check);
     void setComparison(const ConfigRead& read);
+    void setCompared(const RunsCompared& compared);
     void setLibrary(const std::filesystem::path& folder, const std::vector<runs::RunSummary>& runs);
     /// Shows the form of a new run.
     void editNew(const Json& config, const QString& presetId, const QString& name);
@@ -72,6 +73,7 @@ Q_SIGNALS:
     void sampleFromRequested(qint64 step);
     void exportRequested(qint64 step);
     void forkRequested(int stage); // at its end
+    void moduleRequested(const espalier::widgets::ModuleControl& module);
     void keepRequested(qint64 step, bool keep);
     void verifyRequested(qint64 step);
     void deleteRequested(qint64 step);
@@ -79,6 +81,7 @@ Q_SIGNALS:
     void newRunRequested(const espalier::Json& config, const QString& name, const QString& folder);
     void duplicateRequested(const espalier::Json& config, const QString& name);
     void configWanted(const QString& folder);
+    void comparedWanted(const QStringList& folders);
     void paceWanted(const espalier::Json& config);
     void startPossible(const QString& whyNot);
     void message(const QString& text);

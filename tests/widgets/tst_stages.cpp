@@ -303,8 +303,8 @@ void TestStages::assembledStagesStandSideBySide()
     QCOMPARE(views.size(), std::size_t{6});
     QCOMPARE(views[0].title, QStringLiteral("Meta model"));
     QCOMPARE(views[0].counted, QStringLiteral("4 blocks, all train"));
-    QCOMPARE(views[1].title, QStringLiteral("Module 0"));
-    QCOMPARE(views[4].title, QStringLiteral("Module 3"));
+    QCOMPARE(views[1].title, QStringLiteral("Module 1 of 4"));
+    QCOMPARE(views[4].title, QStringLiteral("Module 4 of 4"));
     QCOMPARE(views[4].counted, QStringLiteral("5 blocks, 2 train"));
     QCOMPARE(views[4].lane, 3);
     QCOMPARE(views[4].lanes, 4);
@@ -333,13 +333,13 @@ void TestStages::assembledStagesStandSideBySide()
 
     const auto all = stageOutcomes(*plan, now, {}, {}, 1, {{"module-1", second}});
     QCOMPARE(all.stages.size(), std::size_t{6});
-    QCOMPARE(all.stages[2].title, QStringLiteral("Module 1"));
+    QCOMPARE(all.stages[2].title, QStringLiteral("Module 2 of 4"));
     QCOMPARE(all.stages[2].steps, 16);
     QCOMPARE(all.stages[2].training, 8.0);
     StageOutcomeModel model;
     model.setOutcomes(all);
-    QCOMPARE(model.index(3, StageOutcomeModel::Stage).data().toString(), QStringLiteral("Module 2 · to come"));
-    QCOMPARE(logLineOf(runs::makeEvent(runs::StageStarted{3, "module-2", 60}, 1.0))->text, QStringLiteral("Module 2 begins at step 60"));
+    QCOMPARE(model.index(3, StageOutcomeModel::Stage).data().toString(), QStringLiteral("Module 3 of 4 · to come"));
+    QCOMPARE(logLineOf(runs::makeEvent(runs::StageStarted{3, "module-2", 60}, 1.0))->text, QStringLiteral("Module 3 begins at step 60"));
 }
 
 void TestStages::phasesSayTheirLengths()

@@ -502,7 +502,7 @@ void TestMainWindow::assembledRunsHaveALaneForEachModule()
         const std::array parts{1.0, 1.0, 0.4, 0.0};
         for (std::size_t k = 0; k < 4; ++k) {
             const auto& block = blocks[k + 1];
-            QCOMPARE(block.title, "Module " + std::to_string(k));
+            QCOMPARE(block.title, "Module " + std::to_string(k + 1) + " of 4");
             QCOMPARE(block.lane, static_cast<int>(k));
             QCOMPARE(block.lanes, 4);
             QCOMPARE(block.state, states[k]);
@@ -521,12 +521,12 @@ void TestMainWindow::assembledRunsHaveALaneForEachModule()
     window.show();
     QTRY_COMPARE(window.library()->rowCount(), 2);
     window.openRun(library / whole.name);
-    QTRY_VERIFY(window.runPage()->lanes()->accessibleDescription().contains(QStringLiteral("Module 3: ")));
+    QTRY_VERIFY(window.runPage()->lanes()->accessibleDescription().contains(QStringLiteral("Module 4 of 4: ")));
     auto* evaluation = window.runPage()->evaluation();
     window.runPage()->showPage(RunPage::Evaluation);
     evaluation->showByStage(true);
     QTRY_COMPARE(evaluation->stages()->model()->rowCount(), 6);
-    QCOMPARE(evaluation->stages()->model()->index(1, 0).data().toString(), QStringLiteral("Module 0"));
+    QCOMPARE(evaluation->stages()->model()->index(1, 0).data().toString(), QStringLiteral("Module 1 of 4"));
 }
 
 QTEST_MAIN(TestMainWindow)
