@@ -17,7 +17,7 @@ namespace espalier::widgets {
 
 namespace {
 
-constexpr qreal kNames = 86, kNumbers = 150, kLegend = 24, kRow = 26, kBar = 14;
+constexpr qreal kNames = 100, kNumbers = 150, kLegend = 24, kRow = 26, kBar = 14;
 
 struct Share {
     double seconds;
@@ -94,7 +94,7 @@ void StageTimes::paintLegend(QPainter& painter) const
     painter.setPen(QPen(t.text, 1.5));
     painter.drawLine(QPointF(x + 4, kLegend / 2 - 8), QPointF(x + 4, kLegend / 2 + 3));
     painter.setPen(t.dim);
-    painter.drawText(QPointF(x + 12, kLegend / 2 + 1.5), tr("forecast of the training"));
+    painter.drawText(QPointF(x + 12, kLegend / 2 + 1.5), tr("forecast"));
 }
 
 void StageTimes::paintBar(QPainter& painter, const StageOutcome& stage, const QRectF& row) const
