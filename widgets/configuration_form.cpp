@@ -85,6 +85,11 @@ void ConfigurationForm::refresh()
             state.text = m_model->text(field);
             state.origin = m_model->origin(field);
             state.problem = m_model->problem(field);
+            if (const auto note = m_notes.find(plainPath(field.path)); note != m_notes.end() && !m_readOnly) {
+                state.note = note->second.first;
+                if (state.problem.isEmpty())
+                    state.problem = note->second.second;
+            }
             state.readOnly = m_readOnly;
             if (m_readOnly && state.origin == ConfigurationModel::Origin::Given)
                 state.origin = ConfigurationModel::Origin::Changed; // nothing was edited here: what counts is what is not default
@@ -168,6 +173,12 @@ void ConfigurationForm::setReadOnly(bool readOnly)
 {
     m_readOnly = readOnly;
     m_schedule->setReadOnly(readOnly);
+    refresh();
+}
+
+void ConfigurationForm::setNote(const std::string& plainPath, const QString& note, const QString& problem)
+{
+    m_notes[plainPath] = {note, problem};
     refresh();
 }
 

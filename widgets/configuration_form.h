@@ -5,6 +5,9 @@
 
 #include <QScrollArea>
 
+#include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 class QLabel;
@@ -28,6 +31,9 @@ public:
     bool isReadOnly() const { return m_readOnly; }
     /// Shows the values of another configuration beside these where they differ; null ends it.
     void setCompared(const Json& other);
+
+    /// What is to be said at a setting beside its help, and what is wrong with it for reasons that lie outside of the configuration.
+    void setNote(const std::string& plainPath, const QString& note, const QString& problem = {});
 
     /// Scrolls to a setting, shows it if it was hidden as advanced or by the search, and gives it the focus.
     void reveal(const std::string& path);
@@ -58,6 +64,7 @@ private:
     std::vector<Section> m_sections;
     ScheduleEditor* m_schedule = nullptr;
     QLabel* m_nothing = nullptr;
+    std::map<std::string, std::pair<QString, QString>> m_notes; // note and problem by path
     QStringList m_words;
     Json m_compared;
     bool m_advanced = false, m_changedOnly = false, m_readOnly = false;

@@ -2,8 +2,11 @@
 #include "widgets/configuration_page.h"
 
 #include "core/base/files.h"
-#include "widgets/card.h"
+#include "widgets/compare_box.h"
 #include "widgets/configuration_form.h"
+#include "widgets/device_picker.h"
+#include "widgets/device_popup.h"
+#include "widgets/new_run_card.h"
 #include "widgets/page_parts.h"
 #include "widgets/plan_card.h"
 #include "widgets/preset_strip.h"
@@ -14,15 +17,12 @@
 #include "widgets/theme.h"
 
 #include <QClipboard>
-#include <QComboBox>
 #include <QFileDialog>
-#include <QGridLayout>
 #include <QGuiApplication>
 #include <QLabel>
 #include <QLineEdit>
 #include <QPointer>
 #include <QPushButton>
-#include <QRegularExpression>
 #include <QScrollArea>
 #include <QShortcut>
 #include <QThreadPool>
@@ -42,7 +42,6 @@ ConfigurationPage::ConfigurationPage(QWidget* parent) : QWidget(parent), m_model
     setAccessibleName(tr("Configuration"));
     buildLayout();
     connectSignals();
-    setComparable({});
     editNew();
 }
 
@@ -67,6 +66,8 @@ void ConfigurationPage::buildLayout()
     m_presets = new PresetStrip(this);
     page->addWidget(m_presets);
     page->addLayout(columns, 1);
+    m_devicesPopup = new DevicePopup(this);
+    m_devices = m_devicesPopup->picker();
 }
 
 QWidget* ConfigurationPage::buildBar()
@@ -81,12 +82,7 @@ QWidget* ConfigurationPage::buildBar()
     m_advanced->setToolTip(tr("Show the settings that rarely change too"));
     m_changedOnly = pushButton(QStringLiteral("showChangedOnly"), tr("Changed"), bar);
     m_changedOnly->setCheckable(true);
-    m_compare = new QComboBox(bar);
-    m_compare->setObjectName(QStringLiteral("compareWith"));
-    m_compare->setAccessibleName(tr("Compare with"));
-    m_compare->setMinimumWidth(180);
-    m_compare->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon); // not as wide as the longest title of a preset
-    m_compare->setMinimumContentsLength(18);
+    m_compare = new CompareBox(bar);
     m_undo = headerButton(QStringLiteral("undo"), tr("Undo"), QString(), bar);
     m_redo = headerButton(QStringLiteral("redo"), tr("Redo"), QString(), bar);
     m_import = headerButton(QStringLiteral("import"), tr("Import…"), QString(), bar);
@@ -113,44 +109,7 @@ QWidget* ConfigurationPage::buildSide()
     column->setContentsMargins(0, 0, 0, 0);
     column->setSpacing(metric::kCardGap);
 
-    m_runCard = new Card(tr("New run"), m_side);
-    m_name = new QLineEdit(m_runCard);
-    m_name->setObjectName(QStringLiteral("runName"));
-    m_name->setAccessibleName(tr("Name of the run"));
-    m_name->setMaxLength(80);
-    auto* folderRow = new QHBoxLayout;
-    folderRow->setSpacing(metric::kGrid);
-    m_folder = new QLineEdit(m_runCard);
-    m_folder->setObjectName(QStringLiteral("runFolder"));
-    m_folder->setAccessibleName(tr("Folder of the run"));
-    auto* browse = headerButton(QStringLiteral("chooseRunFolder"), QStringLiteral("…"), QString(), m_runCard);
-    browse->setAccessibleName(tr("Choose the folder of the run"));
-    connect(browse, &QToolButton::clicked, this, [this] {
-        const QString folder = QFileDialog::getExistingDirectory(this, tr("Where the run's folder goes"), m_library);
-        if (!folder.isEmpty())
-            m_folder->setText(folder + QLatin1Char('/') + runName());
-    });
-    folderRow->addWidget(m_folder, 1);
-    folderRow->addWidget(browse);
-    auto* fields = new QGridLayout;
-    fields->setHorizontalSpacing(metric::kGap);
-    fields->setVerticalSpacing(metric::kGrid);
-    fields->addWidget(dimLabel(tr("Name"), m_runCard), 0, 0);
-    fields->addWidget(m_name, 0, 1);
-    fields->addWidget(dimLabel(tr("Folder"), m_runCard), 1, 0);
-    fields->addLayout(folderRow, 1, 1);
-    m_runCard->body()->addLayout(fields);
-    m_start = pushButton(QStringLiteral("startRun"), tr("Start"), m_runCard, true);
-    setThemedIcon(m_start, QStringLiteral("start"));
-    m_why = dimLabel(QString(), m_runCard);
-    m_why->setObjectName(QStringLiteral("startReason"));
-    m_why->setWordWrap(true);
-    auto* startRow = new QHBoxLayout;
-    startRow->setSpacing(metric::kGap);
-    startRow->addWidget(m_start);
-    startRow->addWidget(m_why, 1);
-    m_runCard->body()->addLayout(startRow);
-
+    m_runCard = new NewRunCard(m_side);
     m_plan = new PlanCard(m_side);
 
     m_duplicate = pushButton(QStringLiteral("duplicateAsNew"), tr("Duplicate as new"), m_side);
@@ -181,20 +140,30 @@ void ConfigurationPage::connectSignals()
         m_changedOnly->setChecked(false);
     });
     connect(m_form, &ConfigurationForm::advancedNeeded, this, [this] { m_advanced->setChecked(true); });
-    connect(m_form, &ConfigurationForm::browseRequested, this, &ConfigurationPage::chooseFile);
+    connect(m_form, &ConfigurationForm::browseRequested, this,
+            [this](const QString& path) { path == QLatin1String("devices") ? showDevices() : chooseFile(path); });
+    connect(m_devicesPopup, &DevicePopup::shownChanged, this, &ConfigurationPage::devicesWatched);
+    connect(m_devices, &DevicePicker::chosen, this, [this](const QString& devices) {
+        m_model->setText(*config::findField("devices"), devices);
+        m_model->endEdit();
+        m_devices->setConfig(m_model->config());
+    });
     connect(m_problems, &ProblemList::chosen, this, [this](const QString& path) { m_form->reveal(path.toStdString()); });
     connect(m_undo, &QToolButton::clicked, m_model->undoStack(), &QUndoStack::undo);
     connect(m_redo, &QToolButton::clicked, m_model->undoStack(), &QUndoStack::redo);
     // The stack counts after the command has run, so changed() comes too early for these.
     connect(m_model->undoStack(), &QUndoStack::indexChanged, this, &ConfigurationPage::refreshUndo);
     connect(m_import, &QToolButton::clicked, this, &ConfigurationPage::importFile);
-    connect(m_compare, &QComboBox::activated, this, &ConfigurationPage::compareWith);
-    connect(m_start, &QPushButton::clicked, this, &ConfigurationPage::start);
+    connect(m_compare, &CompareBox::compared, m_form, &ConfigurationForm::setCompared);
+    connect(m_compare, &CompareBox::runRequested, this, &ConfigurationPage::comparisonRequested);
+    connect(m_compare, &QComboBox::activated, this, [this](int index) {
+        m_changedOnly->setChecked(index > 0);
+        refresh();
+    });
+    connect(m_runCard, &NewRunCard::startRequested, this, &ConfigurationPage::start);
+    connect(m_runCard, &NewRunCard::changed, this, &ConfigurationPage::refreshStart);
     connect(m_copy, &QPushButton::clicked, this, &ConfigurationPage::copyCommandLine);
     connect(m_duplicate, &QPushButton::clicked, this, [this] { Q_EMIT duplicateRequested(m_model->config(), m_shownName); });
-    connect(m_name, &QLineEdit::textEdited, this, [this] { m_nameTyped = true; });
-    connect(m_name, &QLineEdit::textChanged, this, &ConfigurationPage::refreshStart);
-    connect(m_folder, &QLineEdit::textChanged, this, &ConfigurationPage::refreshStart);
     for (QKeySequence::StandardKey key : {QKeySequence::Undo, QKeySequence::Redo}) {
         auto* shortcut = new QShortcut(QKeySequence(key), this);
         shortcut->setContext(Qt::WidgetWithChildrenShortcut);
@@ -221,12 +190,10 @@ void ConfigurationPage::editNew(const Json& config, const QString& presetId, con
         else
             preset.clear();
     }
-    m_nameTyped = !name.isEmpty();
     m_form->setReadOnly(false);
     m_form->setCompared(Json());
     m_model->load(start, preset);
-    m_name->setText(name.isEmpty() ? (preset.isEmpty() ? QStringLiteral("run") : preset) : name);
-    m_folder->clear();
+    m_runCard->begin(name.isEmpty() ? (preset.isEmpty() ? QStringLiteral("run") : preset) : name, !name.isEmpty());
     refresh();
 }
 
@@ -252,14 +219,15 @@ void ConfigurationPage::refresh()
     m_redo->setVisible(m_editing);
     m_compare->setVisible(!m_editing);
     m_duplicate->setVisible(!m_editing);
-    const bool compared = m_compare->currentIndex() > 0 && !m_editing;
+    const bool compared = m_compare->compares() && !m_editing;
     m_changedOnly->setText(compared ? tr("Differences") : tr("Changed"));
     m_changedOnly->setToolTip(compared ? tr("Show only what differs") : tr("Show only what is not default"));
     refreshUndo();
     refreshProblems();
-    if (m_editing && !m_nameTyped)
-        m_name->setText(m_model->presetId().isEmpty() ? QStringLiteral("run") : m_model->presetId());
+    if (m_editing)
+        m_runCard->propose(m_model->presetId().isEmpty() ? QStringLiteral("run") : m_model->presetId());
     refreshPlan();
+    refreshDevices();
     refreshStart();
 }
 
@@ -294,42 +262,62 @@ QString ConfigurationPage::whyNotStart() const
         return wrong == 1 ? tr("One setting is not right yet.") : tr("%1 settings are not right yet.").arg(wrong);
     if (const auto& found = m_form->schedule()->planProblem())
         return QString::fromStdString(found->message);
-    static const QRegularExpression kName(QStringLiteral("^[A-Za-z0-9_-][A-Za-z0-9._-]*$"));
-    if (m_name->text().isEmpty())
-        return tr("The run needs a name.");
-    if (!kName.match(m_name->text()).hasMatch())
-        return tr("A name has letters, digits, '.', '_' and '-'.");
-    if (m_folder->text().isEmpty() && m_taken.contains(m_name->text()))
-        return tr("A run of this name exists already.");
+    if (const QString why = m_runCard->whyNot(); !why.isEmpty())
+        return why;
+    if (!m_means.problem.isEmpty())
+        return m_means.problem;
     return m_blocked;
 }
 
 void ConfigurationPage::refreshStart()
 {
     const QString why = whyNotStart();
-    m_folder->setPlaceholderText(m_library.isEmpty() ? tr("in the library") : m_library + QLatin1Char('/') + runName());
-    m_folder->setToolTip(m_folder->text().isEmpty() ? m_folder->placeholderText() : m_folder->text());
-    setEnabledWithReason(m_start, why, tr("Start this run (Ctrl+Return)"));
-    m_why->setText(why);
+    m_runCard->setWhyNotStart(why);
     if (std::exchange(m_lastWhyNot, why) != why)
         Q_EMIT startPossible(why);
 }
 
-void ConfigurationPage::setMachine(const MachineFacts& machine)
+void ConfigurationPage::setMachine(const MachineView& machine)
 {
-    m_plan->setMachine(machine);
+    m_machine = machine;
+    m_plan->setMachine(factsOf(machine));
+    if (m_devicesPopup->isVisible())
+        m_devices->setMachine(machine);
+    refreshDevices();
+}
+
+/// Says at its field what the choice of devices means here.
+void ConfigurationPage::refreshDevices()
+{
+    if (!m_machine)
+        return; // nobody has looked yet
+    const auto before = std::exchange(
+        m_means, m_editing ? meaningOf(m_model->config().value("devices", "auto"), m_model->config(), *m_machine) : DeviceMeaning{});
+    if (m_means == before)
+        return;
+    m_form->setNote("devices", m_means.text, m_means.problem);
+    refreshStart();
+}
+
+void ConfigurationPage::showDevices()
+{
+    const SettingRow* row = m_form->row("devices");
+    if (row == nullptr)
+        return;
+    m_devices->setDevices(m_model->text(row->field()));
+    m_devices->setConfig(m_model->config());
+    m_devices->setMachine(m_machine.value_or(MachineView{}));
+    m_devicesPopup->showAt(row);
 }
 
 void ConfigurationPage::setLibraryFolder(const QString& folder)
 {
-    m_library = folder;
-    refreshStart();
+    m_runCard->setLibraryFolder(folder);
 }
 
 void ConfigurationPage::setTakenNames(const QSet<QString>& names)
 {
-    m_taken = names;
-    refreshStart();
+    m_runCard->setTakenNames(names);
 }
 
 void ConfigurationPage::setStartBlocked(const QString& reason)
@@ -346,30 +334,7 @@ void ConfigurationPage::setPace(const std::optional<Pace>& pace)
 
 void ConfigurationPage::setComparable(const std::vector<Comparable>& others)
 {
-    const QString chosen = m_compare->currentData().toString();
-    m_compare->clear();
-    m_compare->addItem(tr("Compare with…"));
-    m_compare->addItem(tr("Defaults"), QStringLiteral("defaults"));
-    for (const config::Preset& preset : config::presets())
-        m_compare->addItem(QString::fromStdString(preset.title), QStringLiteral("preset:") + QString::fromStdString(preset.id));
-    for (const Comparable& other : others)
-        m_compare->addItem(other.title, other.id);
-    m_compare->setCurrentIndex(std::max(0, m_compare->findData(chosen)));
-}
-
-void ConfigurationPage::compareWith(int index)
-{
-    const QString id = m_compare->itemData(index).toString();
-    if (id.isEmpty())
-        m_form->setCompared(Json());
-    else if (id == QLatin1String("defaults"))
-        m_form->setCompared(Json::object());
-    else if (id.startsWith(QLatin1String("preset:")))
-        m_form->setCompared(config::findPreset(id.mid(7).toStdString()).value().overlay);
-    else
-        Q_EMIT comparisonRequested(id);
-    m_changedOnly->setChecked(!id.isEmpty());
-    refresh();
+    m_compare->setRuns(others);
 }
 
 void ConfigurationPage::setComparison(const QString& id, const Json& config)
@@ -380,22 +345,22 @@ void ConfigurationPage::setComparison(const QString& id, const Json& config)
 
 QString ConfigurationPage::runName() const
 {
-    return m_name->text();
+    return m_runCard->name();
 }
 
 QString ConfigurationPage::runFolder() const
 {
-    return m_folder->text();
+    return m_runCard->folder();
 }
 
 QString ConfigurationPage::commandLine() const
 {
     QStringList words{QStringLiteral("espalier-cli"), QStringLiteral("train")};
     words << m_model->commandLineArguments();
-    if (m_editing && !m_folder->text().isEmpty())
-        words << QStringLiteral("--run") << m_folder->text();
-    else if (m_editing && m_nameTyped && !m_library.isEmpty())
-        words << QStringLiteral("--run") << m_library + QLatin1Char('/') + runName();
+    if (m_editing && !runFolder().isEmpty())
+        words << QStringLiteral("--run") << runFolder();
+    else if (m_editing && m_runCard->nameIsTyped() && !m_runCard->libraryFolder().isEmpty())
+        words << QStringLiteral("--run") << m_runCard->libraryFolder() + QLatin1Char('/') + runName();
     return shellCommand(words);
 }
 
@@ -406,10 +371,10 @@ void ConfigurationPage::copyCommandLine()
     QTimer::singleShot(1500, m_copy, [button = m_copy] { button->setText(tr("Copy as command line")); });
 }
 
-void ConfigurationPage::start()
+void ConfigurationPage::start(bool queued)
 {
     if (whyNotStart().isEmpty()) {
-        Q_EMIT startRequested(m_model->config(), runName(), runFolder());
+        Q_EMIT startRequested(m_model->config(), runName(), runFolder(), queued);
     } else if (m_editing && !m_model->problems().empty()) {
         m_form->reveal(m_model->problems().front().path);
     }

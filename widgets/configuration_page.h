@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "widgets/compare_box.h"
 #include "widgets/configuration_model.h"
+#include "widgets/device_words.h"
 #include "widgets/plan_summary.h"
 
 #include <QSet>
@@ -10,16 +12,16 @@
 #include <optional>
 #include <vector>
 
-class QComboBox;
-class QLabel;
 class QLineEdit;
 class QPushButton;
 class QToolButton;
 
 namespace espalier::widgets {
 
-class Card;
 class ConfigurationForm;
+class DevicePicker;
+class DevicePopup;
+class NewRunCard;
 class PlanCard;
 class PresetStrip;
 class ProblemList;
@@ -29,10 +31,8 @@ class ConfigurationPage : public QWidget {
     Q_OBJECT
 
 public:
-    /// Something an existing run can be compared with; its configuration is asked for when it is chosen.
-    struct Comparable {
-        QString id, title;
-    };
+    /// A run that an existing one can be compared with.
+    using Comparable = CompareBox::Run;
 
     explicit ConfigurationPage(QWidget* parent = nullptr);
 
@@ -45,7 +45,7 @@ public:
     ConfigurationModel* model() { return m_model; }
     ConfigurationForm* form() { return m_form; }
 
-    void setMachine(const MachineFacts& machine);
+    void setMachine(const MachineView& machine);
     /// Where new runs go when no folder is chosen.
     void setLibraryFolder(const QString& folder);
     /// Names that a new run cannot have.
@@ -67,15 +67,17 @@ public:
     QString commandLine() const;
 
 public Q_SLOTS:
-    /// Starts if it can; else shows the first problem.
-    void start();
+    /// Starts if it can, at once or when its devices are free; else shows the first problem.
+    void start(bool queued = false);
     /// An imported configuration, of ours or of ddpm-torch.
     void importText(const QString& text, const QString& name);
 
 Q_SIGNALS:
-    void startRequested(const espalier::Json& config, const QString& name, const QString& folder);
+    void startRequested(const espalier::Json& config, const QString& name, const QString& folder, bool queued);
     /// The configuration changed and is valid: how fast will it train?
     void paceWanted(const espalier::Json& config);
+    /// Whether somebody looks at what devices have free now.
+    void devicesWatched(bool watched);
     /// Whether start() would do something, and why not.
     void startPossible(const QString& whyNot);
     void duplicateRequested(const espalier::Json& config, const QString& name);
@@ -90,17 +92,19 @@ private:
     void refreshProblems();
     void refreshUndo();
     void refreshPlan();
+    void refreshDevices();
     void refreshStart();
+    void showDevices();
     void chooseFile(const QString& path);
     void importFile();
     void choosePreset(const QString& id);
     void copyCommandLine();
-    void compareWith(int index);
 
     ConfigurationModel* m_model;
-    bool m_editing = true, m_nameTyped = false;
-    QString m_shownName, m_library, m_blocked, m_importProblem, m_lastWhyNot;
-    QSet<QString> m_taken;
+    bool m_editing = true;
+    QString m_shownName, m_blocked, m_importProblem, m_lastWhyNot;
+    std::optional<MachineView> m_machine;
+    DeviceMeaning m_means;
 
     PresetStrip* m_presets = nullptr;
     ConfigurationForm* m_form = nullptr;
@@ -111,14 +115,12 @@ private:
     QToolButton* m_undo = nullptr;
     QToolButton* m_redo = nullptr;
     QToolButton* m_import = nullptr;
-    QComboBox* m_compare = nullptr;
+    CompareBox* m_compare = nullptr;
     QWidget* m_side = nullptr;
-    Card* m_runCard = nullptr;
+    NewRunCard* m_runCard = nullptr;
     PlanCard* m_plan = nullptr;
-    QLineEdit* m_name = nullptr;
-    QLineEdit* m_folder = nullptr;
-    QLabel* m_why = nullptr;
-    QPushButton* m_start = nullptr;
+    DevicePopup* m_devicesPopup = nullptr;
+    DevicePicker* m_devices = nullptr;
     QPushButton* m_duplicate = nullptr;
     QPushButton* m_copy = nullptr;
 };

@@ -31,6 +31,9 @@ line from 0: the tooltip says its *--at-stage*.
 **Distance.** FD or FID, always with its recipe: a number without its recipe cannot be compared. Dashed lines are the floor (real
 images against other real images) and the ceiling (real images against noise).
 
+**Ranks.** A run on several devices has a curve for each rank: its speed if it waited for nobody, and load, memory, temperature and power
+of its GPU. The slowest is dashed and marked: all others wait for it.
+
 **Saving.** The dots at the right of a plot: copy it, save it as PNG, SVG or PDF, or every raw point as CSV.)"},
                                                        {QStringLiteral("samples"), R"(# Samples
 
@@ -52,7 +55,8 @@ samples from a checkpoint, keep one for good, or delete those you do not need.)"
                                                        {QStringLiteral("configuration"), R"(# Configuration
 
 For a new run: choose a preset, change what you like, press Start. Every setting says what it does; the arrow takes a change back.
-What is wrong stands at its field and in a list. For an existing run this page is read-only; duplicate the run to change something.)"},
+What is wrong stands at its field and in a list. The button beside *Devices* shows what each has free and which run uses it. *Start when
+free* puts the run into the queue below the library. For an existing run this page is read-only; duplicate the run to change something.)"},
                                                        {QStringLiteral("search"), R"(# Search
 
 Before a stage, candidates for its size are measured. The table has what each scored, the plot its cost against its loss or its votes;
@@ -65,6 +69,10 @@ What the run said, newest last. Type to filter; errors are marked and say what t
 
 Every run in the library folder, wherever it was started: here, in a terminal or on another machine. Filter by words of name, model,
 data or state. The context menu opens the folder, duplicates, renames, archives or deletes a run.
+
+**Queue.** Runs that wait until no other uses their devices, what each waits for and why. The first that fits starts. Drag a run or use
+Alt+Up and Alt+Down to reorder; start one without waiting, or take it out (Delete): nothing of it is lost. Each waits as a process of its
+own, also when this window is closed.
 
 Ctrl+N new run · Ctrl+Return start · Ctrl+K search everything · 1–6 pages · F1 this help)"}};
     return kPages;

@@ -63,7 +63,7 @@ void LibraryDelegate::paint(QPainter* painter, const QStyleOptionViewItem& optio
 
     painter->setFont(small);
     painter->setPen(run->damaged || run->state == runs::RunState::Failed ? t.failure : t.dim);
-    const QString note = summaryNote(*run);
+    const QString note = summaryNote(*run, index.data(LibraryModel::PlaceRole).toInt());
     const qreal noteWidth = tabularWidth(small, note);
     drawTabular(*painter, QRectF(right - noteWidth, nameTop, noteWidth, strongMetrics.height()), Qt::AlignRight | Qt::AlignVCenter, note);
 

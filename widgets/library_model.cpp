@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 namespace espalier::widgets {
 
@@ -33,11 +34,15 @@ QVariant LibraryModel::data(const QModelIndex& index, int role) const
         return tip;
     }
     case Qt::AccessibleTextRole:
-        return QStringLiteral("%1, %2, %3 %").arg(qstr(run.name), stateWords(run.state)).arg(static_cast<int>(run.progress.fraction * 100));
+        return QStringLiteral("%1, %2, %3 %")
+            .arg(qstr(run.name), queuedWords(run.state, m_queue.placeOf(run.folder)))
+            .arg(static_cast<int>(run.progress.fraction * 100));
     case SummaryRole:
         return QVariant::fromValue(&run);
     case FolderRole:
         return qstr(run.folder.string());
+    case PlaceRole:
+        return m_queue.placeOf(run.folder);
     default:
         return {};
     }
@@ -71,6 +76,16 @@ void LibraryModel::apply(const std::vector<runs::RunSummary>& changed, const std
     beginInsertRows({}, first, first + static_cast<int>(added.size()) - 1);
     m_runs.insert(m_runs.end(), std::make_move_iterator(added.begin()), std::make_move_iterator(added.end()));
     endInsertRows();
+}
+
+void LibraryModel::setQueue(const QueueView& queue)
+{
+    const auto before = std::exchange(m_queue, queue);
+    for (int row = 0; row < rowCount(); ++row) {
+        const auto& folder = m_runs[static_cast<std::size_t>(row)].folder;
+        if (before.placeOf(folder) != queue.placeOf(folder))
+            Q_EMIT dataChanged(index(row), index(row), {PlaceRole, Qt::AccessibleTextRole});
+    }
 }
 
 void LibraryModel::clear()
@@ -149,7 +164,7 @@ bool LibraryFilter::lessThan(const QModelIndex& left, const QModelIndex& right) 
     return false;
 }
 
-QString summaryNote(const runs::RunSummary& run)
+QString summaryNote(const runs::RunSummary& run, int queuePlace)
 {
     if (run.damaged)
         return QStringLiteral("damaged");
@@ -159,7 +174,7 @@ QString summaryNote(const runs::RunSummary& run)
         return QStringLiteral("%1 %").arg(static_cast<int>(run.progress.fraction * 100));
     if (run.state == runs::RunState::Finished && run.bestMetric)
         return qstr(runs::metricTitle(run.bestMetricName)) + QLatin1Char(' ') + value(*run.bestMetric, 3);
-    return stateWords(run.state).toLower();
+    return queuedWords(run.state, queuePlace).toLower();
 }
 
 QString summaryLine(const runs::RunSummary& run)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "widgets/device_values.h"
 #include "widgets/run_values.h"
 
 #include <QAbstractListModel>
@@ -14,7 +15,11 @@ namespace espalier::widgets {
 class LibraryModel : public QAbstractListModel {
     Q_OBJECT
 public:
-    enum Role { SummaryRole = Qt::UserRole + 1, FolderRole }; // const runs::RunSummary*, valid until the next apply(); QString
+    enum Role {
+        SummaryRole = Qt::UserRole + 1,
+        FolderRole,
+        PlaceRole
+    }; // const runs::RunSummary*, valid until the next apply(); QString; int
     explicit LibraryModel(QObject* parent = nullptr) : QAbstractListModel(parent) {}
 
     int rowCount(const QModelIndex& parent = {}) const override;
@@ -23,12 +28,15 @@ public:
     /// Runs that changed or are new, and folders that went away.
     void apply(const std::vector<runs::RunSummary>& changed, const std::vector<std::filesystem::path>& gone);
     void clear();
+    /// The places of those that wait for devices.
+    void setQueue(const QueueView& queue);
     const std::vector<runs::RunSummary>& runs() const { return m_runs; }
     const runs::RunSummary* find(const std::filesystem::path& folder) const;
     int liveCount() const;
 
 private:
     std::vector<runs::RunSummary> m_runs;
+    QueueView m_queue;
 };
 
 /// Filter words must all be found in name, model, data, schedule or state; sorting as chosen.
@@ -51,7 +59,7 @@ private:
 };
 
 /// "ETA 2 h 43 m", "FD 6.8", "paused": what stands at the right of a run's name.
-QString summaryNote(const runs::RunSummary& run);
+QString summaryNote(const runs::RunSummary& run, int queuePlace = 0);
 /// "U-Net · plain"
 QString summaryLine(const runs::RunSummary& run);
 

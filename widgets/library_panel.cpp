@@ -177,6 +177,11 @@ void LibraryPanel::focusRuns()
     m_list->setFocus(Qt::OtherFocusReason);
 }
 
+void LibraryPanel::addSection(QWidget* section)
+{
+    layout()->addWidget(section);
+}
+
 void LibraryPanel::showMenu(const QPoint& at)
 {
     const auto index = m_list->indexAt(at);

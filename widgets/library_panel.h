@@ -28,6 +28,8 @@ public:
     void setOrder(LibraryFilter::Order order);
     void focusFilter();
     void focusRuns();
+    /// What stands below the runs.
+    void addSection(QWidget* section);
 
 Q_SIGNALS:
     void selectedRun(const QString& folder);

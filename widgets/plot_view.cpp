@@ -214,7 +214,8 @@ void PlotView::setDistances(std::vector<DistanceSeries> series, int firstColour)
         m_distanceGraphs[i]->setData(x, y, true);
         m_errorBars[i]->setData(spread);
         if (i == 0 && m_distances[i].floor)
-            m_marks->levels.push_back({*m_distances[i].floor, floorTitle(m_distances[i].metric) + QLatin1Char(' ') + value(*m_distances[i].floor, 3)});
+            m_marks->levels.push_back(
+                {*m_distances[i].floor, floorTitle(m_distances[i].metric) + QLatin1Char(' ') + value(*m_distances[i].floor, 3)});
         if (i == 0 && m_distances[i].ceiling)
             m_marks->levels.push_back({*m_distances[i].ceiling, QStringLiteral("ceiling ") + value(*m_distances[i].ceiling, 3)});
     }
@@ -308,7 +309,8 @@ void PlotView::readValues()
         if (line->isEmpty() || x > (line->constEnd() - 1)->key + (m_axis->to() - m_axis->from()) * 0.01)
             continue;
         m_crosshair->readings.push_back({m_curves[i].name, value(at->value), m_items[i].line->pen().color(), at->value, false});
-        if (const auto* raw = nearest(m_curves[i].view.envelope.points, x); raw != nullptr && m_curves[i].view.envelope.exact) {
+        if (const auto* raw = nearest(m_curves[i].view.envelope.points, x);
+            raw != nullptr && m_curves[i].view.envelope.exact && m_curves.size() == 1) {
             m_crosshair->shownX = raw->x;
             m_crosshair->readings.push_back({QStringLiteral("as measured"), value(raw->y), m_items[i].band->pen().color(), raw->y, true});
         }

@@ -147,9 +147,9 @@ void RunHeader::setRun(const RunView& run)
 {
     m_title->setText(qstr(run.name));
     m_title->setAccessibleName(m_title->text());
-    m_state->setText(stateWords(run.state));
+    m_state->setText(queuedWords(run.state, run.queuePlace));
     m_state->setTone(toneOf(run.state));
-    m_state->setToolTip(countedFromOne(qstr(run.why)));
+    m_state->setToolTip(run.queuePlace > 0 ? run.queueWhy : countedFromOne(qstr(run.why)));
     m_state->show();
     setChips(configChips(run.config, run.devices));
     showTrouble(run);

@@ -46,6 +46,8 @@ struct RunView {
     std::map<std::string, runs::Progress, std::less<>> branches; // of stages side by side
     std::vector<runs::BranchStatus> branchStatus;                // the same, as a person sees them, in the order of the plan
     int attempt = 0, ranks = 1;
+    int queuePlace = 0;                     // counted from 1, while it waits for devices
+    QString queueWhy;                       // "GPU 1 is used by dit-a"
     std::string devices;                    // as the running attempt says: "cpu:2", "0,1"
     Json config;                            // null while unread
     std::shared_ptr<const plan::Plan> plan; // null: there is none, or it cannot be read

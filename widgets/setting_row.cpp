@@ -93,6 +93,11 @@ void SettingRow::buildLayout()
     m_problem->setObjectName(QStringLiteral("problem.") + path);
     m_problem->hide();
 
+    m_note = dimLabel(QString(), this);
+    m_note->setObjectName(QStringLiteral("note.") + path);
+    m_note->setWordWrap(true);
+    m_note->hide();
+
     auto* grid = new QGridLayout(this);
     grid->setContentsMargins(16, 7, 12, 8);
     grid->setHorizontalSpacing(8);
@@ -110,6 +115,7 @@ void SettingRow::buildLayout()
     grid->addWidget(unit, 0, 3, 2, 1, Qt::AlignVCenter);
     grid->addWidget(m_revert, 0, 4, 2, 1, Qt::AlignVCenter);
     grid->addWidget(m_problem, 2, 0, 1, 6);
+    grid->addWidget(m_note, 3, 0, 1, 6);
     if (steps.size() > 1 && !steps[steps.size() - 2].kind.empty())
         m_title->setToolTip(tr("%1 (of %2)").arg(path, QString::fromStdString(steps[steps.size() - 2].kind)));
 }
@@ -140,7 +146,8 @@ QWidget* SettingRow::buildEditor()
     if (m_field.def.is_array())
         limits = limits.isEmpty() ? tr("A list: 1, 2, 2") : tr("A list, each from %1").arg(limits);
     m_line->setPlaceholderText(m_field.def.is_string() ? tr("empty") : limits);
-    if (!isPath(m_field)) {
+    const bool devices = m_field.path == "devices";
+    if (!isPath(m_field) && !devices) {
         m_line->setFixedWidth(kEditorWidth);
         return m_line;
     }
@@ -149,7 +156,7 @@ QWidget* SettingRow::buildEditor()
     both->setFocusProxy(m_line);
     m_browse = new QToolButton(both);
     m_browse->setText(QStringLiteral("…"));
-    m_browse->setToolTip(tr("Choose a file or folder"));
+    m_browse->setToolTip(devices ? tr("Choose from the devices of this machine") : tr("Choose a file or folder"));
     m_browse->setAccessibleName(tr("Choose %1").arg(settingTitle(m_field.path)));
     m_browse->setObjectName(QStringLiteral("browse.") + QString::fromStdString(plainPath(m_field.path)));
     m_line->setObjectName(QStringLiteral("line.") + QString::fromStdString(plainPath(m_field.path)));
@@ -221,6 +228,8 @@ void SettingRow::setState(const State& state)
 
     m_problem->setText(state.problem);
     m_problem->setVisible(!state.problem.isEmpty());
+    m_note->setText(state.note);
+    m_note->setVisible(state.problem.isEmpty() && !state.note.isEmpty());
     update();
 }
 

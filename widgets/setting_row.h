@@ -23,6 +23,7 @@ public:
         QString text;
         ConfigurationModel::Origin origin = ConfigurationModel::Origin::Default;
         QString problem;
+        QString note;     // what the value means here; shown where nothing is wrong
         QString compared; // the value of the other side of a comparison; shown when not null
         bool readOnly = false;
         bool operator==(const State&) const = default;
@@ -44,7 +45,7 @@ Q_SIGNALS:
     void editingFinished();
     void revertRequested();
     void defaultRequested();
-    /// The person wants to choose a file or folder for this setting.
+    /// The person wants to choose a file, a folder or devices for this setting.
     void browseRequested();
 
 protected:
@@ -65,6 +66,7 @@ private:
     QLabel* m_title = nullptr;
     QLabel* m_help = nullptr;
     QLabel* m_problem = nullptr;
+    QLabel* m_note = nullptr;
     QLabel* m_value = nullptr;
     QLabel* m_compared = nullptr;
     QWidget* m_editor = nullptr;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/state_look.h"
 
+#include "widgets/device_words.h"
+
 #include <QPainter>
 #include <QPainterPath>
 
@@ -131,6 +133,11 @@ QString stateWords(RunState state)
 {
     const auto title = runs::stateTitle(state);
     return QString::fromUtf8(title.data(), static_cast<qsizetype>(title.size()));
+}
+
+QString queuedWords(RunState state, int place)
+{
+    return state == RunState::Queued && place > 0 ? stateWords(state) + QStringLiteral(", ") + ordinal(place) : stateWords(state);
 }
 
 } // namespace espalier::widgets

@@ -21,5 +21,7 @@ Chip::Tone toneOf(runs::RunState state);
 void drawState(QPainter& painter, const QRectF& area, runs::RunState state, const Tokens& tokens);
 /// "Training": for labels, menus and screen readers.
 QString stateWords(runs::RunState state);
+/// The same, and of a run that waits its place in the queue: "Queued, 2nd".
+QString queuedWords(runs::RunState state, int place);
 
 } // namespace espalier::widgets

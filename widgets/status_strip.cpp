@@ -2,6 +2,7 @@
 #include "widgets/status_strip.h"
 
 #include "widgets/card.h"
+#include "widgets/device_words.h"
 #include "widgets/format.h"
 #include "widgets/state_look.h"
 #include "widgets/theme.h"
@@ -29,7 +30,7 @@ QString progressLine(const RunView& run, double now)
     if (run.state == runs::RunState::Training && p.etaSeconds)
         parts << QStringLiteral("ETA ") + duration(*p.etaSeconds);
     else if (run.state != runs::RunState::Training)
-        parts << stateWords(run.state).toLower();
+        parts << queuedWords(run.state, run.queuePlace).toLower();
     if (!run.checkpoints->empty())
         parts << (run.checkpoints->back().time > 0 ? QStringLiteral("saved ") + ago(now - run.checkpoints->back().time)
                                                    : QStringLiteral("saved at step ") + number(run.checkpoints->back().step));
@@ -71,16 +72,25 @@ void StatusStrip::setRun(const RunView& run)
     else
         m_clock->stop();
     refresh();
+    showDevices();
 }
 
 void StatusStrip::setMachine(const MachineView& machine)
 {
-    QStringList parts;
-    if (!machine.devices.isEmpty())
-        parts << machine.devices;
-    if (machine.diskFree > 0)
-        parts << QStringLiteral("disk %1 free").arg(bytes(machine.diskFree));
+    m_machine = machine;
+    showDevices();
+}
+
+void StatusStrip::showDevices()
+{
+    // Those of the run while it uses them; else everything that a run could use.
+    const auto devices = runs::isLive(m_run.state) ? m_run.devices : std::string();
+    QStringList parts{statusWords(m_machine, devices)};
+    if (m_machine.diskFree > 0)
+        parts << QStringLiteral("disk %1 free").arg(bytes(m_machine.diskFree));
     m_right->setText(parts.join(QStringLiteral("     ")));
+    m_right->setToolTip(statusDetail(m_machine, devices));
+    m_right->setAccessibleDescription(m_right->toolTip());
 }
 
 void StatusStrip::showMessage(const QString& text)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "widgets/device_values.h"
 #include "widgets/run_values.h"
 
 #include <QWidget>
@@ -11,13 +12,7 @@ namespace espalier::widgets {
 
 class NumberLabel;
 
-/// What the machine does; filled in by the engine thread.
-struct MachineView {
-    QString devices;            // "CPU 97 %", "GPU 0  97 %  61 GB  64 °C"
-    std::uint64_t diskFree = 0; // bytes, of the library's disk
-};
-
-/// The line at the bottom: progress of the chosen run at the left, the machine at the right, passing messages in between.
+/// The line at the bottom: progress of the chosen run at the left, how its devices fare at the right, passing messages in between.
 class StatusStrip : public QWidget {
     Q_OBJECT
 public:
@@ -29,12 +24,14 @@ public:
 
 private:
     void refresh();
+    void showDevices();
 
     NumberLabel* m_left;
     NumberLabel* m_right;
     QTimer* m_clock;   // "saved 4 m ago" grows older; runs only while that is shown
     QTimer* m_message; // ends a message
     RunView m_run;
+    MachineView m_machine;
     QString m_text;
 };
 

@@ -3,11 +3,13 @@
 
 #include "core/runs/metrics.h"
 #include "widgets/card.h"
+#include "widgets/curve_choice.h"
 #include "widgets/curve_legend.h"
 #include "widgets/format.h"
 #include "widgets/grid_card.h"
 #include "widgets/plot_menu.h"
 #include "widgets/plot_view.h"
+#include "widgets/rank_legend.h"
 #include "widgets/theme.h"
 #include "widgets/time_axis.h"
 #include "widgets/watch_tiles.h"
@@ -119,8 +121,13 @@ QWidget* WatchPage::buildCurveCard()
     m_curve->setObjectName(QStringLiteral("curvePlot"));
     m_curve->setAccessibleName(QStringLiteral("Curve over the run"));
     auto* menu = new PlotMenu(m_curve, m_axis, more, QStringLiteral("curve"),
-                              [this] { return qstr(m_run.name) + QStringLiteral(" · ") + curveTitle(m_tag); });
-    connect(menu, &PlotMenu::csvChosen, this, [this](const QString& file) { Q_EMIT csvRequested({qstr(m_tag)}, file); });
+                              [this] { return qstr(m_run.name) + QStringLiteral(" · ") + curveChoice(m_tag, m_run.last).title; });
+    connect(menu, &PlotMenu::csvChosen, this, [this](const QString& file) {
+        QStringList tags;
+        for (const auto& tag : curveChoice(m_tag, m_run.last).tags)
+            tags << qstr(tag);
+        Q_EMIT csvRequested(tags, file);
+    });
     connect(menu, &PlotMenu::message, this, &WatchPage::message);
     m_curveEmpty = new EmptyNote(QStringLiteral("No curve yet"), QString(), card);
     m_curveStack = new QStackedLayout;
@@ -128,6 +135,8 @@ QWidget* WatchPage::buildCurveCard()
     m_curveStack->addWidget(m_curve);
     m_legend = new CurveLegend(card);
     card->body()->addWidget(m_legend);
+    m_ranks = new RankLegend(card);
+    card->body()->addWidget(m_ranks);
     card->body()->addLayout(m_curveStack, 1);
     card->layout()->setContentsMargins(metric::kCardPadding, 6, metric::kCardPadding, 4);
     card->layout()->setSpacing(0);
@@ -236,7 +245,7 @@ PlotQuery WatchPage::query() const
     }
     const auto [left, right] = plotSpan();
     q.pixels = std::max(64, static_cast<int>(std::lround((right - left) * devicePixelRatioF())));
-    q.tags = {m_tag};
+    q.tags = curveChoice(m_tag, m_run.last).tags;
     return q;
 }
 
@@ -259,7 +268,8 @@ void WatchPage::ask()
 void WatchPage::chooseCurve(const std::string& tag)
 {
     m_tag = tag;
-    m_curveTitle->setText(curveTitle(tag) + QStringLiteral(" ▾"));
+    m_curveTitle->setText(curveChoice(tag, m_run.last).title + QStringLiteral(" ▾"));
+    showRanks();
     ask();
 }
 
@@ -267,10 +277,13 @@ void WatchPage::fillCurveMenu()
 {
     auto* menu = m_curveTitle->menu();
     menu->clear();
-    for (const auto& [tag, point] : m_run.last) {
-        auto* action = menu->addAction(curveTitle(tag), this, [this, tag = tag] { chooseCurve(tag); });
+    bool ofRanks = false;
+    for (const auto& choice : curveChoices(m_run.last)) {
+        if (choice.ofRanks() && !std::exchange(ofRanks, true))
+            menu->addSeparator();
+        auto* action = menu->addAction(choice.title, this, [this, id = choice.id] { chooseCurve(id); });
         action->setCheckable(true);
-        action->setChecked(tag == m_tag);
+        action->setChecked(choice.id == m_tag);
     }
     if (m_run.last.empty())
         menu->addAction(QStringLiteral("Curves appear when the run trains"))->setEnabled(false);
@@ -280,6 +293,8 @@ void WatchPage::setRun(const RunView& run)
 {
     const bool other = run.folder != m_run.folder;
     m_run = run;
+    if (!run.last.empty() && curveChoice(m_tag, run.last).tags.empty())
+        m_tag = runs::tags::kLoss; // this run has no such ranks
     if (other) {
         m_asked = {};
         m_curves.clear();
@@ -295,13 +310,18 @@ void WatchPage::setRun(const RunView& run)
         m_axis->showAll();
         chooseCurve(m_tag);
     }
-    m_curveTitle->setText(curveTitle(m_tag) + QStringLiteral(" ▾"));
+    m_curveTitle->setText(curveChoice(m_tag, run.last).title + QStringLiteral(" ▾"));
+    showRanks();
     m_tiles->setRun(run);
+    ask(); // another rank may have told of itself
 
     const bool live = runs::isLive(run.state);
-    m_curveEmpty->setText(live ? QStringLiteral("Waiting for the first step") : QStringLiteral("No curve yet"),
-                          live ? QStringLiteral("The loss appears here as soon as the trainer has taken its first steps.")
-                               : QStringLiteral("The loss appears here while the run trains. Press Start to begin."));
+    if (run.state == runs::RunState::Queued)
+        m_curveEmpty->setText(QStringLiteral("Waiting for devices"), waitingText(run));
+    else
+        m_curveEmpty->setText(live ? QStringLiteral("Waiting for the first step") : QStringLiteral("No curve yet"),
+                              live ? QStringLiteral("The loss appears here as soon as the trainer has taken its first steps.")
+                                   : QStringLiteral("The loss appears here while the run trains. Press Start to begin."));
     const auto every = settingNumber(run.config, "evaluation", "every");
     const bool draws = drawsImages(run.config);
     const QString what =
@@ -321,16 +341,17 @@ void WatchPage::setPlotData(const PlotData& data)
     if (data.folder != m_run.folder || data.query.axis != m_axis->kind())
         return;
     m_axis->setExtent(data.full0, data.full1, data.now);
+    const auto choice = curveChoice(m_tag, m_run.last);
     m_curves.clear();
     for (const auto& curve : data.curves)
-        if (curve.tag == m_tag)
+        if (std::find(choice.tags.begin(), choice.tags.end(), curve.tag) != choice.tags.end())
             m_curves.push_back(curve);
     const bool any = std::any_of(m_curves.begin(), m_curves.end(), [](const auto& curve) { return curve.envelope.rawPoints > 0; });
     if (any || m_curveStack->currentIndex() == 0 || m_axis->mode() == TimeAxis::Mode::Fixed) {
         m_curve->setMarks(data.marks);
         m_distance->setMarks(data.marks);
-        m_legend->setCurves(m_curves);
-        m_curve->setCurves(m_legend->shown(m_curves));
+        m_legend->setCurves(choice.ofRanks() ? std::vector<CurveView>{} : m_curves);
+        m_curve->setCurves(choice.ofRanks() ? curvesOfRanks(choice) : m_legend->shown(m_curves));
     }
     if (any)
         m_curveStack->setCurrentIndex(1);
@@ -347,6 +368,40 @@ void WatchPage::setPlotData(const PlotData& data)
         legend << QStringLiteral("<span style='color:%1'>●</span> %2")
                       .arg(t.series[(1 + i) % t.series.size()].name(), qstr(data.distances[i].recipe).toHtmlEscaped());
     m_recipe->setText(legend.join(QStringLiteral("&nbsp; ")));
+}
+
+QString WatchPage::waitingText(const RunView& run) const
+{
+    const QString then = QStringLiteral("The run starts by itself, also when this window is closed.");
+    return run.queueWhy.isEmpty() ? then : run.queueWhy.left(1).toUpper() + run.queueWhy.mid(1) + QStringLiteral(". ") + then;
+}
+
+std::vector<PlotView::Curve> WatchPage::curvesOfRanks(const CurveChoice& choice) const
+{
+    const auto slowest = choice.id == kSpeedOfRanks ? slowestRank(m_run.last) : std::nullopt;
+    std::vector<PlotView::Curve> curves;
+    for (const auto& view : m_curves) {
+        const auto place = std::find(choice.tags.begin(), choice.tags.end(), view.tag) - choice.tags.begin();
+        curves.push_back({rankTitle(view.tag, m_run.devices), view, static_cast<int>(place), slowest && slowest->tag == view.tag});
+        for (auto* points : {&curves.back().view.envelope.points, &curves.back().view.means})
+            for (auto& point : *points)
+                point.y *= choice.scale;
+    }
+    return curves;
+}
+
+void WatchPage::showRanks()
+{
+    const auto choice = curveChoice(m_tag, m_run.last);
+    const auto slowest = m_tag == kSpeedOfRanks ? slowestRank(m_run.last) : std::nullopt;
+    std::vector<RankLegend::Entry> entries;
+    for (std::size_t i = 0; choice.ofRanks() && i < choice.tags.size(); ++i) {
+        const bool isSlowest = slowest && slowest->tag == choice.tags[i];
+        entries.push_back({rankTitle(choice.tags[i], m_run.devices), value(m_run.last.at(choice.tags[i]).value * choice.scale, 3),
+                           static_cast<int>(i), isSlowest,
+                           isSlowest ? QStringLiteral("slowest, takes %1 × as long").arg(value(slowest->times, 3)) : QString()});
+    }
+    m_ranks->setEntries(std::move(entries));
 }
 
 void WatchPage::setNewestGrid(const QImage& image, const std::optional<runs::SampleEntry>& entry)

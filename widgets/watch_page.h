@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "widgets/plot_view.h"
 #include "widgets/run_values.h"
 
 #include <QImage>
@@ -18,9 +19,10 @@ namespace espalier::widgets {
 
 class Card;
 class CurveLegend;
+class RankLegend;
+struct CurveChoice;
 class EmptyNote;
 class GridCard;
-class PlotView;
 class TimeAxis;
 class WatchTiles;
 
@@ -66,6 +68,9 @@ private:
     void ask();
     void chooseCurve(const std::string& tag);
     void fillCurveMenu();
+    std::vector<PlotView::Curve> curvesOfRanks(const CurveChoice& choice) const;
+    void showRanks();
+    QString waitingText(const RunView& run) const;
     void showFollow();
 
     TimeAxis* m_axis;
@@ -79,6 +84,7 @@ private:
     CurveLegend* m_legend = nullptr;
     std::vector<CurveView> m_curves; // of the chosen tag, as they were answered
     PlotView* m_distance;
+    RankLegend* m_ranks;
     QStackedLayout* m_curveStack;
     QStackedLayout* m_distanceStack;
     EmptyNote* m_curveEmpty;

@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/gui/engine.h"
 
-#include "app/gui/checkpoints.h"
 #include "app/gui/curve_views.h"
-#include "app/gui/launcher.h"
-#include "app/gui/run_chores.h"
 #include "core/base/files.h"
 #include "core/config/config.h"
-#include "core/runs/branches.h"
 #include "core/runs/lease.h"
-#include "core/runs/retention.h"
-#include "core/runs/lock.h"
 #include "core/runs/run_folder.h"
 
 #include <QImageReader>
@@ -29,24 +23,13 @@ constexpr auto kScanAnyway = std::chrono::milliseconds(4s); // for disks that do
 constexpr auto kPollEvery = 60ms;                           // the chosen run: a new point is on the screen well within 300 ms
 constexpr auto kGather = 20ms;                              // what a trainer reports together is read together
 constexpr auto kMachineEvery = 2s;                          // while something trains here
-constexpr auto kLaunchPatience = 6s;
-
-/// The last sentence that a program left in its log, without its name before it.
-Said failureOf(const QString& what, const fs::path& log, std::uintmax_t from, int code)
-{
-    const auto text = readFile(log, 64u << 20);
-    std::string words = text && text->size() > from ? text->substr(static_cast<std::size_t>(from)) : std::string();
-    while (!words.empty() && (words.back() == '\n' || words.back() == ' '))
-        words.pop_back();
-    const auto line = words.substr(words.rfind('\n') == std::string::npos ? 0 : words.rfind('\n') + 1);
-    Said said{what + QLatin1Char(' ') + sentenceOf(line, code), true, {}, qstr(log.string())};
-    if (words.size() > line.size())
-        said.detail = qstr(words);
-    return said;
-}
+constexpr auto kQueueEvery = 1s;                            // while somebody waits: devices come free without a word
 } // namespace
 
-Engine::Engine(fs::path cli, Sink sink) : m_cli(std::move(cli)), m_sink(std::move(sink)) {}
+Engine::Engine(fs::path cli, Sink sink)
+    : m_sink(std::move(sink)), m_launches(std::move(cli), [this](EngineEvent event) { m_sink(std::move(event)); })
+{
+}
 
 void Engine::post(std::function<void(Engine&)> work)
 {
@@ -84,10 +67,11 @@ void Engine::run(std::stop_token stop)
             publishPlot();
         if (m_paceAsked)
             publishPace();
-        watchLaunches();
-        watchJobs();
-        if (m_library && now - m_machineRead >= (anyLive() ? std::chrono::milliseconds(kMachineEvery) : 60s))
+        m_launches.look();
+        if (m_library && now - m_machineRead >= machinePatience())
             publishMachine();
+        if (m_library && (m_queueDirty || now - m_queueRead >= (m_queue.anyWaits() ? std::chrono::milliseconds(kQueueEvery) : patience())))
+            publishQueue();
 
         // Bursts of writes are read together: what changed just after a look waits for the next one.
         auto longest = patience();
@@ -100,6 +84,10 @@ void Engine::run(std::stop_token stop)
             until(m_looked, kScanEvery);
         if (m_follower && m_runDirty)
             until(std::max(m_polled + kPollEvery, m_runDirtied + kGather), 0ms);
+        if (m_library && m_devicesWatched)
+            until(m_machineRead, machinePatience());
+        if (m_library && m_queue.anyWaits())
+            until(m_queueRead, kQueueEvery);
         if (m_watcher.wait(stop, longest))
             noteChanges();
     }
@@ -109,10 +97,11 @@ void Engine::noteChanges()
 {
     const auto library = m_library ? m_library->folder() : fs::path();
     for (const auto& folder : m_watcher.changed()) {
-        if (folder == library) {
+        m_queueDirty = m_queueDirty || folder == m_queue.folder();
+        if (folder == library)
             m_libraryDirty = true;
+        if (folder == library || folder == m_queue.folder())
             continue;
-        }
         if (const auto inside = folder.lexically_relative(library); m_library && !inside.empty() && *inside.begin() != "..")
             m_dirtyRuns.insert(library / *inside.begin());
         if (!m_follower)
@@ -137,7 +126,7 @@ std::chrono::milliseconds Engine::patience() const
 {
     if (!m_library)
         return 60s;
-    if (!m_launches.empty() || !m_jobs.empty())
+    if (m_launches.any())
         return 400ms;
     return anyLive() ? 1000ms : 4000ms; // files that tell us wake us at once; this is for disks that do not
 }
@@ -153,6 +142,7 @@ void Engine::openLibrary(const fs::path& library)
     scanLibrary(true);
     watchFolders();
     publishMachine();
+    publishQueue();
 }
 
 void Engine::scanLibrary(bool first)
@@ -182,7 +172,7 @@ void Engine::publishLibrary(bool first)
     std::map<fs::path, bool> known;
     const auto& moved = m_library->changed();
     for (const auto& run : m_library->runs()) {
-        known[run.folder] = runs::isLive(run.state);
+        known[run.folder] = runs::isLive(run.state) || run.state == runs::RunState::Queued; // a process stands behind it
         if (first || !m_known.contains(run.folder) || std::find(moved.begin(), moved.end(), run.folder) != moved.end())
             event.changed.push_back(run);
     }
@@ -198,7 +188,7 @@ void Engine::publishLibrary(bool first)
 
 void Engine::watchFolders()
 {
-    std::set<fs::path> folders{m_library->folder()};
+    std::set<fs::path> folders{m_library->folder(), m_queue.folder()};
     for (const auto& [folder, live] : m_known)
         folders.insert(folder); // its events say when it starts, wherever that happens
     if (m_follower)
@@ -260,23 +250,6 @@ void Engine::publishPlot()
         m_sink(PlotAnswered{answer(*m_follower, m_query, m_plan->plan().get())});
 }
 
-void Engine::askPace(const Json& config)
-{
-    m_paceAsked = config;
-}
-
-void Engine::readConfig(const fs::path& folder)
-{
-    const auto text = readFile(runs::RunFolder(folder).configFile(), 16u << 20);
-    auto document = text ? Json::parse(*text, nullptr, false) : Json();
-    const bool whole = document.is_object() && document.contains("config") && document["config"].is_object();
-    if (!whole)
-        complain(text ? Error{ErrorCode::Format,
-                              "config.json of " + folder.filename().string() + " is damaged: there is nothing to compare.", folder.string()}
-                      : text.error());
-    m_sink(ConfigRead{folder, whole ? std::move(document["config"]) : Json()});
-}
-
 void Engine::publishPace()
 {
     const auto config = config::read(*std::exchange(m_paceAsked, std::nullopt));
@@ -329,6 +302,24 @@ void Engine::publishMachine()
         m_sink(std::move(*changed));
 }
 
+std::chrono::milliseconds Engine::machinePatience() const
+{
+    if (m_devicesWatched)
+        return 1s;
+    return anyLive() ? std::chrono::milliseconds(kMachineEvery) : std::chrono::milliseconds(60s);
+}
+
+void Engine::publishQueue()
+{
+    m_queueDirty = false;
+    m_queueRead = Clock::now();
+    std::set<fs::path> known;
+    for (const auto& [folder, live] : m_known)
+        known.insert(folder);
+    if (auto changed = m_queue.read(known, m_machine.deviceNames()))
+        m_sink(QueueChanged{std::move(*changed)});
+}
+
 void Engine::answerWishes(const std::vector<runs::Event>& events)
 {
     for (const auto& event : events)
@@ -344,162 +335,6 @@ void Engine::say(const QString& text)
 void Engine::complain(const Error& error)
 {
     m_sink(Said{qstr(error.message), true, qstr(error.detail)});
-}
-
-void Engine::startNew(const Json& config, const std::string& name, fs::path folder)
-{
-    const auto read = config::read(config);
-    if (!read)
-        return complain(read.error());
-    if (folder.empty()) {
-        const auto library = m_library ? m_library->folder() : runs::libraryFolder();
-        const auto wanted = library / runs::safeName(name);
-        std::error_code error;
-        folder = !name.empty() && !fs::exists(wanted, error) ? wanted : runs::newRunPath(library, name.empty() ? "run" : name);
-    }
-    const auto made = runs::createRunFolder(folder, config::document(*read));
-    if (!made)
-        return complain(made.error());
-    resume(folder);
-}
-
-void Engine::resume(const fs::path& folder)
-{
-    const auto started =
-        launchDetached({m_cli.string(), "train", "--run", folder.string(), "--quiet"}, runs::RunFolder(folder).launchLogFile());
-    if (!started)
-        return complain(started.error());
-    m_launches.push_back({folder, Clock::now(), runs::wallTime()});
-    m_sink(Launched{folder});
-    if (m_library)
-        scanLibrary(false);
-}
-
-void Engine::showNew(const fs::path& folder, bool start)
-{
-    if (start)
-        return resume(folder);
-    if (m_library)
-        scanLibrary(false);
-    m_sink(Launched{folder});
-}
-
-void Engine::watchLaunches()
-{
-    std::erase_if(m_launches, [&](const Launch& launch) {
-        const auto summary = runs::summarize(launch.folder);
-        if (runs::isLive(summary.state) || (summary.changed >= launch.wall && runs::isAtRest(summary.state)))
-            return true;
-        if (Clock::now() - launch.at < kLaunchPatience || runs::isLocked(runs::RunFolder(launch.folder)))
-            return Clock::now() - launch.at > 60s;
-        const auto log = tailOf(runs::RunFolder(launch.folder).launchLogFile(), 3);
-        m_sink(Said{QStringLiteral("%1 did not start. ").arg(qstr(summary.name)) +
-                        (log.empty() ? QStringLiteral("Its launch.log is empty.") : qstr(log)),
-                    true,
-                    {},
-                    qstr(runs::RunFolder(launch.folder).launchLogFile().string())});
-        return true;
-    });
-}
-
-void Engine::wish(const fs::path& folder, runs::WishKind kind, Json options)
-{
-    const auto sent = runs::sendWish(runs::RunFolder(folder), kind, std::move(options));
-    if (!sent)
-        return complain(sent.error());
-    m_wishes.insert(*sent);
-}
-
-void Engine::hold(const fs::path& folder, const std::string& branch, bool held)
-{
-    if (const auto done = runs::setHeld(runs::RunFolder(folder), branch, held); !done)
-        return complain(done.error());
-    m_runDirty = true;
-}
-
-void Engine::job(const fs::path& folder, std::vector<std::string> arguments, const QString& said, const QString& done,
-                 const QString& failed)
-{
-    arguments.insert(arguments.begin(), m_cli.string());
-    const auto log = runs::RunFolder(folder).launchLogFile();
-    std::error_code error;
-    const auto size = fs::file_size(log, error);
-    auto started = launchWatched(arguments, log);
-    if (!started)
-        return complain(started.error());
-    m_jobs.push_back({log, error ? 0 : size, done, failed, std::move(*started)});
-    say(said);
-}
-
-void Engine::watchJobs()
-{
-    std::erase_if(m_jobs, [this](Job& job) {
-        const auto code = job.end.exitCode();
-        if (!code)
-            return false;
-        if (*code == 0)
-            say(job.done);
-        else
-            m_sink(failureOf(job.failed, job.log, job.logFrom, *code));
-        return true;
-    });
-}
-
-void Engine::rename(const fs::path& folder, const std::string& name)
-{
-    const auto renamed = renameRun(folder, name);
-    if (!renamed)
-        return complain(renamed.error());
-    if (*renamed == folder)
-        return;
-    scanLibrary(false);
-    m_sink(Launched{*renamed}); // shown under its new name
-}
-
-void Engine::archive(const fs::path& folder)
-{
-    const auto archived = archiveRun(folder);
-    if (!archived)
-        return complain(archived.error());
-    scanLibrary(false);
-    say(QStringLiteral("Moved to %1.").arg(qstr(archived->string())));
-}
-
-void Engine::trash(const fs::path& folder)
-{
-    if (const auto gone = trashRun(folder); !gone)
-        return complain(gone.error());
-    if (m_follower && m_follower->folder().root() == folder)
-        m_follower.reset();
-    scanLibrary(false);
-    say(QStringLiteral("%1 is in the trash.").arg(qstr(folder.filename().string())));
-}
-
-void Engine::saveCsv(const std::string& tag, const fs::path& file)
-{
-    if (!m_follower)
-        return;
-    const auto rows = writeCsv(*m_follower, tag, file);
-    if (!rows)
-        return complain(rows.error());
-    say(QStringLiteral("Saved %1 rows to %2.").arg(static_cast<qulonglong>(*rows)).arg(qstr(file.string())));
-}
-
-void Engine::keep(const fs::path& folder, std::int64_t step, bool keep)
-{
-    if (const auto done = runs::keepCheckpoint(runs::RunFolder(folder), step, keep); !done)
-        return complain(done.error());
-    say(keep ? QStringLiteral("The checkpoint of step %1 is kept.").arg(step)
-             : QStringLiteral("The checkpoint of step %1 may go with the others.").arg(step));
-    m_runDirty = true;
-}
-
-void Engine::remove(const fs::path& folder, std::int64_t step)
-{
-    if (const auto done = deleteCheckpoint(runs::RunFolder(folder), step); !done)
-        return complain(done.error());
-    say(QStringLiteral("The checkpoint of step %1 is deleted.").arg(step));
-    m_runDirty = true;
 }
 
 } // namespace espalier::gui

@@ -2,11 +2,12 @@
 #pragma once
 
 #include "app/gui/engine_events.h"
-#include "app/gui/launcher.h"
+#include "app/gui/launches.h"
 #include "app/gui/log_reader.h"
 #include "app/gui/machine_reader.h"
 #include "app/gui/pace.h"
 #include "app/gui/plan_reader.h"
+#include "app/gui/queue_reader.h"
 #include "core/runs/control.h"
 #include "core/runs/watcher.h"
 #include "widgets/run_values.h"
@@ -48,8 +49,12 @@ public:
     void askPace(const Json& config);
     /// Answered by ConfigRead: what another run was started with.
     void readConfig(const std::filesystem::path& folder);
-    void startNew(const Json& config, const std::string& name, std::filesystem::path folder);
-    void resume(const std::filesystem::path& folder);
+    void startNew(const Json& config, const std::string& name, std::filesystem::path folder, bool queued);
+    void resume(const std::filesystem::path& folder, const StartHow& how = {});
+    /// While somebody chooses devices, what they do is told every second.
+    void watchDevices(bool watched);
+    /// Something done with the queue: its order and tickets are told anew, and what went wrong.
+    void changeQueue(const std::function<Result<Done>(const runs::Queue&)>& change);
     /// A run that somebody made in the library: shows it, and starts it where asked.
     void showNew(const std::filesystem::path& folder, bool start);
     void wish(const std::filesystem::path& folder, runs::WishKind kind, Json options);
@@ -66,19 +71,6 @@ public:
 
 private:
     using Clock = std::chrono::steady_clock;
-    struct Launch {
-        std::filesystem::path folder;
-        Clock::time_point at;
-        double wall;
-    };
-
-    struct Job {
-        std::filesystem::path log;
-        std::uintmax_t logFrom; // where its own words begin
-        QString done, failed;
-        JobEnd end;
-    };
-
     bool takeWork();
     void noteChanges();
     void scanLibrary(bool first);
@@ -90,16 +82,15 @@ private:
     void loadGrid();
     void publishLog(bool fresh);
     void answerWishes(const std::vector<runs::Event>& events);
-    void watchLaunches();
-    void watchJobs();
     void publishMachine();
+    void publishQueue();
+    std::chrono::milliseconds machinePatience() const;
     void watchFolders();
     std::chrono::milliseconds patience() const;
     bool anyLive() const;
     void say(const QString& text);
     void complain(const Error& error);
 
-    const std::filesystem::path m_cli;
     const Sink m_sink;
     runs::FolderWatcher m_watcher;
     std::mutex m_mutex; // m_work
@@ -117,12 +108,13 @@ private:
     std::string m_gridShown;
     std::optional<LogReader> m_log;
     std::set<std::string> m_wishes; // ids that are ours and unanswered
-    std::vector<Launch> m_launches;
-    std::vector<Job> m_jobs;
+    Launches m_launches;
     MachineReader m_machine;
+    QueueReader m_queue;
+    bool m_queueDirty = false, m_devicesWatched = false;
     PaceFinder m_paces;
     std::optional<Json> m_paceAsked;
-    Clock::time_point m_scanned{}, m_looked{}, m_runDirtied{}, m_polled{}, m_machineRead{};
+    Clock::time_point m_scanned{}, m_looked{}, m_runDirtied{}, m_polled{}, m_machineRead{}, m_queueRead{};
 };
 
 } // namespace espalier::gui

@@ -3,9 +3,9 @@
 
 #include "core/plan/comparison.h"
 #include "core/runs/events.h"
+#include "widgets/device_values.h"
 #include "widgets/plan_summary.h"
 #include "widgets/run_values.h"
-#include "widgets/status_strip.h"
 
 #include <QImage>
 #include <QString>
@@ -40,9 +40,9 @@ struct GridArrived {
 };
 struct MachineChanged {
     widgets::MachineView machine;
-    int gpus = 0;
-    QString deviceName;
-    std::uint64_t hostBytes = 0, gpuBytes = 0;
+};
+struct QueueChanged {
+    widgets::QueueView queue;
 };
 struct LogArrived {
     std::filesystem::path folder;
@@ -90,7 +90,7 @@ struct Said {
     QString detail;
     QString log = {}; // a file that says more
 };
-using EngineEvent = std::variant<LibraryChanged, RunChanged, PlotAnswered, GridArrived, MachineChanged, LogArrived, ConfigRead, PaceFound,
-                                 CheckpointChecked, RunsCompared, ForeignInspected, ForeignSettings, Launched, Said>;
+using EngineEvent = std::variant<LibraryChanged, RunChanged, PlotAnswered, GridArrived, MachineChanged, QueueChanged, LogArrived,
+                                 ConfigRead, PaceFound, CheckpointChecked, RunsCompared, ForeignInspected, ForeignSettings, Launched, Said>;
 
 } // namespace espalier::gui

@@ -3,10 +3,9 @@
 
 #include "core/machine/cpu.h"
 #include "core/machine/memory.h"
-#include "widgets/format.h"
+#include "core/runs/device_locks.h"
 
-#include <QStringList>
-
+#include <cmath>
 #include <fstream>
 
 namespace espalier::gui {
@@ -15,21 +14,38 @@ using widgets::qstr;
 
 namespace {
 
-QString gpuText(const machine::Gpu& gpu)
+/// As finely as it is shown: a byte more or less is no news.
+std::uint64_t rounded(std::uint64_t bytes, std::uint64_t unit = 100'000'000)
 {
-    QString line = QStringLiteral("GPU %1").arg(gpu.index);
-    if (gpu.utilisationPercent)
-        line += QStringLiteral("  %1 %").arg(*gpu.utilisationPercent);
-    if (gpu.totalBytes > 0)
-        line += QStringLiteral("  ") + widgets::bytes(gpu.totalBytes - gpu.freeBytes);
-    if (gpu.celsius)
-        line += QStringLiteral("  %1 °C").arg(*gpu.celsius);
-    return line;
+    return bytes / unit * unit;
+}
+
+void addUse(widgets::DeviceView& device, const std::string& lock)
+{
+    const auto use = runs::useOf(lock);
+    device.inUse = use.inUse;
+    for (const auto& run : use.runs)
+        device.runs << qstr(run.filename().string());
+}
+
+widgets::GpuView viewOf(const machine::Gpu& gpu)
+{
+    widgets::GpuView view;
+    view.index = gpu.index;
+    view.name = qstr(gpu.name);
+    view.totalBytes = gpu.totalBytes;
+    view.freeBytes = rounded(gpu.freeBytes);
+    view.load = gpu.utilisationPercent;
+    view.celsius = gpu.celsius;
+    if (gpu.watts)
+        view.watts = std::round(*gpu.watts);
+    addUse(view, gpu.uuid);
+    return view;
 }
 
 } // namespace
 
-QString MachineReader::cpuText()
+std::optional<int> MachineReader::cpuLoad()
 {
     std::ifstream stat("/proc/stat");
     std::string word;
@@ -41,43 +57,39 @@ QString MachineReader::cpuText()
             idle += value;
     }
     const auto busy = all - idle;
-    QString text = QStringLiteral("CPU");
+    std::optional<int> load;
     if (m_all > 0 && all > m_all)
-        text += QStringLiteral(" %1 %").arg(qRound(100.0 * static_cast<double>(busy - m_busy) / static_cast<double>(all - m_all)));
+        load = static_cast<int>(std::lround(100.0 * static_cast<double>(busy - m_busy) / static_cast<double>(all - m_all)));
     m_busy = busy;
     m_all = all;
-    return text;
+    return load;
 }
 
 std::optional<MachineChanged> MachineReader::read(const std::filesystem::path& disk)
 {
-    MachineChanged event;
+    widgets::MachineView view;
     std::error_code error;
     if (const auto space = std::filesystem::space(disk, error); !error)
-        event.machine.diskFree = space.available;
-    event.machine.devices = cpuText();
-    const auto gpus = m_gpus.read();
-    QStringList each;
-    for (const auto& gpu : gpus)
-        each << gpuText(gpu);
-    if (!each.isEmpty())
-        event.machine.devices = each.join(QStringLiteral("     "));
-    const auto roundedDisk = event.machine.diskFree / 1'000'000'000;
-    if (event.machine.devices == m_shown && roundedDisk == m_shownDisk)
-        return std::nullopt;
-    m_shown = event.machine.devices;
-    m_shownDisk = roundedDisk;
-
-    if (m_cpuName.isEmpty()) {
+        view.diskFree = rounded(space.available, 1'000'000'000);
+    if (!std::exchange(m_cpuKnown, true)) {
         const auto cpu = machine::cpu();
-        m_cpuName =
-            QStringLiteral("%1, %2 core%3").arg(qstr(cpu.model)).arg(cpu.cores).arg(cpu.cores == 1 ? QString() : QStringLiteral("s"));
+        m_cpu.name = qstr(cpu.model);
+        m_cpu.cores = cpu.cores;
     }
-    event.gpus = static_cast<int>(gpus.size());
-    event.hostBytes = machine::hostMemory().totalBytes;
-    event.gpuBytes = gpus.empty() ? 0 : gpus.front().totalBytes;
-    event.deviceName = gpus.empty() ? m_cpuName : qstr(gpus.front().name);
-    return event;
+    view.cpu = m_cpu;
+    const auto memory = machine::hostMemory();
+    view.cpu.totalBytes = memory.totalBytes;
+    view.cpu.freeBytes = rounded(memory.availableBytes);
+    view.cpu.load = cpuLoad();
+    addUse(view.cpu, "cpu");
+    m_found = m_gpus.read();
+    for (const auto& gpu : m_found)
+        view.gpus.push_back(viewOf(gpu));
+    view.whyNoGpu = qstr(m_gpus.reason());
+    if (m_shown && *m_shown == view)
+        return std::nullopt;
+    m_shown = view;
+    return MachineChanged{std::move(view)};
 }
 
 std::vector<std::string> MachineReader::gpuNames() const
@@ -85,6 +97,14 @@ std::vector<std::string> MachineReader::gpuNames() const
     std::vector<std::string> names;
     for (const auto& gpu : m_gpus.read())
         names.push_back(gpu.name);
+    return names;
+}
+
+std::map<std::string, std::string> MachineReader::deviceNames() const
+{
+    std::map<std::string, std::string> names;
+    for (const auto& gpu : m_found)
+        names[gpu.uuid] = "GPU " + std::to_string(gpu.index);
     return names;
 }
 

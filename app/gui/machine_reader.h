@@ -6,25 +6,30 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace espalier::gui {
 
-/// What the machine has and how busy it is, in words for the status bar. One thread.
+/// What the machine has, how busy it is and which runs use it. One thread.
 class MachineReader {
 public:
-    /// Nothing when the words would be the same. `disk` is a folder on the disk to tell about.
+    /// Nothing when it would read the same. `disk` is a folder on the disk to tell about.
     std::optional<MachineChanged> read(const std::filesystem::path& disk);
     std::vector<std::string> gpuNames() const;
+    /// "GPU 1" of each UUID.
+    std::map<std::string, std::string> deviceNames() const;
 
 private:
-    QString cpuText();
+    std::optional<int> cpuLoad();
 
     machine::Gpus m_gpus;
-    QString m_cpuName, m_shown;
-    std::uint64_t m_shownDisk = 0;
+    std::vector<machine::Gpu> m_found; // at the last look
+    widgets::CpuView m_cpu;            // what does not change
+    bool m_cpuKnown = false;
+    std::optional<widgets::MachineView> m_shown;
     std::uint64_t m_busy = 0, m_all = 0; // of /proc/stat
 };
 

@@ -6,7 +6,9 @@
 #include "app/gui/run_actions.h"
 #include "app/gui/run_controller.h"
 #include "app/gui/run_page.h"
+#include "app/gui/search_entries.h"
 #include "app/gui/tool_bar.h"
+#include "app/gui/waiting_runs.h"
 #include "core/config/config.h"
 #include "core/config/presets.h"
 #include "widgets/card.h"
@@ -17,6 +19,7 @@
 #include "widgets/help_sheet.h"
 #include "widgets/library_panel.h"
 #include "widgets/notice.h"
+#include "widgets/queue_panel.h"
 #include "widgets/stage_words.h"
 #include "widgets/state_look.h"
 #include "widgets/status_strip.h"
@@ -48,7 +51,8 @@ MainWindow::MainWindow(RunController* controller, std::filesystem::path library,
     : QMainWindow(parent), m_controller(controller), m_libraryFolder(std::move(library)), m_model(new LibraryModel(this)),
       m_panel(new LibraryPanel(m_model, this)), m_dock(new QDockWidget(QStringLiteral("Library"), this)), m_tools(new ToolBar(this)),
       m_notice(new Notice(this)), m_stack(new QStackedWidget(this)), m_page(new RunPage(this)), m_actions(new RunActions(controller, this)),
-      m_foreign(new ForeignCheckpoints(controller, this)), m_status(new StatusStrip(this))
+      m_queue(new WaitingRuns(controller, m_model, m_page, this)), m_foreign(new ForeignCheckpoints(controller, this)),
+      m_status(new StatusStrip(this))
 {
     setObjectName(QStringLiteral("mainWindow"));
     setWindowTitle(QStringLiteral("Espalier"));
@@ -72,6 +76,7 @@ void MainWindow::buildLayout()
     m_dock->setFeatures(QDockWidget::NoDockWidgetFeatures);
     m_dock->setWidget(m_panel);
     m_panel->setAttribute(Qt::WA_StyledBackground);
+    m_panel->addSection(m_queue->panel());
     addDockWidget(Qt::LeftDockWidgetArea, m_dock);
     resizeDocks({m_dock}, {272}, Qt::Horizontal);
 
@@ -109,7 +114,9 @@ void MainWindow::connectController()
     connect(m_controller, &RunController::machineChanged, this, [this](const MachineChanged& change) {
         m_status->setMachine(change.machine);
         m_page->setMachine(change);
+        m_actions->setMachine(change.machine);
     });
+    connect(m_controller, &RunController::queueChanged, this, &MainWindow::refreshTools);
     connect(m_controller, &RunController::logArrived, this, [this](const LogArrived& log) {
         if (log.folder == m_chosen)
             m_page->appendLog(log);
@@ -143,6 +150,14 @@ void MainWindow::connectParts()
 
     connect(m_tools, &ToolBar::newRequested, this, &MainWindow::newRun);
     connect(m_tools, &ToolBar::actionRequested, this, &MainWindow::act);
+    connect(m_tools, &ToolBar::queuedStartRequested, this,
+            [this] { m_page->editing() ? m_page->startForm(true) : m_actions->startWhenFree(m_page->run()); });
+    connect(m_tools, &ToolBar::startOnRequested, this, [this] { m_actions->askStart(m_page->run()); });
+    connect(m_tools, &ToolBar::startNowRequested, m_queue, &WaitingRuns::startShownNow);
+    connect(m_queue, &WaitingRuns::runChosen, this, [this](const QString& folder) { openRun(folder.toStdString()); });
+    connect(m_queue, &WaitingRuns::message, m_status, &StatusStrip::showMessage);
+    connect(m_page->configuration(), &ConfigurationPage::devicesWatched, m_controller, &RunController::watchDevices);
+
     connect(m_tools, &ToolBar::openRequested, m_foreign, &ForeignCheckpoints::choose);
     connect(m_foreign, &ForeignCheckpoints::message, m_status, &StatusStrip::showMessage);
     connect(m_foreign, &ForeignCheckpoints::trouble, this, &MainWindow::tell);
@@ -154,28 +169,16 @@ void MainWindow::connectParts()
     connect(m_page, &RunPage::queryChanged, m_controller, &RunController::ask);
     connect(m_page, &RunPage::csvRequested, m_controller, &RunController::saveCsv);
     connect(m_page, &RunPage::actionRequested, this, &MainWindow::act);
-    connect(m_page, &RunPage::newRunRequested, this, [this](const Json& config, const QString& name, const QString& folder) {
-        m_controller->startNew(config, name, folder);
-        m_status->showMessage(QStringLiteral("Starting %1…").arg(name));
+    connect(m_page, &RunPage::newRunRequested, this, [this](const Json& config, const QString& name, const QString& folder, bool queued) {
+        m_controller->startNew(config, name, folder, queued);
+        m_status->showMessage(queued ? QStringLiteral("%1 starts when its devices are free.").arg(name)
+                                     : QStringLiteral("Starting %1…").arg(name));
     });
     connect(m_page, &RunPage::duplicateRequested, this, &MainWindow::duplicate);
     connect(m_page, &RunPage::startPossible, this, [this](const QString& whyNot) { m_tools->setForm(whyNot); });
-    connect(m_page, &RunPage::sampleFromRequested, this, [this](qint64 step) { m_actions->askSample(m_page->run(), step); });
+    m_actions->serve(m_page, m_model);
     connect(m_page, &RunPage::comparedWanted, m_controller, &RunController::compareRuns);
     connect(m_controller, &RunController::runsCompared, m_page, &RunPage::setCompared);
-    connect(m_page, &RunPage::moduleRequested, this,
-            [this](const widgets::ModuleControl& module) { m_actions->actOnModule(module, m_page->run()); });
-    connect(m_page, &RunPage::forkRequested, this, [this](int stage) {
-        QSet<QString> taken;
-        for (const auto& run : m_model->runs())
-            taken.insert(qstr(run.name));
-        m_actions->askFork(m_page->run(), stage, taken);
-    });
-    connect(m_page, &RunPage::exportRequested, this, [this](qint64 step) { m_actions->askExport(m_page->run(), step); });
-    connect(m_page, &RunPage::keepRequested, this,
-            [this](qint64 step, bool keep) { m_controller->keepCheckpoint(m_page->run().folder, step, keep); });
-    connect(m_page, &RunPage::verifyRequested, this, [this](qint64 step) { m_controller->verifyCheckpoint(m_page->run().folder, step); });
-    connect(m_page, &RunPage::deleteRequested, this, [this](qint64 step) { m_controller->deleteCheckpoint(m_page->run().folder, step); });
     connect(m_page, &RunPage::fileOpened, this, [](const QString& path) { QDesktopServices::openUrl(QUrl::fromLocalFile(path)); });
     connect(m_actions, &RunActions::message, m_status, &StatusStrip::showMessage);
     connect(m_page, &RunPage::message, m_status, &StatusStrip::showMessage);
@@ -380,34 +383,18 @@ void MainWindow::chooseLibrary()
 
 void MainWindow::search()
 {
-    std::vector<CommandPalette::Entry> entries;
-    const auto actions = {runs::Action::Start,      runs::Action::Pause,  runs::Action::Stop,
-                          runs::Action::Checkpoint, runs::Action::Sample, runs::Action::Evaluate};
-    for (const auto action : actions) {
-        auto* made = m_tools->action(action);
-        entries.push_back({made->text(), QStringLiteral("Action"), made->shortcut().toString(QKeySequence::NativeText),
-                           [this, action] { act(action); }, made->isEnabled()});
-    }
-    for (const auto& preset : config::presets())
-        entries.push_back(
-            {QStringLiteral("New run: ") + qstr(preset.title), QStringLiteral("Action"), {}, [this, id = qstr(preset.id)] { newRun(id); }});
+    auto entries = actionEntries(*m_tools, [this](runs::Action action) { act(action); });
+    for (auto&& each : newRunEntries([this](const QString& preset) { newRun(preset); }))
+        entries.push_back(std::move(each));
     entries.push_back(
         {QStringLiteral("Open a folder of runs…"), QStringLiteral("Action"), QStringLiteral("Ctrl+O"), [this] { chooseLibrary(); }});
     entries.push_back({QStringLiteral("Open a checkpoint…"), QStringLiteral("Action"), {}, [this] { m_foreign->choose(); }});
-    for (int i = 0; i < RunPage::kPages; ++i) {
-        const auto page = static_cast<RunPage::Page>(i);
-        entries.push_back({RunPage::pageTitle(page), QStringLiteral("Page"), QString::number(i + 1),
-                           [this, page] { m_page->showPage(page); }, !m_page->editing()});
-    }
-    for (const auto& run : m_model->runs())
-        entries.push_back(
-            {qstr(run.name), QStringLiteral("Run"), stateWords(run.state).toLower(), [this, folder = run.folder] { openRun(folder); }});
-    for (const auto& field : config::fields())
-        entries.push_back(
-            {qstr(field.path) + QStringLiteral(" – ") + qstr(field.help), QStringLiteral("Setting"), {}, [this, path = field.path] {
-                 m_page->showPage(RunPage::Configuration);
-                 m_page->configuration()->form()->reveal(path);
-             }});
+    for (auto&& each : pageEntries(m_page))
+        entries.push_back(std::move(each));
+    for (auto&& each : runEntries(*m_model, [this](const std::filesystem::path& folder) { openRun(folder); }))
+        entries.push_back(std::move(each));
+    for (auto&& each : settingEntries(m_page))
+        entries.push_back(std::move(each));
     auto* palette = new CommandPalette(std::move(entries), this);
     palette->setAttribute(Qt::WA_DeleteOnClose);
     palette->move(mapToGlobal(QPoint((width() - palette->width()) / 2, 56)));

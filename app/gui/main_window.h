@@ -25,6 +25,7 @@ class RunActions;
 class RunController;
 class RunPage;
 class ToolBar;
+class WaitingRuns;
 
 /// The window: makes the parts, connects them, keeps the layout. Work is done by the controller's thread and by the run's own processes.
 class MainWindow : public QMainWindow {
@@ -82,6 +83,7 @@ private:
     widgets::EmptyNote* m_none;
     RunPage* m_page;
     RunActions* m_actions;
+    WaitingRuns* m_queue;
     ForeignCheckpoints* m_foreign;
     widgets::StatusStrip* m_status;
     widgets::HelpSheet* m_help = nullptr;

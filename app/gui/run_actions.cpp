@@ -2,14 +2,17 @@
 #include "app/gui/run_actions.h"
 
 #include "app/gui/run_controller.h"
+#include "app/gui/run_page.h"
 #include "core/config/config.h"
 #include "core/runs/run_folder.h"
 #include "core/shapes/layouts.h"
 #include "widgets/export_dialog.h"
 #include "widgets/fork_dialog.h"
 #include "widgets/format.h"
+#include "widgets/library_model.h"
 #include "widgets/sample_dialog.h"
 #include "widgets/stage_view.h"
+#include "widgets/start_dialog.h"
 
 #include <QDir>
 #include <QFileInfo>
@@ -74,6 +77,56 @@ void RunActions::actOnModule(const ModuleControl& module, const RunView& run)
     m_controller->holdModule(run.folder, module.branch, !module.starts);
     Q_EMIT message(module.starts ? QStringLiteral("When the run starts, %1 trains again.").arg(name)
                                  : QStringLiteral("When the run starts, %1 is left out until it is started.").arg(name));
+}
+
+void RunActions::startWhenFree(const RunView& run)
+{
+    Q_EMIT message(QStringLiteral("%1 starts when its devices are free.").arg(qstr(run.name)));
+    m_controller->resume(run.folder, {.queued = true});
+}
+
+void RunActions::setMachine(const MachineView& machine)
+{
+    m_machine = machine;
+    if (m_startDialog)
+        m_startDialog->setMachine(machine);
+}
+
+void RunActions::askStart(const RunView& run)
+{
+    const Json config = run.config.is_object() ? run.config : Json::object();
+    const auto asked = config.find("devices");
+    const QString devices = asked != config.end() && asked->is_string() ? qstr(asked->get<std::string>()) : QStringLiteral("auto");
+    auto* dialog = new StartDialog(qstr(run.name), qstr(runs::actionTitle(runs::Action::Start, run.state)), devices, config, m_window);
+    m_startDialog = dialog;
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    dialog->setMachine(m_machine);
+    m_controller->watchDevices(true);
+    connect(dialog, &QDialog::finished, this, [this] { m_controller->watchDevices(false); });
+    connect(dialog, &QDialog::accepted, this, [this, dialog, run] {
+        const auto request = dialog->request();
+        Q_EMIT message(request.queued ? QStringLiteral("%1 starts when its devices are free.").arg(qstr(run.name))
+                                      : QStringLiteral("Starting %1…").arg(qstr(run.name)));
+        m_controller->resume(run.folder, {request.queued, request.devices.toStdString()});
+    });
+    dialog->open();
+}
+
+void RunActions::serve(RunPage* page, const LibraryModel* library)
+{
+    connect(page, &RunPage::sampleFromRequested, this, [this, page](qint64 step) { askSample(page->run(), step); });
+    connect(page, &RunPage::forkRequested, this, [this, page, library](int stage) {
+        QSet<QString> taken;
+        for (const auto& run : library->runs())
+            taken.insert(qstr(run.name));
+        askFork(page->run(), stage, taken);
+    });
+    connect(page, &RunPage::moduleRequested, this, [this, page](const ModuleControl& module) { actOnModule(module, page->run()); });
+    connect(page, &RunPage::exportRequested, this, [this, page](qint64 step) { askExport(page->run(), step); });
+    connect(page, &RunPage::keepRequested, this,
+            [this, page](qint64 step, bool keep) { m_controller->keepCheckpoint(page->run().folder, step, keep); });
+    connect(page, &RunPage::verifyRequested, this, [this, page](qint64 step) { m_controller->verifyCheckpoint(page->run().folder, step); });
+    connect(page, &RunPage::deleteRequested, this, [this, page](qint64 step) { m_controller->deleteCheckpoint(page->run().folder, step); });
 }
 
 void RunActions::askSample(const RunView& run, std::int64_t step)

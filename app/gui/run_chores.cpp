@@ -46,23 +46,36 @@ std::size_t writeEvaluations(std::ostream& out, const runs::RunFollower& run)
     return run.evaluations().size();
 }
 
+std::size_t writePoints(std::ostream& out, const std::string& before, const runs::Pyramid* curve)
+{
+    std::size_t row = 0;
+    for (; curve != nullptr && row < curve->size(); ++row) {
+        const auto point = curve->point(row);
+        out << before << point.step << ',' << point.time << ',' << point.value << '\n';
+    }
+    return row;
+}
+
 /// Of a run whose stages stand side by side with a column that says whose a point is; the run's own have nothing there.
 std::size_t writeCurve(std::ostream& out, const runs::RunFollower& run, const std::string& tag)
 {
     const bool beside = !run.branches().empty();
     out << (beside ? "branch,step,wall_time,value\n" : "step,wall_time,value\n");
-    std::size_t rows = 0;
-    const auto add = [&](const std::string& branch, const runs::Pyramid* curve) {
-        for (std::size_t row = 0; curve != nullptr && row < curve->size(); ++row, ++rows) {
-            const auto point = curve->point(row);
-            if (beside)
-                out << branch << ',';
-            out << point.step << ',' << point.time << ',' << point.value << '\n';
-        }
-    };
-    add({}, run.curve(tag));
+    std::size_t rows = writePoints(out, beside ? "," : "", run.curve(tag));
     for (const auto& [name, branch] : run.branches())
-        add(name, branch.curve(tag));
+        rows += writePoints(out, name + ',', branch.curve(tag));
+    return rows;
+}
+
+std::size_t writeCurves(std::ostream& out, const runs::RunFollower& run, std::string_view tags)
+{
+    out << "curve,step,wall_time,value\n";
+    std::size_t rows = 0;
+    while (!tags.empty()) {
+        const std::string tag(tags.substr(0, tags.find(',')));
+        tags.remove_prefix(std::min(tags.size(), tag.size() + 1));
+        rows += writePoints(out, tag + ',', run.curve(tag));
+    }
     return rows;
 }
 
@@ -117,6 +130,8 @@ Result<std::size_t> writeCsv(const runs::RunFollower& run, const std::string& ta
     std::size_t rows = 0;
     if (tag == "evaluations")
         rows = writeEvaluations(out, run);
+    else if (tag.find(',') != tag.npos)
+        rows = writeCurves(out, run, tag);
     else
         rows = writeCurve(out, run, tag);
     out.close();

@@ -17,7 +17,8 @@ Result<std::filesystem::path> renameRun(const std::filesystem::path& folder, con
 /// The folder in "archive" beside it.
 Result<std::filesystem::path> archiveRun(const std::filesystem::path& folder);
 Result<Done> trashRun(const std::filesystem::path& folder);
-/// Every raw point of a curve, or the "evaluations", as CSV; whole or not at all. Gives the number of rows.
+/// Every raw point of a curve, of several ("gpu/rank_0/load,gpu/rank_1/load"), or the "evaluations", as CSV; whole or not at all. Gives the
+/// number of rows.
 Result<std::size_t> writeCsv(const runs::RunFollower& run, const std::string& tag, const std::filesystem::path& file);
 
 } // namespace espalier::gui

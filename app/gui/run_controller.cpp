@@ -37,7 +37,8 @@ void RunController::publish(EngineEvent event)
         std::lock_guard lock(m_inboxMutex);
         // Of pictures of the same thing only the newest is worth showing; everything else arrives.
         if (std::holds_alternative<PlotAnswered>(event) || std::holds_alternative<GridArrived>(event) ||
-            std::holds_alternative<MachineChanged>(event) || std::holds_alternative<PaceFound>(event))
+            std::holds_alternative<MachineChanged>(event) || std::holds_alternative<QueueChanged>(event) ||
+            std::holds_alternative<PaceFound>(event))
             std::erase_if(m_inbox, [&](const EngineEvent& waiting) { return waiting.index() == event.index(); });
         m_inbox.push_back(std::move(event));
         if (std::exchange(m_drainQueued, true))
@@ -56,17 +57,18 @@ void RunController::drain()
     }
     for (const auto& event : events)
         std::visit(
-            Overloaded{[this](const LibraryChanged& e) { Q_EMIT libraryChanged(e); }, [this](const RunChanged& e) { Q_EMIT runChanged(e); },
-                       [this](const PlotAnswered& e) { Q_EMIT plotAnswered(e.data); },
-                       [this](const GridArrived& e) { Q_EMIT gridArrived(e); },
-                       [this](const MachineChanged& e) { Q_EMIT machineChanged(e); }, [this](const LogArrived& e) { Q_EMIT logArrived(e); },
-                       [this](const ConfigRead& e) { Q_EMIT configRead(e); }, [this](const PaceFound& e) { Q_EMIT paceFound(e.pace); },
-                       [this](const CheckpointChecked& e) { Q_EMIT checkpointChecked(e); },
-                       [this](const RunsCompared& e) { Q_EMIT runsCompared(e); },
-                       [this](const ForeignInspected& e) { Q_EMIT foreignInspected(e); },
-                       [this](const ForeignSettings& e) { Q_EMIT foreignSettings(e); },
-                       [this](const Launched& e) { Q_EMIT launched(widgets::qstr(e.folder.string())); },
-                       [this](const Said& e) { Q_EMIT said(e); }},
+            Overloaded{
+                [this](const LibraryChanged& e) { Q_EMIT libraryChanged(e); }, [this](const RunChanged& e) { Q_EMIT runChanged(e); },
+                [this](const PlotAnswered& e) { Q_EMIT plotAnswered(e.data); }, [this](const GridArrived& e) { Q_EMIT gridArrived(e); },
+                [this](const MachineChanged& e) { Q_EMIT machineChanged(e); },
+                [this](const QueueChanged& e) { Q_EMIT queueChanged(e.queue); }, [this](const LogArrived& e) { Q_EMIT logArrived(e); },
+                [this](const ConfigRead& e) { Q_EMIT configRead(e); }, [this](const PaceFound& e) { Q_EMIT paceFound(e.pace); },
+                [this](const CheckpointChecked& e) { Q_EMIT checkpointChecked(e); },
+                [this](const RunsCompared& e) { Q_EMIT runsCompared(e); },
+                [this](const ForeignInspected& e) { Q_EMIT foreignInspected(e); },
+                [this](const ForeignSettings& e) { Q_EMIT foreignSettings(e); },
+                [this](const Launched& e) { Q_EMIT launched(widgets::qstr(e.folder.string())); },
+                [this](const Said& e) { Q_EMIT said(e); }},
             event);
 }
 
@@ -95,15 +97,40 @@ void RunController::readConfig(const std::filesystem::path& folder)
     m_engine.post([folder](Engine& engine) { engine.readConfig(folder); });
 }
 
-void RunController::startNew(const Json& config, const QString& name, const QString& folder)
+void RunController::startNew(const Json& config, const QString& name, const QString& folder, bool queued)
 {
-    m_engine.post(
-        [config, name = name.toStdString(), folder = folder.toStdString()](Engine& engine) { engine.startNew(config, name, folder); });
+    m_engine.post([config, name = name.toStdString(), folder = folder.toStdString(), queued](Engine& engine) {
+        engine.startNew(config, name, folder, queued);
+    });
 }
 
-void RunController::resume(const std::filesystem::path& folder)
+void RunController::resume(const std::filesystem::path& folder, const StartHow& how)
 {
-    m_engine.post([folder](Engine& engine) { engine.resume(folder); });
+    m_engine.post([folder, how](Engine& engine) { engine.resume(folder, how); });
+}
+
+void RunController::watchDevices(bool watched)
+{
+    m_engine.post([watched](Engine& engine) { engine.watchDevices(watched); });
+}
+
+void RunController::moveInQueue(const QString& id, int place)
+{
+    m_engine.post([id = id.toStdString(), place](Engine& engine) {
+        engine.changeQueue([&](const runs::Queue& queue) { return queue.move(id, place); });
+    });
+}
+
+void RunController::removeFromQueue(const QString& id)
+{
+    m_engine.post(
+        [id = id.toStdString()](Engine& engine) { engine.changeQueue([&](const runs::Queue& queue) { return queue.remove(id); }); });
+}
+
+void RunController::startQueuedNow(const QString& id)
+{
+    m_engine.post(
+        [id = id.toStdString()](Engine& engine) { engine.changeQueue([&](const runs::Queue& queue) { return queue.startNow(id); }); });
 }
 
 void RunController::requestWish(const std::filesystem::path& folder, runs::WishKind kind, Json options)

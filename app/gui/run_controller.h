@@ -25,8 +25,15 @@ public:
     void ask(const widgets::PlotQuery& query);
     void askPace(const Json& config);                     // answered by paceFound()
     void readConfig(const std::filesystem::path& folder); // answered by configRead()
-    void startNew(const Json& config, const QString& name, const QString& folder);
-    void resume(const std::filesystem::path& folder);
+    void startNew(const Json& config, const QString& name, const QString& folder, bool queued = false);
+    void resume(const std::filesystem::path& folder, const StartHow& how = {});
+    /// While somebody chooses devices: machineChanged() comes every second.
+    void watchDevices(bool watched);
+    /// To that place in the queue, counted from 1.
+    void moveInQueue(const QString& id, int place);
+    void removeFromQueue(const QString& id);
+    /// Without waiting any longer.
+    void startQueuedNow(const QString& id);
     void requestWish(const std::filesystem::path& folder, runs::WishKind kind, Json options = Json::object());
     /// Of a run at rest: nobody trains this branch before that is taken back.
     void holdModule(const std::filesystem::path& folder, const std::string& branch, bool held);
@@ -59,6 +66,7 @@ Q_SIGNALS:
     void plotAnswered(const espalier::widgets::PlotData& data);
     void gridArrived(const espalier::gui::GridArrived& grid);
     void machineChanged(const espalier::gui::MachineChanged& machine);
+    void queueChanged(const espalier::widgets::QueueView& queue);
     void logArrived(const espalier::gui::LogArrived& log);
     void configRead(const espalier::gui::ConfigRead& read);
     void paceFound(const std::optional<espalier::widgets::Pace>& pace);

@@ -96,7 +96,7 @@ void RunPage::connectSignals()
     connect(m_watch, &WatchPage::sampleRequested, this, [this] { Q_EMIT actionRequested(runs::Action::Sample); });
     connect(m_watch, &WatchPage::evaluateRequested, this, [this] { Q_EMIT actionRequested(runs::Action::Evaluate); });
     connect(m_watch, &WatchPage::csvRequested, this,
-            [this](const QStringList& tags, const QString& file) { Q_EMIT csvRequested(tags.value(0), file); });
+            [this](const QStringList& tags, const QString& file) { Q_EMIT csvRequested(tags.join(QLatin1Char(',')), file); });
     connect(m_watch, &WatchPage::message, this, &RunPage::message);
     connect(m_header, &RunHeader::resumeRequested, this, [this] { Q_EMIT actionRequested(runs::Action::Start); });
     connect(m_header, &RunHeader::duplicateRequested, this, [this] { Q_EMIT duplicateRequested(m_view.config, qstr(m_view.name)); });
@@ -149,6 +149,7 @@ void RunPage::connectSignals()
 void RunPage::setRun(const RunChanged& change)
 {
     const auto before = std::exchange(m_view, change.view);
+    placeInQueue();
     logEvents(change);
     if (m_editing)
         return; // shown when the form is left
@@ -264,7 +265,25 @@ void RunPage::showStages(bool changed)
 
 void RunPage::setMachine(const MachineChanged& machine)
 {
-    m_configuration->setMachine({machine.gpus, machine.deviceName, machine.hostBytes, machine.gpuBytes});
+    m_configuration->setMachine(machine.machine);
+}
+
+void RunPage::setQueue(const QueueView& queue)
+{
+    m_queue = queue;
+    const int place = m_view.queuePlace;
+    const QString why = m_view.queueWhy;
+    placeInQueue();
+    if (m_editing || (place == m_view.queuePlace && why == m_view.queueWhy))
+        return;
+    m_header->setRun(m_view);
+    m_watch->setRun(m_view);
+}
+
+void RunPage::placeInQueue()
+{
+    m_view.queuePlace = m_queue.placeOf(m_view.folder);
+    m_view.queueWhy = m_view.queuePlace > 0 ? m_queue.entries[static_cast<std::size_t>(m_view.queuePlace) - 1].why : QString();
 }
 
 void RunPage::appendLog(const LogArrived& log)
@@ -381,9 +400,9 @@ QString RunPage::whyNotStart() const
     return m_configuration->whyNotStart();
 }
 
-void RunPage::startForm()
+void RunPage::startForm(bool queued)
 {
-    m_configuration->start();
+    m_configuration->start(queued);
 }
 
 void RunPage::showPage(Page page)

@@ -37,6 +37,7 @@ public:
     void setPlotData(const widgets::PlotData& data);
     void setGrid(const GridArrived& grid);
     void setMachine(const MachineChanged& machine);
+    void setQueue(const widgets::QueueView& queue);
     void appendLog(const LogArrived& log);
     void setCheck(const CheckpointChecked& check);
     void setComparison(const ConfigRead& read);
@@ -49,7 +50,7 @@ public:
     bool editing() const { return m_editing; }
     const widgets::RunView& run() const { return m_view; }
     QString whyNotStart() const;
-    void startForm();
+    void startForm(bool queued = false);
 
     void showPage(Page page);
     Page page() const;
@@ -78,7 +79,7 @@ Q_SIGNALS:
     void verifyRequested(qint64 step);
     void deleteRequested(qint64 step);
     void fileOpened(const QString& path); // in the desktop's program for it
-    void newRunRequested(const espalier::Json& config, const QString& name, const QString& folder);
+    void newRunRequested(const espalier::Json& config, const QString& name, const QString& folder, bool queued);
     void duplicateRequested(const espalier::Json& config, const QString& name);
     void configWanted(const QString& folder);
     void comparedWanted(const QStringList& folders);
@@ -93,6 +94,7 @@ private:
     void buildLayout();
     void connectSignals();
     void alignLanes();
+    void placeInQueue();
     void showLanesWords();
     void logEvents(const RunChanged& change);
     void showSamples();
@@ -115,6 +117,7 @@ private:
     widgets::LogPage* m_log;
     widgets::SearchPage* m_search;
     widgets::RunView m_view;
+    widgets::QueueView m_queue;
     std::vector<widgets::LogLine> m_firstLines;
     bool m_editing = false;
     Page m_pageBefore = Watch;

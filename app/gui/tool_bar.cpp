@@ -18,7 +18,8 @@ using runs::Action;
 using widgets::qstr;
 
 ToolBar::ToolBar(QWidget* parent)
-    : QToolBar(parent), m_new(new QToolButton(this)), m_exportButton(new QToolButton(this)), m_export(new QMenu(this))
+    : QToolBar(parent), m_new(new QToolButton(this)), m_startMore(new QToolButton(this)), m_exportButton(new QToolButton(this)),
+      m_export(new QMenu(this))
 {
     setObjectName(QStringLiteral("toolBar"));
     setWindowTitle(QStringLiteral("Toolbar"));
@@ -39,6 +40,7 @@ ToolBar::ToolBar(QWidget* parent)
     fillNewMenu();
     addSeparator();
     addRunAction(Action::Start, QStringLiteral("start"), QStringLiteral("actionStart"), QKeySequence(Qt::CTRL | Qt::Key_Return));
+    addStartMenu();
     addRunAction(Action::Pause, QStringLiteral("pause"), QStringLiteral("actionPause"), {});
     addRunAction(Action::Stop, QStringLiteral("stop"), QStringLiteral("actionStop"), {});
     addSeparator();
@@ -85,6 +87,43 @@ void ToolBar::addRunAction(Action action, const QString& icon, const QString& na
     connect(made, &QAction::triggered, this, [this, action] { Q_EMIT actionRequested(action); });
 }
 
+void ToolBar::addStartMenu()
+{
+    m_startMore->setObjectName(QStringLiteral("startMore"));
+    m_startMore->setText(QStringLiteral("▾"));
+    m_startMore->setAccessibleName(QStringLiteral("Other ways to start"));
+    m_startMore->setToolTip(QStringLiteral("When devices are free, or on others"));
+    m_startMore->setProperty("small", true);
+    m_startMore->setPopupMode(QToolButton::InstantPopup);
+    auto* menu = new QMenu(m_startMore);
+    menu->setToolTipsVisible(true);
+    m_whenFree = menu->addAction(QString(), this, &ToolBar::queuedStartRequested);
+    m_whenFree->setObjectName(QStringLiteral("startWhenFree"));
+    m_startOn = menu->addAction(QString(), this, &ToolBar::startOnRequested);
+    m_startOn->setObjectName(QStringLiteral("startOn"));
+    m_startNow = menu->addAction(QStringLiteral("Start now, without waiting"), this, &ToolBar::startNowRequested);
+    m_startNow->setObjectName(QStringLiteral("startNow"));
+    m_startMore->setMenu(menu);
+    addWidget(m_startMore);
+}
+
+void ToolBar::showStartMenu(std::optional<runs::RunState> state, const QString& whyNot, bool form)
+{
+    const auto set = [](QAction* action, const QString& text, const QString& why, const QString& tip) {
+        action->setText(text);
+        action->setEnabled(why.isEmpty());
+        action->setToolTip(why.isEmpty() ? tip : why);
+    };
+    const QString verb = qstr(runs::actionTitle(Action::Start, state.value_or(runs::RunState::New)));
+    set(m_whenFree, verb + QStringLiteral(" when devices are free"), whyNot,
+        QStringLiteral("Waits in the queue until no run uses its devices; it waits on when this window is closed"));
+    set(m_startOn, verb + QStringLiteral(" on other devices…"), form ? QStringLiteral("Choose the devices in the form.") : whyNot,
+        QStringLiteral("Choose from the devices of this machine"));
+    set(m_startNow, m_startNow->text(),
+        state == runs::RunState::Queued ? QString() : QStringLiteral("This run does not wait in the queue."),
+        QStringLiteral("Shares its devices with the runs that use them"));
+}
+
 void ToolBar::fillNewMenu()
 {
     auto* menu = m_new->menu();
@@ -98,7 +137,8 @@ void ToolBar::fillNewMenu()
     menu->addAction(QStringLiteral("Empty form"), QKeySequence(Qt::CTRL | Qt::Key_N), this, [this] { Q_EMIT newRequested({}); });
     auto* open = menu->addAction(QStringLiteral("From a checkpoint…"), this, [this] { Q_EMIT openRequested(); });
     open->setObjectName(QStringLiteral("openCheckpoint"));
-    open->setToolTip(QStringLiteral("Sample from a checkpoint of any of the published codes, or fine-tune it; it can also be dropped here"));
+    open->setToolTip(
+        QStringLiteral("Sample from a checkpoint of any of the published codes, or fine-tune it; it can also be dropped here"));
 }
 
 void ToolBar::setRun(std::optional<runs::RunState> state, bool hasCheckpoint, bool draws)
@@ -122,6 +162,9 @@ void ToolBar::setRun(std::optional<runs::RunState> state, bool hasCheckpoint, bo
             tip = QStringLiteral("Saves a checkpoint and ends the run");
         made->setToolTip(tip);
     }
+    const auto start =
+        state ? runs::possible(Action::Start, *state) : runs::Possible{false, "Choose a run in the library, or make a new one."};
+    showStartMenu(state, qstr(start.why), false);
     runs::Possible exports{false, "Choose a run in the library first."};
     if (state)
         exports = hasCheckpoint ? runs::possible(Action::Export, *state)
@@ -140,6 +183,7 @@ void ToolBar::setForm(const QString& whyNotStart)
     start->setToolTip(whyNotStart.isEmpty()
                           ? QStringLiteral("Start this run (%1)").arg(start->shortcut().toString(QKeySequence::NativeText))
                           : whyNotStart);
+    showStartMenu(runs::RunState::New, whyNotStart, true);
     for (const auto& [action, made] : m_actions)
         if (action != Action::Start)
             made->setToolTip(QStringLiteral("This run has not been started yet."));

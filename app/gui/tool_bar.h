@@ -25,13 +25,18 @@ public:
     /// Buttons of a form: Start alone, or why not ("" when it may).
     void setForm(const QString& whyNotStart);
     QAction* action(runs::Action action) const { return m_actions.at(action); }
+    /// Other ways to start: when devices are free, on others, without waiting.
+    QList<QAction*> startActions() const { return {m_whenFree, m_startOn, m_startNow}; }
     QMenu* exportMenu() const { return m_export; }
 
 Q_SIGNALS:
-    void openRequested(); // a checkpoint of somebody else
+    void openRequested();                       // a checkpoint of somebody else
     void newRequested(const QString& presetId); // "" for an empty form
     void importRequested();
     void actionRequested(espalier::runs::Action action);
+    void queuedStartRequested(); // when the devices are free
+    void startOnRequested();     // on devices that are chosen now
+    void startNowRequested();    // of a run that waits in the queue
     void searchRequested();
 
 protected:
@@ -39,12 +44,18 @@ protected:
 
 private:
     void addRunAction(runs::Action action, const QString& icon, const QString& name, const QKeySequence& keys);
+    void addStartMenu();
+    void showStartMenu(std::optional<runs::RunState> state, const QString& whyNot, bool form);
     void fillNewMenu();
     void drawIcons();
 
     std::map<runs::Action, QAction*> m_actions;
     std::map<runs::Action, QString> m_icons;
     QToolButton* m_new;
+    QToolButton* m_startMore;
+    QAction* m_whenFree = nullptr;
+    QAction* m_startOn = nullptr;
+    QAction* m_startNow = nullptr;
     QToolButton* m_exportButton;
     QMenu* m_export;
     QPushButton* m_search;

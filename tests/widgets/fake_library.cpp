@@ -130,6 +130,31 @@ void writeScalars(const runs::RunFolder& folder, const FakeRun& run, double bega
         must(each->flush());
 }
 
+/// What each rank tells of itself, and its supervisor of its GPU.
+void writeRanks(const runs::RunFolder& folder, const FakeRun& run, double began)
+{
+    std::mt19937 random(static_cast<unsigned>(run.seed) + 1);
+    std::normal_distribution<double> noise(0.0, 1.0);
+    for (int rank = 0; rank < run.gpus; ++rank) {
+        const auto name = "rank_" + std::to_string(rank);
+        const auto pen = [&](const std::string& tag) { return must(runs::ScalarWriter::create(folder.scalarsFile(1, tag), tag)); };
+        auto speed = pen("speed/" + name), load = pen("gpu/" + name + "/load"), memory = pen("gpu/" + name + "/memory"),
+             celsius = pen("gpu/" + name + "/celsius"), watts = pen("gpu/" + name + "/watts");
+        const bool slow = rank == 2;
+        for (std::int64_t step = 1; step <= run.step; step += 100) {
+            const double time = began + static_cast<double>(step) * run.secondsPerStep;
+            const double heat = 60.0 - 24.0 * std::exp(-static_cast<double>(step) / 2000.0);
+            speed.add({step, time, (slow ? 352.0 : 461.0 + 4.0 * rank) + 6.0 * noise(random)});
+            load.add({step, time, std::min(100.0, (slow ? 99.0 : 78.0) + noise(random))});
+            memory.add({step, time, 61.2e9 + 1e8 * rank});
+            celsius.add({step, time, heat + (slow ? 19.0 : 4.0 + rank) + 0.5 * noise(random)});
+            watts.add({step, time, (slow ? 690.0 : 610.0) + 8.0 * noise(random)});
+        }
+        for (auto* each : {&speed, &load, &memory, &celsius, &watts})
+            must(each->flush());
+    }
+}
+
 /// Answers what the strategy of a configuration asks for until the run has done `run.step` steps, and writes plan.json.
 plan::Plan writePlan(const runs::RunFolder& folder, const config::RunConfig& config, const FakeRun& run)
 {
@@ -206,7 +231,10 @@ runs::RunFolder makeRun(const std::filesystem::path& library, const FakeRun& run
     if (run.state == runs::RunState::New)
         return folder;
     note(runs::StateChanged{runs::RunState::Starting, ""}, 0);
-    note(runs::Started{1, 0, 2, "cpu:2", run.ofSteps, 0, 0.0}, 0);
+    std::string gpus;
+    for (int i = 0; i < run.gpus; ++i)
+        gpus += (i > 0 ? "," : "") + std::to_string(i);
+    note(runs::Started{1, 0, run.gpus > 0 ? run.gpus : 2, run.gpus > 0 ? gpus : "cpu:2", run.ofSteps, 0, 0.0}, 0);
     std::map<std::int64_t, int> stages; // from which step
     std::vector<std::int64_t> ends;
     std::vector<Stretch> own{{0, run.step}};
@@ -241,6 +269,7 @@ runs::RunFolder makeRun(const std::filesystem::path& library, const FakeRun& run
     };
     note(runs::StateChanged{runs::RunState::Training, ""}, 0);
     writeScalars(folder, run, began, own);
+    writeRanks(folder, run, began);
     for (int i = 1; i <= run.grids; ++i) {
         const auto step = run.step * i / run.grids / 100 * 100;
         const auto place = folder.samplesFolder(stageAt(step), step);
@@ -341,6 +370,7 @@ void makeShowcase(const std::filesystem::path& library)
     std::filesystem::create_directories(library);
     makeRun(library, {.name = "flowers-xl2", .state = RunState::Training});
     makeRun(library, {.name = "cifar-speed", .state = RunState::Training, .step = 14'000, .seed = 2});
+    makeRun(library, {.name = "dit-four-gpus", .state = RunState::Training, .step = 22'000, .pointEvery = 5, .seed = 3, .gpus = 4});
     makeRun(library, growingVit());
     makeRun(library, growingDit());
     makeRun(library, assembledVit());

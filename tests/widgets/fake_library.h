@@ -23,6 +23,7 @@ struct FakeRun {
     std::string failure; // sentence of a failed run
     int seed = 1;
     bool pictures = true;
+    int gpus = 0;                   // trained on so many GPUs, each rank with curves of its own; rank 2 is slow
     Json settings = Json::object(); // beside those of the demo: a schedule of several stages has a plan.json with invented searches
 };
 

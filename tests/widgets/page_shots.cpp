@@ -13,6 +13,7 @@
 #include "widgets/sample_dialog.h"
 #include "widgets/samples_page.h"
 #include "widgets/schedule_editor.h"
+#include "widgets/start_dialog.h"
 #include "widgets/theme.h"
 
 #include <QApplication>
@@ -237,6 +238,77 @@ std::unique_ptr<QWidget> exportDialog()
                                        std::vector<std::string>{"safetensors", "pt", "dit", "diffusers"}, QStringLiteral("~/exports")));
 }
 
+MachineView machineWith(int gpus)
+{
+    MachineView machine;
+    machine.cpu.name = QStringLiteral("AMD EPYC 9654 96-Core Processor");
+    machine.cpu.cores = 96;
+    machine.cpu.totalBytes = 1'540'000'000'000;
+    machine.cpu.freeBytes = 1'310'000'000'000;
+    machine.cpu.load = 7;
+    if (gpus == 0)
+        machine.whyNoGpu = QStringLiteral("No GPU can be used: NVIDIA's driver is not installed on this machine.");
+    for (int i = 0; i < gpus; ++i) {
+        GpuView gpu;
+        gpu.index = i;
+        gpu.name = QStringLiteral("NVIDIA H100 80GB HBM3");
+        gpu.totalBytes = 85'000'000'000;
+        gpu.inUse = i % 3 == 0;
+        gpu.freeBytes = gpu.inUse ? 19'000'000'000 : 84'500'000'000;
+        gpu.load = gpu.inUse ? 97 : 0;
+        gpu.celsius = gpu.inUse ? 66 + i : 36;
+        gpu.watts = gpu.inUse ? 612 : 71;
+        if (i == 0)
+            gpu.runs << QStringLiteral("flowers-xl2-a-long-name-of-a-run") << QStringLiteral("oak");
+        machine.gpus.push_back(gpu);
+    }
+    return machine;
+}
+
+std::unique_ptr<QWidget> startDialog(int gpus, const char* devices)
+{
+    auto dialog = std::make_unique<StartDialog>(QStringLiteral("garden-1"), QStringLiteral("Resume"), QLatin1String(devices),
+                                                config::findPreset("garden")->overlay);
+    dialog->setMachine(machineWith(gpus));
+    return asWidget(std::move(dialog));
+}
+
+std::unique_ptr<QWidget> fourGpus()
+{
+    return startDialog(4, "0,1");
+}
+
+std::unique_ptr<QWidget> eightGpus()
+{
+    return startDialog(8, "0,1,2,3,4");
+}
+
+std::unique_ptr<QWidget> noGpus()
+{
+    return startDialog(0, "cpu:2");
+}
+
+/// The field of the devices with what it means.
+std::unique_ptr<QWidget> devicesField(const char* devices)
+{
+    auto page = std::make_unique<ConfigurationPage>();
+    page->editNew(Json::object(), QStringLiteral("garden"));
+    page->setMachine(machineWith(4));
+    page->model()->setText(*config::findField("devices"), QLatin1String(devices));
+    page->form()->setSearch(QStringLiteral("devices"));
+    return page;
+}
+
+std::unique_ptr<QWidget> devicesRight()
+{
+    return devicesField("0,1");
+}
+
+std::unique_ptr<QWidget> devicesWrong()
+{
+    return devicesField("0,1,2");
+}
+
 const std::vector<Page>& pages()
 {
     static const std::vector<Page> all{{"configuration-new", newRun},
@@ -257,7 +329,12 @@ const std::vector<Page>& pages()
                                        {"dialog-export", exportDialog},
                                        {"dialog-sample-latent", latentSampleDialog},
                                        {"dialog-fork", forkDialog},
-                                       {"dialog-foreign", foreignDialog}};
+                                       {"dialog-foreign", foreignDialog},
+                                       {"dialog-start-4", fourGpus},
+                                       {"dialog-start-8", eightGpus},
+                                       {"dialog-start-0", noGpus},
+                                       {"devices-right", devicesRight},
+                                       {"devices-wrong", devicesWrong}};
     return all;
 }
 

@@ -54,7 +54,11 @@ private Q_SLOTS:
     void searchingMakesNoRows();
 
 private:
-    QLineEdit* line(const char* path) const { return m_page->findChild<QLineEdit*>(QStringLiteral("editor.") + path); }
+    QLineEdit* line(const char* path) const
+    {
+        auto* alone = m_page->findChild<QLineEdit*>(QStringLiteral("editor.") + path);
+        return alone != nullptr ? alone : m_page->findChild<QLineEdit*>(QStringLiteral("line.") + path); // one with a button beside it
+    }
     void type(const char* path, const QString& text);
     QPushButton* startButton() const { return m_page->findChild<QPushButton*>(QStringLiteral("startRun")); }
     const config::Field& field(const char* path) const { return *config::findField(path); }

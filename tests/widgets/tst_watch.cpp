@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/curve_choice.h"
+#include "widgets/rank_legend.h"
 #include "widgets/format.h"
 #include "widgets/plot_view.h"
 #include "widgets/stage_lanes.h"
@@ -34,6 +36,8 @@ private Q_SLOTS:
     void stagesSideBySideHaveALaneEach();
     void manyLanesShareTheRoom();
     void emptyPageSaysWhatWillAppear();
+    void curvesOfRanksBelongTogether();
+    void theSlowestRankIsMarkedByMoreThanColour();
 };
 
 static CurveView curve(int points)
@@ -333,6 +337,95 @@ void TestWatch::emptyPageSaysWhatWillAppear()
     data.full1 = 5;
     page.setPlotData(data);
     QVERIFY(axis.to() >= 1000.0);
+}
+
+/// A run whose ranks tell how they fare.
+static RunView ranksRun(std::vector<double> speeds)
+{
+    RunView run;
+    run.folder = "/library/ranks";
+    run.name = "ranks";
+    run.devices = "3,1";
+    run.last["loss/train"] = {100, 0.0, 0.5};
+    for (std::size_t rank = 0; rank < speeds.size(); ++rank) {
+        run.last["speed/rank_" + std::to_string(rank)] = {100, 0.0, speeds[rank]};
+        run.last["gpu/rank_" + std::to_string(rank) + "/memory"] = {100, 0.0, 61e9};
+    }
+    return run;
+}
+
+void TestWatch::curvesOfRanksBelongTogether()
+{
+    const auto run = ranksRun(std::vector<double>(11, 100.0));
+    QStringList titles;
+    for (const auto& choice : curveChoices(run.last))
+        titles << choice.title;
+    QCOMPARE(titles,
+             (QStringList{QStringLiteral("Loss"), QStringLiteral("Speed of each rank, images/s"), QStringLiteral("GPU memory, GB")}));
+    const auto memory = curveChoice("gpu/memory", run.last);
+    QCOMPARE(memory.tags.size(), std::size_t{11});
+    QCOMPARE(memory.tags.back(), std::string("gpu/rank_10/memory")); // by number, not by letter
+    QCOMPARE(rankTitle("gpu/rank_1/memory", run.devices), QStringLiteral("Rank 1 · GPU 1"));
+    QCOMPARE(rankTitle("speed/rank_0", run.devices), QStringLiteral("Rank 0 · GPU 3"));
+    QCOMPARE(rankTitle("speed/rank_7", run.devices), QStringLiteral("Rank 7"));
+    QCOMPARE(rankTitle("speed/rank_0", "cpu:2"), QStringLiteral("Rank 0"));
+
+    TimeAxis axis;
+    WatchPage page(&axis);
+    page.resize(900, 700);
+    page.setRun(run);
+    page.restoreLayout({{"tag", "gpu/memory"}});
+    QCOMPARE(page.query().tags, memory.tags);
+    PlotData data;
+    data.folder = run.folder;
+    data.full1 = data.x1 = 200;
+    for (const auto& tag : memory.tags) {
+        auto view = curve(5);
+        view.tag = tag;
+        for (auto* points : {&view.envelope.points, &view.means})
+            for (auto& point : *points)
+                point.y = 61e9;
+        data.curves.push_back(std::move(view));
+    }
+    page.setPlotData(data);
+    auto* plot = page.findChild<PlotView*>(QStringLiteral("curvePlot"));
+    QCOMPARE(plot->graphCount(), 22); // a band and a line of each
+    QCOMPARE(plot->graph(0)->data()->constBegin()->value, 61.0);
+    const auto* legend = page.findChild<RankLegend*>();
+    QCOMPARE(legend->entries().size(), std::size_t{11});
+    QCOMPARE(legend->entries()[1].name, QStringLiteral("Rank 1 · GPU 1"));
+    QCOMPARE(legend->entries()[1].value, QStringLiteral("61.0"));
+    QVERIFY(legend->toolTip().contains(QStringLiteral("Rank 10")));
+    // A run without ranks has nothing of the kind.
+    auto alone = run;
+    alone.folder = "/library/alone";
+    alone.last = {{"loss/train", {100, 0.0, 0.5}}};
+    page.setRun(alone);
+    QCOMPARE(page.query().tags, std::vector<std::string>{"loss/train"});
+    QVERIFY(legend->entries().empty() && legend->isHidden());
+}
+
+void TestWatch::theSlowestRankIsMarkedByMoreThanColour()
+{
+    auto run = ranksRun({120.0, 80.0, 118.0, 122.0});
+    const auto slowest = slowestRank(run.last);
+    QVERIFY(slowest.has_value());
+    QCOMPARE(slowest->tag, std::string("speed/rank_1"));
+    QCOMPARE(slowest->times, 1.5);
+    QVERIFY(!slowestRank(ranksRun({100.0, 100.5}).last));
+    QVERIFY(!slowestRank(ranksRun({100.0}).last));
+
+    TimeAxis axis;
+    WatchPage page(&axis);
+    page.setRun(run);
+    page.restoreLayout({{"tag", kSpeedOfRanks}});
+    const auto* legend = page.findChild<RankLegend*>();
+    QCOMPARE(legend->entries().size(), std::size_t{4});
+    for (std::size_t i = 0; i < 4; ++i) {
+        QCOMPARE(legend->entries()[i].dashed, i == 1);
+        QCOMPARE(legend->entries()[i].mark, i == 1 ? QStringLiteral("slowest, takes 1.50 × as long") : QString());
+    }
+    QVERIFY(legend->accessibleDescription().contains(QStringLiteral("slowest")));
 }
 
 QTEST_MAIN(TestWatch)
