@@ -66,6 +66,10 @@ QCheckBox::indicator { width: 15px; height: 15px; border: 1px solid %faint%; bor
 QCheckBox::indicator:checked { background: %accent%; border-color: %accent%; image: url(:/icons/check-%scheme%.svg); }
 QCheckBox::indicator:focus { border-color: %accent%; }
 QCheckBox::indicator:disabled { border-color: %line%; }
+QRadioButton::indicator { width: 13px; height: 13px; border: 1px solid %faint%; border-radius: 7px; background: %card%; }
+QRadioButton::indicator:checked { width: 7px; height: 7px; border: 4px solid %accent%; background: %onAccent%; }
+QRadioButton::indicator:focus { border-color: %accent%; }
+QRadioButton::indicator:disabled { border-color: %line%; }
 
 QSlider::groove:horizontal { height: 4px; border-radius: 2px; background: %line%; }
 QSlider::sub-page:horizontal { height: 4px; border-radius: 2px; background: %accent%; }
