@@ -61,6 +61,8 @@ TEST(QueueReasons, AnyOneWaitsForAll)
     EXPECT_TRUE(all.waiting[0].obstacles.empty());
     EXPECT_EQ(all.of(1), "GPU 0 is used by dit; GPU 1 is kept for first, which comes first");
     EXPECT_EQ(all.waiting[2].obstacles, all.waiting[1].obstacles);
+    const auto free = reasons({ticket("first", {"GPU-a", "GPU-b"}, true), ticket("second", {"GPU-a", "GPU-b"}, true)}, {});
+    EXPECT_TRUE(free.waiting[1].obstacles.empty()) << "the first takes one of two";
     EXPECT_EQ(wishText(all.tickets[0].wish, kNames), "any one of GPU 0 and GPU 1");
     EXPECT_EQ(wishText({{"GPU-a", "GPU-b", "GPU-c"}, false}, kNames), "GPU 0, GPU 1 and GPU 2");
     EXPECT_EQ(wishText({{"cpu", "cpu"}, false}, kNames), "the CPU");
