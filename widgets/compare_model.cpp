@@ -180,7 +180,7 @@ QVariant CompareModel::headerData(int section, Qt::Orientation orientation, int 
     case Best:
         return tr("Best");
     case Reached:
-        return tr("As good as the baseline");
+        return tr("As good after");
     case SpeedUp:
         return tr("Speed-up");
     case Device:

@@ -94,9 +94,8 @@ void CompareView::buildLayout()
     m_table->setAccessibleName(tr("Runs compared"));
     m_table->setModel(m_model);
     styleTable(m_table);
-    m_table->setSortingEnabled(false); // the baseline stands first
-    m_table->horizontalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
-    m_table->horizontalHeader()->setStretchLastSection(true);
+    m_table->setSortingEnabled(false);                                       // the baseline stands first
+    m_table->horizontalHeader()->setSectionResizeMode(QHeaderView::Stretch); // titles are wider than what stands below them
     tableCard->body()->addWidget(m_table, 1);
     auto* content = new QWidget(this);
     auto* column = new QVBoxLayout(content);

@@ -22,8 +22,10 @@
 #include <QAbstractItemModelTester>
 #include <QApplication>
 #include <QComboBox>
+#include <QHeaderView>
 #include <QLabel>
 #include <QSignalSpy>
+#include <QTableView>
 #include <QTest>
 #include <QToolButton>
 
@@ -356,6 +358,10 @@ void TestModules::equalDeviceTimeIsNotEqualWallClock()
     const auto text = [&](int row, int column) { return view.model()->index(row, column).data().toString(); };
     QVERIFY2(text(0, CompareModel::AtEqual).startsWith(QStringLiteral("10")), qPrintable(text(0, CompareModel::AtEqual)));
     QCOMPARE(text(1, CompareModel::SpeedUp), QStringLiteral("× 1.29"));
+    const auto* titles = view.findChild<QTableView*>(QStringLiteral("compareTable"))->horizontalHeader();
+    for (int column = 0; column < CompareModel::kColumns; ++column) // none is cut
+        QTRY_VERIFY(titles->sectionSize(column) >=
+                    QFontMetrics(titles->font()).horizontalAdvance(view.model()->headerData(column, Qt::Horizontal).toString()));
     view.setEqual(plan::Equal::DeviceTime);
     QVERIFY(text(0, CompareModel::AtEqual).startsWith(QStringLiteral("45")));
     QVERIFY(text(1, CompareModel::AtEqual).startsWith(QStringLiteral("50")));
