@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/stage_view.h"
 
+#include "core/plan/division.h"
 #include "core/shapes/parts.h"
 #include "widgets/run_values.h"
 #include "widgets/stage_words.h"
@@ -96,7 +97,7 @@ QString trainsText(const plan::Stage& stage)
 double depthOf(const shapes::ModelShape& shape)
 {
     if (const auto* unet = std::get_if<config::UNetConfig>(&shape.model))
-        return static_cast<double>(unet->chMultipliers.size()) * static_cast<double>(unet->numResBlocks);
+        return static_cast<double>(plan::blocksOf(config::blocksOfLevels(*unet)));
     if (const auto* dit = std::get_if<config::DitConfig>(&shape.model))
         return static_cast<double>(dit->depth);
     return static_cast<double>(std::get<config::VitConfig>(shape.model).depth);
@@ -104,10 +105,15 @@ double depthOf(const shapes::ModelShape& shape)
 
 QString depthText(const shapes::ModelShape& shape)
 {
-    if (const auto* unet = std::get_if<config::UNetConfig>(&shape.model))
-        return QStringLiteral("%1 × %2")
-            .arg(counted(static_cast<std::int64_t>(unet->chMultipliers.size()), "level", "levels"))
-            .arg(unet->numResBlocks);
+    if (const auto* unet = std::get_if<config::UNetConfig>(&shape.model)) {
+        const auto levels = counted(static_cast<std::int64_t>(unet->chMultipliers.size()), "level", "levels");
+        if (unet->levelBlocks.empty())
+            return QStringLiteral("%1 × %2").arg(levels).arg(unet->numResBlocks);
+        QStringList each;
+        for (const auto blocks : unet->levelBlocks)
+            each << QString::number(blocks);
+        return QStringLiteral("%1 × %2").arg(levels, each.join(QLatin1Char('+')));
+    }
     return counted(static_cast<std::int64_t>(depthOf(shape)), "block", "blocks");
 }
 

@@ -109,7 +109,8 @@ Result<config::RunConfig> resolveConfig(const ConfigChoice& choice, const Json* 
     config->init.from = sourcePath(config->init.from);
     if (auto* assembled = std::get_if<config::AssembledSchedule>(&config->schedule)) {
         assembled->metaFrom = sourcePath(assembled->metaFrom);
-        if (auto files = config::moduleFiles(*assembled); files && !assembled->moduleFiles.empty()) {
+        assembled->modules = config::modulesOf(*assembled, config->model);
+        if (auto files = config::moduleFiles(*assembled, assembled->modules); files && !assembled->moduleFiles.empty()) {
             for (auto& file : *files)
                 file = sourcePath(file);
             assembled->moduleFiles = fmt::format("{}", fmt::join(*files, ";"));

@@ -5,8 +5,11 @@
 #include "core/base/files.h"
 #include "core/base/parse_json.h"
 #include "core/base/text.h"
+#include "core/config/config.h"
 #include "core/runs/follower.h"
 #include "core/runs/metrics.h"
+#include "core/shapes/model_shape.h"
+#include "core/shapes/parameters.h"
 
 #include <fmt/format.h>
 
@@ -104,6 +107,40 @@ Result<Inspected> inspectRun(const runs::RunFolder& run)
     return said;
 }
 
+namespace {
+
+/// Which network a checkpoint is of, and which module of an assembled one was trained in it.
+void addNetwork(const Json& manifest, Inspected& said)
+{
+    const auto about = manifest.find("about");
+    if (about == manifest.end() || !about->is_object())
+        return;
+    if (const auto settings = about->find("config"); settings != about->end())
+        if (const auto config = config::read(*settings)) {
+            const auto shape = shapes::shapeOf(*config);
+            said.json["model"] = {{"name", shapes::describe(shape)},
+                                  {"kind", shapes::family(shape)},
+                                  {"parameters", shapes::parameterCount(shape)},
+                                  {"shape", shapes::toJson(shape)}};
+            said.text +=
+                fmt::format("  model     {}, {} parameters\n", shapes::describe(shape), groupedNumber(shapes::parameterCount(shape)));
+        }
+    const auto modules = about->find("assembling");
+    if (modules == about->end() || !modules->is_object())
+        return;
+    said.json["assembling"] = *modules;
+    const auto division = modules->find("division");
+    if (division == modules->end() || !division->is_array())
+        return;
+    const auto module = numberIn(*modules, "module");
+    const auto blocks = division->dump();
+    said.text += module < 0 ? fmt::format("  modules   {} of {} blocks\n", division->size(), blocks)
+                            : fmt::format("  module    {} of {} (counted from 0), inside a network whose modules have {} blocks\n", module,
+                                          division->size(), blocks);
+}
+
+} // namespace
+
 Result<Inspected> inspectCheckpoint(const fs::path& folder)
 {
     const auto file = folder / "manifest.json";
@@ -122,6 +159,7 @@ Result<Inspected> inspectCheckpoint(const fs::path& folder)
     for (const char* key : {"counters", "made_on", "weights"})
         if (manifest.contains(key))
             said.text += fmt::format("  {:<9} {}\n", key, manifest[key].dump(-1, ' ', false, Json::error_handler_t::replace));
+    addNetwork(manifest, said);
     bool whole = true;
     for (const auto& each : manifest["files"]) {
         const auto name = textIn(each, "name"), hash = textIn(each, "sha256");

@@ -23,12 +23,13 @@ using Files = std::vector<std::string>;
 /// Blocks of module k where it lies; of a file that does not say it, an equal share.
 Result<plan::Division> divisionOf(const plan::ModuleSource& source, std::size_t modules)
 {
-    if (source.division.size() == modules)
-        return source.division;
+    auto division = plan::modulesIn(source);
+    if (division.size() == modules)
+        return division;
     const auto depth = plan::depthOf(source.shape.model);
-    if (!source.division.empty() || depth % static_cast<std::int64_t>(modules) != 0)
+    if (!division.empty() || depth % static_cast<std::int64_t>(modules) != 0)
         return Error{ErrorCode::Usage,
-                     fmt::format("{} has {} modules, and {} were named.", source.weights.string(), source.division.size(), modules),
+                     fmt::format("{} has {} modules, and {} were named.", source.weights.string(), division.size(), modules),
                      {}};
     return plan::Division(modules, depth / static_cast<std::int64_t>(modules));
 }
@@ -37,9 +38,10 @@ Result<plan::Division> divisionOf(const plan::ModuleSource& source, std::size_t 
 std::int64_t trainedIn(const plan::ModuleSource& source)
 {
     const auto deep = [](std::int64_t blocks) { return blocks > 1; };
-    if (source.module >= 0 || std::ranges::count_if(source.division, deep) != 1 || source.division.size() < 2)
+    const auto division = plan::modulesIn(source);
+    if (source.module >= 0 || std::ranges::count_if(division, deep) != 1 || division.size() < 2)
         return source.module;
-    return std::ranges::find_if(source.division, deep) - source.division.begin();
+    return std::ranges::find_if(division, deep) - division.begin();
 }
 
 struct Assembly {
@@ -75,7 +77,10 @@ Result<Assembly> assemblyOf(const Files& files, const std::string& weights)
     auto& stage = assembly.stage;
     stage.id = plan::kAssembledStage;
     stage.shape = sources.front().shape;
-    stage.shape.model = plan::withDepth(stage.shape.model, plan::blocksOf(assembly.division));
+    for (const auto& source : sources) // weights of a U-Net do not say it
+        stage.shape.side = std::max(stage.shape.side, source.shape.side);
+    stage.shape.model = plan::withBlocks(stage.shape.model, assembly.division);
+    stage.division = assembly.division;
     stage.weights = plan::joined(stage.shape.model, assembly.division, origins, origins.front());
     stage.optimizer = config::Carry::Reset;
     return assembly;
@@ -101,7 +106,7 @@ Result<Json> assembleJob(const Json& request, JobContext&)
     if (!assembly)
         return assembly.error();
     const auto& shape = assembly->stage.shape;
-    const auto side = shape.side;
+    const auto side = shape.side > 0 ? shape.side : plan::sideStep(shape.model);
     auto model = models::make(shape.model, {shape.inChannels, side, side}, at::kCPU, false);
     if (!model)
         return model.error();

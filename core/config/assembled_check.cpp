@@ -5,10 +5,14 @@
 #include "core/config/visitors.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <numeric>
+#include <optional>
+#include <string_view>
 
 namespace espalier::config {
 namespace {
@@ -29,31 +33,66 @@ std::array<Phase, 3> phasesOf(const AssembledSchedule& schedule)
              {"ft", schedule.ft, all || schedule.phase == Phases::Assembled}}};
 }
 
-void checkDivision(const AssembledSchedule& schedule, std::int64_t depth, Problems& problems)
+/// The modules of a U-Net are its levels.
+void checkLevels(const AssembledSchedule& schedule, const UNetConfig& unet, Problems& problems)
 {
+    const auto levels = static_cast<std::int64_t>(unet.chMultipliers.size());
+    if (schedule.modules != 0 && schedule.modules != levels)
+        problems.push_back({"schedule.modules",
+                            fmt::format("schedule.modules must be {}, the levels of the U-Net (model.ch_multipliers), or 0, which takes "
+                                        "their number; it is {}.",
+                                        levels, schedule.modules)});
+    if (!schedule.division.empty())
+        problems.push_back({"schedule.division", "schedule.division must be empty for a U-Net, whose modules are its levels: "
+                                                 "model.num_res_blocks and model.level_blocks say how many blocks these have."});
+    if (schedule.metaBlocks > UNetConfig::kMaxLevelBlocks)
+        problems.push_back({"schedule.meta_blocks", fmt::format("schedule.meta_blocks must be at most {} for a U-Net, in each of its "
+                                                                "levels; it is {}.",
+                                                                UNetConfig::kMaxLevelBlocks, schedule.metaBlocks)});
+}
+
+void checkDivision(const AssembledSchedule& schedule, const ModelConfig& model, Problems& problems)
+{
+    if (const auto* unet = std::get_if<UNetConfig>(&model))
+        return checkLevels(schedule, *unet, problems);
+    const auto* vit = std::get_if<VitConfig>(&model);
+    const auto depth = vit ? vit->depth : std::get<DitConfig>(model).depth;
+    const auto modules = modulesOf(schedule, model);
     const auto& division = schedule.division;
     if (division.empty()) {
-        if (depth % schedule.modules != 0)
+        if (depth % modules != 0)
             problems.push_back({"schedule.modules",
                                 fmt::format("schedule.modules must divide the {} blocks of the model (model.depth), or schedule.division "
                                             "say how many each module has; it is {}.",
-                                            depth, schedule.modules)});
+                                            depth, modules)});
         return;
     }
-    if (static_cast<std::int64_t>(division.size()) != schedule.modules)
+    if (static_cast<std::int64_t>(division.size()) != modules)
         problems.push_back(
             {"schedule.division",
              fmt::format("schedule.division must have an entry for each of the {} modules (schedule.modules), or none; it has {}.",
-                         schedule.modules, division.size())});
+                         modules, division.size())});
     else if (const auto sum = std::accumulate(division.begin(), division.end(), std::int64_t{0}); sum != depth)
         problems.push_back({"schedule.division", fmt::format("schedule.division must deal out the {} blocks of the model (model.depth); it "
                                                              "deals out {}.",
                                                              depth, sum)});
 }
 
+/// 0.9999 of "ema:0.9999"; none for raw and ema.
+std::optional<double> decayIn(std::string_view weights)
+{
+    constexpr std::string_view kAverage = "ema:";
+    if (!isWeightsName(weights) || !weights.starts_with(kAverage))
+        return std::nullopt;
+    double decay = 0.0;
+    std::from_chars(weights.data() + kAverage.size(), weights.data() + weights.size(), decay);
+    return decay;
+}
+
 void checkSources(const AssembledSchedule& schedule, const RunConfig& config, Problems& problems)
 {
-    const auto files = moduleFiles(schedule);
+    const auto modules = modulesOf(schedule, config.model);
+    const auto files = moduleFiles(schedule, modules);
     if (!files) {
         problems.push_back({files.error().detail, files.error().message});
         return;
@@ -71,9 +110,9 @@ void checkSources(const AssembledSchedule& schedule, const RunConfig& config, Pr
     if (schedule.phase != Phases::Modules && schedule.module >= 0)
         problems.push_back({"schedule.module", fmt::format("schedule.module must be -1, because schedule.phase is {} and not MT; it is {}.",
                                                            nameOf(schedule.phase), schedule.module)});
-    if (schedule.module >= schedule.modules)
+    if (schedule.module >= modules)
         problems.push_back({"schedule.module", fmt::format("schedule.module must be from 0 to {}, the last module; it is {}.",
-                                                           schedule.modules - 1, schedule.module)});
+                                                           modules - 1, schedule.module)});
     if (!isWeightsName(schedule.weights))
         problems.push_back(
             {"schedule.weights", fmt::format("schedule.weights {} names no weights; known are raw, ema and ema:DECAY (such as "
@@ -82,6 +121,12 @@ void checkSources(const AssembledSchedule& schedule, const RunConfig& config, Pr
     if (schedule.weights != "raw" && config.training.ema.decays.empty())
         problems.push_back(
             {"schedule.weights", "schedule.weights must be raw, because training.ema.decays is empty and nothing is averaged."});
+    if (const auto average = decayIn(schedule.weights);
+        average && schedule.phase == Phases::All && missing != files->end() && !config.training.ema.decays.empty() &&
+        std::ranges::find(config.training.ema.decays, *average) == config.training.ema.decays.end())
+        problems.push_back({"schedule.weights", fmt::format("schedule.weights {} is no average of this run, whose training.ema.decays are "
+                                                            "{}.",
+                                                            schedule.weights, fmt::join(config.training.ema.decays, ", "))});
     const bool begins = schedule.phase == Phases::Meta || (schedule.phase == Phases::All && schedule.metaFrom.empty());
     if (!begins && !config.init.from.empty())
         problems.push_back({"init.from", "init.from must be empty, because this run trains no meta model that could begin with it."});
@@ -111,16 +156,23 @@ void checkPhases(const AssembledSchedule& schedule, const RunConfig& config, Pro
         if (micro > 0 && group > 0 && micro % group != 0)
             problems.push_back(
                 {path + ".mix_group", fmt::format("{}.mix_group must divide its micro-batch {}; it is {}.", path, micro, group)});
-        if (phase.drop >= 0.0 && !std::holds_alternative<VitConfig>(config.model))
-            problems.push_back({path + ".drop", fmt::format("{}.drop must be -1, because only a ViT drops paths.", path)});
+        if (phase.drop >= 0.0 && std::holds_alternative<DitConfig>(config.model))
+            problems.push_back({path + ".drop", fmt::format("{}.drop must be -1, because a DiT drops nothing.", path)});
     }
 }
 
 } // namespace
 
-Result<std::vector<std::string>> moduleFiles(const AssembledSchedule& schedule)
+std::int64_t modulesOf(const AssembledSchedule& schedule, const ModelConfig& model)
 {
-    const auto count = static_cast<std::size_t>(schedule.modules);
+    constexpr std::int64_t kPublished = 4;
+    const auto* unet = std::get_if<UNetConfig>(&model);
+    return schedule.modules > 0 ? schedule.modules : unet ? static_cast<std::int64_t>(unet->chMultipliers.size()) : kPublished;
+}
+
+Result<std::vector<std::string>> moduleFiles(const AssembledSchedule& schedule, std::int64_t modules)
+{
+    const auto count = static_cast<std::size_t>(modules);
     std::vector<std::string> files;
     const auto& text = schedule.moduleFiles;
     for (std::size_t begin = 0; !text.empty() && begin <= text.size();) {
@@ -137,23 +189,21 @@ Result<std::vector<std::string>> moduleFiles(const AssembledSchedule& schedule)
     return files;
 }
 
-std::vector<std::int64_t> divisionOf(const AssembledSchedule& schedule, std::int64_t depth)
+std::vector<std::int64_t> divisionOf(const AssembledSchedule& schedule, const ModelConfig& model)
 {
+    if (const auto* unet = std::get_if<UNetConfig>(&model))
+        return blocksOfLevels(*unet);
     if (!schedule.division.empty())
         return schedule.division;
-    return std::vector<std::int64_t>(static_cast<std::size_t>(schedule.modules), depth / schedule.modules);
+    const auto* vit = std::get_if<VitConfig>(&model);
+    const auto depth = vit ? vit->depth : std::get<DitConfig>(model).depth, modules = modulesOf(schedule, model);
+    return std::vector<std::int64_t>(static_cast<std::size_t>(modules), depth / modules);
 }
 
 std::vector<Problem> checkAssembled(const AssembledSchedule& schedule, const RunConfig& config)
 {
     Problems problems;
-    if (std::holds_alternative<UNetConfig>(config.model)) {
-        problems.push_back(
-            {"schedule.kind", "schedule.kind assembled needs a transformer (model.kind vit or dit): its modules are blocks."});
-        return problems;
-    }
-    const auto* vit = std::get_if<VitConfig>(&config.model);
-    checkDivision(schedule, vit ? vit->depth : std::get<DitConfig>(config.model).depth, problems);
+    checkDivision(schedule, config.model, problems);
     checkSources(schedule, config, problems);
     checkPhases(schedule, config, problems);
     return problems;

@@ -3,6 +3,7 @@
 
 #include "core/base/result.h"
 #include "core/config/field.h"
+#include "core/config/model_config.h"
 
 #include <array>
 #include <cstdint>
@@ -47,7 +48,8 @@ struct PhaseConfig { // paths "schedule.pt", "schedule.mt", "schedule.ft"
         field("warmup_steps", self.warmupSteps, "Its warm-up; -1: training.warmup_steps", {.min = -1, .max = 1e9, .unit = "steps"});
         field("warmup_epochs", self.warmupEpochs, "cosine-epochs: its warm-up; -1: training.warmup_epochs",
               {.min = -1, .max = 1e6, .unit = "epochs", .advanced = true});
-        field("drop", self.drop, "Drop-path of the ViT, over all blocks of the network of this phase; -1: model.drop_path",
+        field("drop", self.drop,
+              "Drop-path of the ViT, over all blocks of the network of this phase, or dropout of the U-Net; -1: model.drop_path, drop_rate",
               {.min = -1.0, .max = 0.9});
         field("grad_norm", self.gradNorm, "Clip the global gradient norm to this, 0 never clips; -1: training.grad_norm",
               {.min = -1.0, .max = 1e6, .advanced = true});
@@ -58,10 +60,11 @@ struct PhaseConfig { // paths "schedule.pt", "schedule.mt", "schedule.ft"
 };
 
 /// Deep Model Assembling, or Deep Incubation (Ni et al. 2022, 2023): a shallow meta model is trained, then each module of the deep model in
-/// the place of its part of the meta model, then all modules together. Published for ViT; for a DiT it is ours.
+/// the place of its part of the meta model, then all modules together. Published for ViT; for a DiT (blocks)
+/// and a U-Net (levels) it is ours.
 struct AssembledSchedule { // path "schedule", kind "assembled"
     static constexpr const char* kKind = "assembled";
-    std::int64_t modules = 4;
+    std::int64_t modules = 0;
     std::vector<std::int64_t> division;
     std::int64_t metaBlocks = 1;
     Phases phase = Phases::All;
@@ -71,9 +74,15 @@ struct AssembledSchedule { // path "schedule", kind "assembled"
     bool operator==(const AssembledSchedule&) const = default;
     static void describe(auto& self, auto&& field)
     {
-        field("modules", self.modules, "Modules that the blocks are dealt out to; published: 4", {.min = 1, .max = 64, .unit = "modules"});
-        field("division", self.division, "Blocks of each module, in order; empty: the same number for all", {.min = 1, .max = 256});
-        field("meta_blocks", self.metaBlocks, "Blocks of each module of the meta model; published: 1",
+        field("modules", self.modules,
+              "Modules that the blocks of a ViT (published: 4) or DiT are dealt out to, or the levels of a U-Net, all of them; 0: 4, or the "
+              "levels. Assembling a DiT or a U-Net is ours, not published",
+              {.min = 0, .max = 64, .unit = "modules"});
+        field("division", self.division,
+              "Blocks of each module of a ViT or DiT, in order; empty: the same number for all. The levels of a U-Net are what they are",
+              {.min = 1, .max = 256});
+        field("meta_blocks", self.metaBlocks,
+              "Blocks of each module of the meta model, or residual blocks in each level of a U-Net's; published: 1",
               {.min = 1, .max = 256, .unit = "blocks"});
         field("phase", self.phase, "Phases that this run trains: all, or PT (meta model), MT (modules), FT (assembled model) alone");
         field("module", self.module, "With phase MT: the one module that this run trains, counted from 0; -1: all of them",
@@ -91,9 +100,11 @@ struct AssembledSchedule { // path "schedule", kind "assembled"
     }
 };
 
-/// One entry for each module, empty where this run trains it. Usage error when the text has other places.
-Result<std::vector<std::string>> moduleFiles(const AssembledSchedule& schedule);
-/// Blocks of each module of a model of `depth` blocks.
-std::vector<std::int64_t> divisionOf(const AssembledSchedule& schedule, std::int64_t depth);
+/// Modules that a model is made of.
+std::int64_t modulesOf(const AssembledSchedule& schedule, const ModelConfig& model);
+/// One entry for each of so many modules, empty where this run trains it. Usage error when the text has other places.
+Result<std::vector<std::string>> moduleFiles(const AssembledSchedule& schedule, std::int64_t modules);
+/// Blocks of each module of a model: of a U-Net the residual blocks of each level.
+std::vector<std::int64_t> divisionOf(const AssembledSchedule& schedule, const ModelConfig& model);
 
 } // namespace espalier::config

@@ -128,7 +128,11 @@ bool isUsed(std::string_view typedPath, const Json& config)
     const auto isOne = [&](std::initializer_list<std::string_view> paths) { return std::ranges::find(paths, typedPath) != paths.end(); };
     if (isOne({"schedule.levels", "schedule.blocks"}))
         return unet;
-    if (typedPath == "schedule.depth")
+    if (typedPath == "model.num_res_blocks") {
+        const auto* levels = find(config, "model.level_blocks");
+        return !levels || levels->empty();
+    }
+    if (isOne({"schedule.depth", "schedule.division"}))
         return !unet;
     if (isOne({"schedule.drop", "schedule.drop_start", "schedule.pt.drop", "schedule.mt.drop", "schedule.ft.drop"}))
         return !dit;

@@ -31,6 +31,7 @@ struct Spec {
     const char* unit = "";
     bool advanced = false;
     Change change = Change::Never;
+    bool unwrittenEmpty = false; // of a list: where it is empty, a written configuration does not have it
 };
 
 /// Enumerations name their values once: specialise with `static constexpr std::array<std::pair<E, const char*>, N> kAll`.

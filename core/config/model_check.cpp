@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <utility>
 
 namespace espalier::config {
 
@@ -47,6 +49,11 @@ void checkUNet(const UNetConfig& unet, std::int64_t side, std::int64_t pixels, P
         problems.push_back(
             {"model.apply_attn", fmt::format("model.apply_attn must have as many elements as model.ch_multipliers ({}); it has {}.", levels,
                                              unet.applyAttn.size())});
+    }
+    if (!unet.levelBlocks.empty() && unet.levelBlocks.size() != levels) {
+        problems.push_back({"model.level_blocks", fmt::format("model.level_blocks must have as many elements as model.ch_multipliers "
+                                                              "({}), or none; it has {}.",
+                                                              levels, unet.levelBlocks.size())});
     }
     if (unet.hidChannels % 32 != 0) {
         const auto below = unet.hidChannels / 32 * 32;
@@ -105,6 +112,15 @@ void checkTransformer(const Transformer& model, std::int64_t side, std::int64_t 
 }
 
 } // namespace
+
+UNetConfig withLevelBlocks(UNetConfig unet, std::vector<std::int64_t> blocks)
+{
+    const bool differ = std::ranges::adjacent_find(blocks, std::ranges::not_equal_to()) != blocks.end();
+    if (!differ && !blocks.empty())
+        unet.numResBlocks = blocks.front();
+    unet.levelBlocks = differ ? std::move(blocks) : std::vector<std::int64_t>();
+    return unet;
+}
 
 std::vector<Problem> checkModel(const ModelConfig& model, std::int64_t side, std::int64_t pixels)
 {

@@ -20,9 +20,11 @@ struct Names<Labels> {
 /// The U-Net of the DDPM baseline (Ho et al. 2020, appendix B; names as in tqch/ddpm-torch).
 struct UNetConfig { // path "model", kind "unet"
     static constexpr const char* kKind = "unet";
+    static constexpr std::int64_t kMaxLevelBlocks = 16;
     std::int64_t hidChannels = 128;
     std::vector<std::int64_t> chMultipliers{1, 2, 2, 2};
     std::int64_t numResBlocks = 2;
+    std::vector<std::int64_t> levelBlocks; // empty: numResBlocks in each; see blocksOfLevels()
     std::vector<bool> applyAttn{false, true, false, false};
     double dropRate = 0.1;
     bool resampleWithConv = true;
@@ -37,7 +39,10 @@ struct UNetConfig { // path "model", kind "unet"
               {.min = 32, .max = 4096, .unit = "channels"});
         field("ch_multipliers", self.chMultipliers, "Channels of each level as multiples of the first; the first is 1",
               {.min = 1, .max = 64});
-        field("num_res_blocks", self.numResBlocks, "Residual blocks in each level", {.min = 1, .max = 16, .unit = "blocks"});
+        field("num_res_blocks", self.numResBlocks, "Residual blocks in each level", {.min = 1, .max = kMaxLevelBlocks, .unit = "blocks"});
+        field("level_blocks", self.levelBlocks,
+              "Residual blocks of each level, from the first, where they differ; as long as the multipliers. Empty: num_res_blocks in each",
+              {.min = 1, .max = kMaxLevelBlocks, .unit = "blocks", .advanced = true, .unwrittenEmpty = true});
         field("apply_attn", self.applyAttn, "Which levels have self-attention; as long as the multipliers");
         field("drop_rate", self.dropRate, "Dropout inside residual blocks", {.min = 0.0, .max = 0.9});
         field("resample_with_conv", self.resampleWithConv, "Change resolution with convolutions; otherwise pooling and nearest neighbour",
@@ -55,6 +60,14 @@ struct UNetConfig { // path "model", kind "unet"
             {.advanced = true});
     }
 };
+
+/// Residual blocks of each level, from the first.
+inline std::vector<std::int64_t> blocksOfLevels(const UNetConfig& unet)
+{
+    return unet.levelBlocks.empty() ? std::vector<std::int64_t>(unet.chMultipliers.size(), unet.numResBlocks) : unet.levelBlocks;
+}
+/// The same network with other blocks in its levels, as many as there are levels. Where all are equal it is written as ever.
+UNetConfig withLevelBlocks(UNetConfig unet, std::vector<std::int64_t> blocks);
 
 /// The diffusion transformer (Peebles and Xie 2022; names as in facebookresearch/DiT). docs/models.md lists the published sizes.
 struct DitConfig { // path "model", kind "dit"

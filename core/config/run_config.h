@@ -124,7 +124,8 @@ struct RunConfig {
         field("training", self.training, "Length, batch, optimizer");
         field("schedule", self.schedule,
               "How the model grows: plain trains it whole from the start, stages as written by hand, autoprog grows depth and resolution, "
-              "autoprog-zero resolution and what trains, assembled joins modules that were trained apart");
+              "autoprog-zero resolution and what trains, assembled joins modules that were trained apart (published for ViT; for DiT and "
+              "U-Net it is ours)");
         field("search", self.search, "How growth is chosen");
         field("checkpoints", self.checkpoints, "What is saved");
         field("samples", self.samples, "Sample grids while training");

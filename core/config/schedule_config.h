@@ -145,7 +145,7 @@ struct AutoProgZeroSchedule { // path "schedule", kind "autoprog-zero"
 using ScheduleConfig = std::variant<PlainSchedule, StagesSchedule, AutoProgSchedule, AutoProgZeroSchedule, AssembledSchedule>;
 
 /// Stages of a schedule; 1: a plain one.
-inline std::int64_t stagesOf(const ScheduleConfig& schedule)
+inline std::int64_t stagesOf(const ScheduleConfig& schedule, const ModelConfig& model)
 {
     if (const auto* stages = std::get_if<StagesSchedule>(&schedule))
         return stages->stages;
@@ -154,7 +154,7 @@ inline std::int64_t stagesOf(const ScheduleConfig& schedule)
     if (const auto* zero = std::get_if<AutoProgZeroSchedule>(&schedule))
         return zero->stages;
     if (const auto* assembled = std::get_if<AssembledSchedule>(&schedule)) {
-        const auto trained = assembled->module >= 0 ? 1 : assembled->modules;
+        const auto trained = assembled->module >= 0 ? 1 : modulesOf(*assembled, model);
         return assembled->phase == Phases::All ? trained + 2 : assembled->phase == Phases::Modules ? trained : 1;
     }
     return 1;

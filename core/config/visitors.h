@@ -90,8 +90,11 @@ struct Write {
     Json json = Json::object();
 
     template <class T>
-    void operator()(const char* key, T& value, const char*, Spec = {})
+    void operator()(const char* key, T& value, const char*, Spec spec = {})
     {
+        if constexpr (requires { value.empty(); })
+            if (spec.unwrittenEmpty && value.empty())
+                return;
         if constexpr (Described<std::remove_const_t<T>>) {
             Write below;
             std::remove_const_t<T>::describe(value, below);

@@ -217,7 +217,7 @@ private:
     Result<Done> decideBlock(const PartSource& source, const Source::Slots& slots, const Parent& parent, std::int64_t which,
                              const auto& nameIn)
     {
-        const bool lenient = isLevel(source.to.part);
+        const bool lenient = isLevel(source.to.part) && m_stage.division.empty(); // modules are what they were, or none
         std::set<std::string> used;
         for (const auto& parameter : m_table) {
             const std::optional<std::string> name = nameIn(parameter);

@@ -19,7 +19,8 @@ struct Parent {
 
 /// Gives a new stage's state its weights: what stage.weights names comes from the parents or from files, the rest stays as `to`, the state
 /// of a model of stage.shape, has it. A block that came from one with the same index, one of many or one for all, has its parameters by
-/// name; those of a transformer must match in name and size, while a level of a U-Net keeps what does not match as it began. A computed
+/// name; those of a transformer must match in name and size, while a level of a U-Net keeps what does not match as it began,
+/// unless it is a module (stage.division). A computed
 /// table of another size stays as computed.
 ///
 /// Averages come from the parent's average of the same decay by the same map, whatever stage.weights says of the network itself; of a decay

@@ -28,6 +28,9 @@ Result<std::shared_ptr<Model>> makeUNet(const config::UNetConfig& c, const Image
     if (c.applyAttn.size() != levels)
         return wrong("model.apply_attn",
                      fmt::format("has {} entries but model.ch_multipliers has {}; give one per level", c.applyAttn.size(), levels));
+    if (!c.levelBlocks.empty() && c.levelBlocks.size() != levels)
+        return wrong("model.level_blocks", fmt::format("has {} entries but model.ch_multipliers has {}; give one per level, or none",
+                                                       c.levelBlocks.size(), levels));
     if (c.hidChannels < 32 || c.hidChannels % 32 != 0)
         return wrong("model.hid_channels",
                      fmt::format("is {} but must be a multiple of 32: normalisation works on 32 groups", c.hidChannels));
@@ -41,6 +44,7 @@ Result<std::shared_ptr<Model>> makeUNet(const config::UNetConfig& c, const Image
     o.hidChannels = c.hidChannels;
     o.chMultipliers = c.chMultipliers;
     o.numResBlocks = c.numResBlocks;
+    o.levelBlocks = c.levelBlocks;
     o.applyAttn = c.applyAttn;
     o.dropRate = c.dropRate;
     o.resampleWithConv = c.resampleWithConv;

@@ -61,6 +61,7 @@ struct UNet::Net : Container {
     {
         const std::int64_t embedding = o.timeEmbeddingDim ? o.timeEmbeddingDim : 4 * o.hidChannels;
         const std::size_t levels = o.chMultipliers.size();
+        const auto blocks = [&](std::size_t level) { return o.levelBlocks.empty() ? o.numResBlocks : o.levelBlocks[level]; };
         const auto width = [&](std::size_t level) { return o.hidChannels * o.chMultipliers[level]; };
         const auto step = [&](Container& level, const std::string& name, std::int64_t in, std::int64_t out, bool attention) {
             Step s{std::make_shared<ResidualBlock>(in, out, embedding, o.dropRate, sites++, place), nullptr};
@@ -86,12 +87,12 @@ struct UNet::Net : Container {
         for (std::size_t i = 0; i < levels; ++i) {
             const auto names = downsamples->add("level_" + std::to_string(i), std::make_shared<Container>());
             Level level;
-            for (std::int64_t j = 0; j < o.numResBlocks; ++j) {
+            for (std::int64_t j = 0; j < blocks(i); ++j) {
                 level.steps.push_back(step(*names, std::to_string(j), skips.back(), width(i), o.applyAttn[i]));
                 skips.push_back(width(i));
             }
             if (i + 1 < levels) {
-                level.down = names->add(std::to_string(o.numResBlocks), std::make_shared<Downsample>(width(i), o.resampleWithConv, place));
+                level.down = names->add(std::to_string(blocks(i)), std::make_shared<Downsample>(width(i), o.resampleWithConv, place));
                 skips.push_back(width(i));
             }
             down.push_back(std::move(level));
@@ -107,7 +108,7 @@ struct UNet::Net : Container {
         std::vector<std::vector<std::int64_t>> incoming(levels);
         std::int64_t channels = bottom;
         for (std::size_t i = levels; i-- > 0;)
-            for (std::int64_t j = 0; j <= o.numResBlocks; ++j) {
+            for (std::int64_t j = 0; j <= blocks(i); ++j) {
                 incoming[i].push_back(channels + skips.back());
                 skips.pop_back();
                 channels = width(i);
@@ -119,7 +120,7 @@ struct UNet::Net : Container {
             for (std::size_t j = 0; j < incoming[i].size(); ++j)
                 level.steps.push_back(step(*names, std::to_string(j), incoming[i][j], width(i), o.applyAttn[i]));
             if (i > 0)
-                level.up = names->add(std::to_string(o.numResBlocks + 1), std::make_shared<Upsample>(width(i), o.resampleWithConv, place));
+                level.up = names->add(std::to_string(blocks(i) + 1), std::make_shared<Upsample>(width(i), o.resampleWithConv, place));
             up.push_back(std::move(level));
         }
 

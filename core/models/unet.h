@@ -19,6 +19,7 @@ struct UNetOptions {
     std::int64_t hidChannels = 128;
     std::vector<std::int64_t> chMultipliers{1, 2, 2, 2};
     std::int64_t numResBlocks = 2;
+    std::vector<std::int64_t> levelBlocks; // of each level, from the first; empty: numResBlocks in each
     std::vector<bool> applyAttn{false, true, false, false};
     std::int64_t timeEmbeddingDim = 0; // 0: four times hidChannels
     double dropRate = 0.1;

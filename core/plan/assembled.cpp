@@ -30,7 +30,7 @@ Stage AssembledStrategy::phase(const StageId& id, const config::PhaseConfig& own
     stage.id = id;
     stage.weights.clear();
     stage.length = length;
-    stage.shape.model = withDepth(stage.shape.model, blocksOf(division));
+    stage.shape.model = withBlocks(stage.shape.model, division);
     if (own.drop >= 0.0)
         stage.shape.model = withDrop(stage.shape.model, own.drop);
     if (own.batchSize > 0)
@@ -47,10 +47,10 @@ Result<std::vector<Stage>> AssembledStrategy::stages() const
     using enum config::Phases;
     using From = PartSource::From;
     const auto& model = m_config.model;
-    const auto files = config::moduleFiles(m_schedule);
+    const auto whole = config::divisionOf(m_schedule, model);
+    const auto files = config::moduleFiles(m_schedule, std::ssize(whole));
     if (!files)
         return files.error();
-    const auto whole = config::divisionOf(m_schedule, depthOf(model));
     const auto count = whole.size();
     const Division meta(count, m_schedule.metaBlocks);
     const bool all = m_schedule.phase == All, assembles = all || m_schedule.phase == Assembled;

@@ -216,16 +216,26 @@ std::string slowestAverage(const config::TrainingConfig& training)
 
 std::int64_t depthOf(const config::ModelConfig& model)
 {
-    return std::visit(Overloaded{[](const config::UNetConfig& unet) { return unet.numResBlocks; },
+    return std::visit(Overloaded{[](const config::UNetConfig& unet) {
+                                     return unet.levelBlocks.empty() ? unet.numResBlocks : std::ranges::max(unet.levelBlocks);
+                                 },
                                  [](const auto& transformer) { return transformer.depth; }},
                       model);
 }
 
 config::ModelConfig withDepth(config::ModelConfig model, std::int64_t depth)
 {
-    std::visit(
-        Overloaded{[&](config::UNetConfig& unet) { unet.numResBlocks = depth; }, [&](auto& transformer) { transformer.depth = depth; }},
-        model);
+    std::visit(Overloaded{[&](config::UNetConfig& unet) {
+                              if (unet.levelBlocks.empty()) {
+                                  unet.numResBlocks = depth;
+                              } else if (auto blocks = unet.levelBlocks; std::ranges::max(blocks) > depth) {
+                                  for (auto& each : blocks)
+                                      each = std::min(each, depth);
+                                  unet = config::withLevelBlocks(std::move(unet), std::move(blocks));
+                              }
+                          },
+                          [&](auto& transformer) { transformer.depth = depth; }},
+               model);
     return model;
 }
 

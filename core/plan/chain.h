@@ -59,8 +59,9 @@ std::vector<PartSource> grown(const StageId& from, const shapes::ModelShape& sma
                               const Growth& growth);
 std::string slowestAverage(const config::TrainingConfig& training);
 
+/// Blocks of a transformer, or most residual blocks that a level of a U-Net has.
 std::int64_t depthOf(const config::ModelConfig& model);
-/// With another depth: blocks of a transformer, residual blocks in each level of a U-Net.
+/// With another depth: blocks of a transformer, residual blocks in each level of a U-Net, of which a level that has fewer keeps its own.
 config::ModelConfig withDepth(config::ModelConfig model, std::int64_t depth);
 /// With other drop-path (ViT) or dropout (U-Net); a DiT has neither.
 config::ModelConfig withDrop(config::ModelConfig model, double drop);

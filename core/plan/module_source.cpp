@@ -135,7 +135,7 @@ std::string widthText(const shapes::ModelShape& shape)
             if constexpr (requires { model.hiddenSize; })
                 return fmt::format("{} wide, patches of {}", model.hiddenSize, model.patchSize);
             else
-                return std::string("a U-Net");
+                return fmt::format("{} channels wide, times {} in its levels", model.hidChannels, fmt::join(model.chMultipliers, ", "));
         },
         shape.model);
 }
@@ -143,11 +143,11 @@ std::string widthText(const shapes::ModelShape& shape)
 /// The network as it would be at another depth, in all that weights say of it.
 bool sameButDeeper(const shapes::ModelShape& a, const shapes::ModelShape& b)
 {
-    const auto tables = [](const shapes::ModelShape& shape) {
+    const auto tables = [](shapes::ModelShape shape) {
+        shape.model = withDepth(shape.model, 1);
         std::vector<std::pair<std::string, std::vector<std::int64_t>>> found;
         for (const auto& parameter : shapes::parameterTable(shape))
-            if (parameter.part != "blocks" || parameter.block == 0)
-                found.emplace_back(parameter.name, parameter.shape);
+            found.emplace_back(parameter.name, parameter.shape);
         return found;
     };
     return tables(a) == tables(b);
@@ -171,6 +171,11 @@ Result<ModuleSource> openModuleSource(const fs::path& from, const StageId& stage
     return fs::exists(from / "manifest.json", error) ? openCheckpoint(from) : openFile(from);
 }
 
+Division modulesIn(const ModuleSource& source)
+{
+    return divisionIn(source.shape.model).value_or(source.division);
+}
+
 Result<Done> checkModuleSource(const ModuleSource& source, const ModuleWanted& wanted)
 {
     const auto what = wanted.module < 0 ? std::string("the meta model") : fmt::format("module {}", wanted.module);
@@ -181,19 +186,20 @@ Result<Done> checkModuleSource(const ModuleSource& source, const ModuleWanted& w
     if (shapes::family(source.shape) != shapes::family(wanted.model))
         return refuse(fmt::format("it holds {}", shapes::describe(source.shape)));
     const auto depth = blocksOf(wanted.division);
+    const auto division = modulesIn(source);
     if (source.module >= 0 && source.module != wanted.module)
         return refuse(fmt::format("it is module {}", source.module));
-    if (!source.division.empty() && source.division != wanted.division) {
+    if (!division.empty() && division != wanted.division) {
         // The published files do not say which module they trained, but only one has as many blocks as in the whole model.
-        if (wanted.module >= 0 && source.division.size() == wanted.division.size())
-            for (std::size_t other = 0; other < source.division.size(); ++other)
-                if (source.division[other] > source.division[static_cast<std::size_t>(wanted.module)] &&
-                    source.division[other] == wanted.division[static_cast<std::size_t>(wanted.module)])
+        if (wanted.module >= 0 && division.size() == wanted.division.size())
+            for (std::size_t other = 0; other < division.size(); ++other)
+                if (division[other] > division[static_cast<std::size_t>(wanted.module)] &&
+                    division[other] == wanted.division[static_cast<std::size_t>(wanted.module)])
                     return refuse(fmt::format("it is module {}", other));
-        return refuse(fmt::format("its modules have {} blocks, and {} are needed", fmt::join(source.division, ", "),
+        return refuse(fmt::format("its modules have {} blocks, and {} are needed", fmt::join(division, ", "),
                                   fmt::join(wanted.division, ", ")));
     }
-    if (depthOf(source.shape.model) != depth)
+    if (!divisionIn(source.shape.model) && depthOf(source.shape.model) != depth)
         return refuse(fmt::format("it has {} blocks, and {} are needed", depthOf(source.shape.model), depth));
     if (!sameButDeeper(source.shape, wanted.model)) {
         const auto there = widthText(source.shape), here = widthText(wanted.model);
@@ -209,19 +215,14 @@ Result<Stage> withSources(Stage stage, const config::RunConfig& run)
     const auto* schedule = std::get_if<config::AssembledSchedule>(&run.schedule);
     if (!schedule)
         return stage;
-    const auto whole = config::divisionOf(*schedule, depthOf(run.model));
+    const auto whole = config::divisionOf(*schedule, run.model);
     const Division meta(whole.size(), schedule->metaBlocks);
     std::map<std::pair<std::string, std::int64_t>, std::string> found;
     for (auto& source : stage.weights) {
         if (source.from != PartSource::From::File || source.to.part.empty())
             continue;
-        std::int64_t module = -1; // inside the meta model everything that has a source is the meta model's
-        if (stage.module < 0) {
-            module = source.to.part == "head" ? std::ssize(whole) - 1 : 0;
-            if (source.to.part == "blocks")
-                for (auto before = std::int64_t{0}; before + whole[static_cast<std::size_t>(module)] <= source.to.begin; ++module)
-                    before += whole[static_cast<std::size_t>(module)];
-        }
+        // Inside the meta model everything that has a source is the meta model's; what is no module's comes with the first.
+        const auto module = stage.module >= 0 ? -1 : static_cast<std::int64_t>(moduleOf(run.model, whole, source.to).value_or(0));
         auto& weights = found[{source.which, module}];
         if (weights.empty()) {
             ModuleWanted wanted{"schedule.meta_from", shapes::shapeOf(run), meta, module};

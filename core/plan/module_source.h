@@ -20,6 +20,8 @@ struct ModuleSource {
     Division division;        // blocks of its modules; empty where it does not say
     std::int64_t module = -1; // that was trained inside a meta model; -1: none, or it does not say
 };
+/// Blocks of its modules as far as anything tells them: the shape of a U-Net does.
+Division modulesIn(const ModuleSource& source);
 
 /// `from`: a run (the end of its stage `stage`, or its newest checkpoint where it has none of that name), a checkpoint folder, or a file.
 Result<ModuleSource> openModuleSource(const std::filesystem::path& from, const StageId& stage);

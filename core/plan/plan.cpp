@@ -3,6 +3,7 @@
 
 #include "core/config/config.h"
 #include "core/config/devices.h"
+#include "core/plan/division.h"
 #include "core/shapes/parameters.h"
 
 #include <fmt/format.h>
@@ -82,6 +83,8 @@ Result<Done> checkModules(const Stage& stage)
         return wrong(stage.id, fmt::format("it has no module {}.", stage.module));
     if (division.empty())
         return Done{};
+    if (const auto levels = divisionIn(stage.shape.model))
+        return *levels == division ? Result<Done>(Done{}) : wrong(stage.id, "its modules are not the levels of its network.");
     const auto parts = shapes::partsOf(stage.shape);
     const auto blocks = std::ranges::find(parts, "blocks", &shapes::Part::name);
     if (blocks == parts.end() || std::ranges::any_of(division, [](std::int64_t each) { return each < 1 || each > 4096; }) ||

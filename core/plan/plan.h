@@ -79,7 +79,7 @@ struct Stage {
     std::int64_t sid = -1;         // row of the table of stages that the network is told; -1: the last
     std::vector<Candidate> window; // Supernet: one of these runs in each step. Train: what the search chose from
     std::optional<OwnRecipe> recipe;
-    std::vector<std::int64_t> division; // blocks of each module, where modules are assembled
+    std::vector<std::int64_t> division; // blocks of each module, where modules are assembled; of a U-Net those of its levels
     std::int64_t module = -1;           // the one that trains inside the meta model
     bool operator==(const Stage&) const = default;
 };

@@ -145,17 +145,20 @@ Result<Done> StagesStrategy::checkGrowth() const
 
 Result<config::ModelConfig> StagesStrategy::modelOf(std::size_t stage) const
 {
-    auto model = m_config.model;
+    auto model =
+        withDepth(m_config.model, entry(std::holds_alternative<config::UNetConfig>(m_config.model) ? m_schedule.blocks : m_schedule.depth,
+                                        stage, depthOf(m_config.model)));
     if (auto* unet = std::get_if<config::UNetConfig>(&model)) {
         const auto levels =
             static_cast<std::size_t>(entry(m_schedule.levels, stage, static_cast<std::int64_t>(unet->chMultipliers.size())));
         if (levels > unet->chMultipliers.size() || levels > unet->applyAttn.size() || levels == 0)
             return wrong("schedule.levels", stage, fmt::format("must have from 1 to {} levels.", unet->chMultipliers.size()));
+        auto blocks = config::blocksOfLevels(*unet);
+        blocks.resize(levels);
         unet->chMultipliers.resize(levels);
         unet->applyAttn.resize(levels);
-        unet->numResBlocks = entry(m_schedule.blocks, stage, unet->numResBlocks);
-    } else {
-        model = withDepth(model, entry(m_schedule.depth, stage, depthOf(model)));
+        if (!unet->levelBlocks.empty())
+            *unet = config::withLevelBlocks(*unet, std::move(blocks));
     }
     return withDrop(model, entry(m_schedule.drop, stage, dropOf(model)));
 }

@@ -3,7 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
+#include <vector>
 
 namespace espalier::shapes {
 
@@ -26,7 +29,7 @@ std::pair<std::int64_t, std::int64_t> unfold(std::int64_t channels, bool wrapped
 
 Result<Guess> guessUNet(const Shapes& shapes, const std::string& inner)
 {
-    constexpr std::int64_t kMaxLevels = 10, kMaxBlocks = 16;
+    constexpr std::int64_t kMaxLevels = 10;
     const auto of = [&](const std::string& name) -> const std::vector<std::int64_t>* {
         const auto found = shapes.find(inner + name);
         return found == shapes.end() ? nullptr : &found->second;
@@ -41,6 +44,7 @@ Result<Guess> guessUNet(const Shapes& shapes, const std::string& inner)
     unet.hidChannels = (*in)[0];
     unet.chMultipliers.clear();
     unet.applyAttn.clear();
+    std::vector<std::int64_t> blocks;
     for (std::int64_t level = 0; level < kMaxLevels; ++level) {
         const auto at = fmt::format("downsamples.level_{}.", level);
         const bool attends = of(at + "0.0.conv1.weight") != nullptr;
@@ -52,13 +56,13 @@ Result<Guess> guessUNet(const Shapes& shapes, const std::string& inner)
                 fmt::format("{}{} is no multiple of the width of in_conv, as it is in a U-Net of the DDPM baseline.", inner, at));
         unet.chMultipliers.push_back((*conv)[0] / unet.hidChannels);
         unet.applyAttn.push_back(attends);
+        blocks.push_back(countFrom(shapes, inner + at, attends ? ".0.conv1.weight" : ".conv1.weight", config::UNetConfig::kMaxLevelBlocks));
     }
     if (unet.chMultipliers.empty())
         return unknown("These tensors look like a U-Net, but downsamples.level_0 is missing.");
-    unet.numResBlocks =
-        countFrom(shapes, inner + "downsamples.level_0.", unet.applyAttn[0] ? ".0.conv1.weight" : ".conv1.weight", kMaxBlocks);
-    unet.resampleWithConv =
-        unet.chMultipliers.size() == 1 || of(fmt::format("downsamples.level_0.{}.1.weight", unet.numResBlocks)) != nullptr;
+    unet.numResBlocks = std::ranges::max(blocks);
+    unet.resampleWithConv = unet.chMultipliers.size() == 1 || of(fmt::format("downsamples.level_0.{}.1.weight", blocks.front())) != nullptr;
+    unet = config::withLevelBlocks(std::move(unet), std::move(blocks));
     const auto [block, channels] = unfold((*in)[1], !inner.empty());
     unet.blockSize = block;
     if (const auto* labels = of("label_embed.weight"); labels && labels->size() == 2)

@@ -83,6 +83,8 @@ Result<Done> checkLayout(const ModelShape& shape, Layout layout)
             return refusal(shape, layout, "that code has the U-Net alone");
         if (config::classesOf(shape.model) > 0)
             return refusal(shape, layout, "the published U-Net is told no classes, and this one is");
+        if (!std::get<config::UNetConfig>(shape.model).levelBlocks.empty())
+            return refusal(shape, layout, "the published U-Net has as many blocks in each level, and this one has not");
         return Done{};
     case Layout::Diffusers:
         return checkDiffusers(shape);

@@ -56,12 +56,15 @@ std::string describe(const ModelShape& shape)
     const auto transformer = [&](const char* name, const auto& model) {
         return fmt::format("{} {}·{}/{}{}", name, model.hiddenSize, model.depth, model.patchSize, at);
     };
-    return std::visit(Overloaded{[&](const config::UNetConfig& unet) {
-                                     return fmt::format("U-Net {}·{}{}", unet.hidChannels, fmt::join(unet.chMultipliers, ","), at);
-                                 },
-                                 [&](const config::DitConfig& dit) { return transformer("DiT", dit); },
-                                 [&](const config::VitConfig& vit) { return transformer("ViT", vit); }},
-                      shape.model);
+    return std::visit(
+        Overloaded{[&](const config::UNetConfig& unet) {
+                       const auto blocks =
+                           unet.levelBlocks.empty() ? std::string() : fmt::format(" with {} blocks", fmt::join(unet.levelBlocks, ","));
+                       return fmt::format("U-Net {}·{}{}{}", unet.hidChannels, fmt::join(unet.chMultipliers, ","), blocks, at);
+                   },
+                   [&](const config::DitConfig& dit) { return transformer("DiT", dit); },
+                   [&](const config::VitConfig& vit) { return transformer("ViT", vit); }},
+        shape.model);
 }
 
 std::int64_t outChannelsOf(const config::ModelConfig& model, std::int64_t channels)

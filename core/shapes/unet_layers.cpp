@@ -88,6 +88,8 @@ std::vector<Layer> unetLayers(const ModelShape& shape, const config::UNetConfig&
     const auto side = shape.side > 0 ? shape.side / unet.blockSize : std::int64_t{1} << (levels - 1);
     const auto widthOf = [&](std::int64_t level) { return width * unet.chMultipliers[static_cast<std::size_t>(level)]; };
     const auto sideOf = [&](std::int64_t level) { return side >> level; };
+    const auto blocks = config::blocksOfLevels(unet);
+    const auto blocksOf = [&](std::int64_t level) { return blocks[static_cast<std::size_t>(level)]; };
     const auto attends = [&](std::int64_t level) { return bool(unet.applyAttn[static_cast<std::size_t>(level)]); };
 
     Builder build(unet.blockSize > 1 ? "_model." : "", embedding);
@@ -104,14 +106,14 @@ std::vector<Layer> unetLayers(const ModelShape& shape, const config::UNetConfig&
     auto channels = width;
     for (std::int64_t level = 0; level < levels; ++level) {
         build.at("downsamples", level);
-        for (std::int64_t j = 0; j < unet.numResBlocks; ++j) {
+        for (std::int64_t j = 0; j < blocksOf(level); ++j) {
             build.block(fmt::format("downsamples.level_{}.{}.", level, j), channels, widthOf(level), sideOf(level), attends(level));
             channels = widthOf(level);
             skips.push_back(channels);
         }
         if (level + 1 < levels) {
             if (unet.resampleWithConv) {
-                build.conv(fmt::format("downsamples.level_{}.{}.1", level, unet.numResBlocks), channels, channels, 3, sideOf(level),
+                build.conv(fmt::format("downsamples.level_{}.{}.1", level, blocksOf(level)), channels, channels, 3, sideOf(level),
                            sideOf(level + 1));
             }
             skips.push_back(channels);
@@ -125,7 +127,7 @@ std::vector<Layer> unetLayers(const ModelShape& shape, const config::UNetConfig&
     // The up path runs from the last level to the first and registers from the first to the last: widths first, then layers.
     std::vector<std::vector<std::int64_t>> entering(static_cast<std::size_t>(levels));
     for (auto level = levels - 1; level >= 0; --level) {
-        for (std::int64_t j = 0; j <= unet.numResBlocks; ++j) {
+        for (std::int64_t j = 0; j <= blocksOf(level); ++j) {
             entering[static_cast<std::size_t>(level)].push_back(channels + skips.back());
             skips.pop_back();
             channels = widthOf(level);
@@ -133,13 +135,13 @@ std::vector<Layer> unetLayers(const ModelShape& shape, const config::UNetConfig&
     }
     for (std::int64_t level = 0; level < levels; ++level) {
         build.at("upsamples", level);
-        for (std::int64_t j = 0; j <= unet.numResBlocks; ++j) {
+        for (std::int64_t j = 0; j <= blocksOf(level); ++j) {
             build.block(fmt::format("upsamples.level_{}.{}.", level, j),
                         entering[static_cast<std::size_t>(level)][static_cast<std::size_t>(j)], widthOf(level), sideOf(level),
                         attends(level));
         }
         if (level > 0 && unet.resampleWithConv) {
-            build.conv(fmt::format("upsamples.level_{}.{}.1", level, unet.numResBlocks + 1), widthOf(level), widthOf(level), 3,
+            build.conv(fmt::format("upsamples.level_{}.{}.1", level, blocksOf(level) + 1), widthOf(level), widthOf(level), 3,
                        sideOf(level - 1), sideOf(level - 1));
         }
     }

@@ -238,7 +238,7 @@ runs::RunFolder makeRun(const std::filesystem::path& library, const FakeRun& run
     std::map<std::int64_t, int> stages; // from which step
     std::vector<std::int64_t> ends;
     std::vector<Stretch> own{{0, run.step}};
-    if (config::stagesOf(config.schedule) > 1) {
+    if (config::stagesOf(config.schedule, config.model) > 1) {
         const auto plan = writePlan(folder, config, run);
         std::int64_t turn = 0; // at which the stage begins, where those beside it were trained before it
         own.clear();

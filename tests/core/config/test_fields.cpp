@@ -85,7 +85,7 @@ TEST(Fields, EveryOneSurvivesARoundTripWithAnotherValue)
         if (const auto open = field.path.find('['); open != std::string::npos)
             overlay[field.path.substr(0, open)]["kind"] = field.path.substr(open + 1, field.path.find(']') - open - 1);
         if (field.path.starts_with("schedule[assembled]")) {
-            // Modules are blocks of a transformer, and every phase has an end or none has.
+            // Those of a transformer are blocks, and every phase has an end or none has.
             overlay["model"] = {{"kind", "vit"}, {"depth", 20}};
             for (const auto* phase : {"pt", "mt", "ft"})
                 if (auto& own = overlay["schedule"][phase]; !own.contains("steps"))
@@ -134,7 +134,6 @@ TEST(Fields, EveryOneSurvivesARoundTripWithAnotherValue)
                                               "samples.sampler.label",
                                               "samples.sampler.stage",
                                               "samples.sampler.timestep_respacing",
-                                              "schedule.kind",
                                               "schedule[assembled].division",
                                               "schedule[assembled].module",
                                               "schedule[assembled].module_files",
@@ -174,6 +173,23 @@ TEST(Fields, ThoseThatNeedCompanyRoundTripToo)
         EXPECT_EQ(sampler.label, label);
     }
     EXPECT_EQ(write(*read(written)).dump(), written.dump());
+}
+
+TEST(Fields, LevelsOfAUNetAreWrittenWhereTheyDiffer)
+{
+    const UNetConfig plain;
+    EXPECT_FALSE(writeModel(plain).contains("level_blocks")) << "configurations of before stay the same, byte for byte";
+    const auto model = withLevelBlocks(plain, {1, 3, 1, 2});
+    EXPECT_EQ(writeModel(model)["level_blocks"], (Json{1, 3, 1, 2}));
+    EXPECT_EQ(*readModel(writeModel(model)), ModelConfig(model));
+    EXPECT_EQ(blocksOfLevels(model), (std::vector<std::int64_t>{1, 3, 1, 2}));
+    EXPECT_EQ(blocksOfLevels(plain), (std::vector<std::int64_t>{2, 2, 2, 2}));
+    EXPECT_EQ(withLevelBlocks(model, {2, 2, 2, 2}), plain);
+    const Json before{{"training", {{"steps", 3}}}}, after{{"training", {{"steps", 3}}}, {"model", {{"level_blocks", {1, 3, 1, 2}}}}};
+    const auto differences = difference(write(*read(before)), write(*read(after)));
+    ASSERT_EQ(differences.size(), 1u);
+    EXPECT_EQ(differences.front().path, "model.level_blocks");
+    EXPECT_EQ(changedPaths(write(*read(after))).front(), "model.level_blocks");
 }
 
 TEST(Fields, ALearnedVarianceAndARespacedSamplerRoundTrip)
@@ -226,7 +242,7 @@ TEST(Fields, SchedulesRoundTripWithTheirModel)
     EXPECT_EQ(assembled.phase, Phases::Modules);
     EXPECT_EQ(assembled.module, 1);
     EXPECT_EQ(assembled.mt.batchSize, 32);
-    EXPECT_EQ(*moduleFiles(assembled), (std::vector<std::string>{"/a", ""}));
+    EXPECT_EQ(*moduleFiles(assembled, 2), (std::vector<std::string>{"/a", ""}));
     EXPECT_EQ(std::get<AssembledSchedule>(read(write(*parts))->schedule), assembled);
 }
 

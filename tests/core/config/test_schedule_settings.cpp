@@ -85,7 +85,27 @@ TEST(ScheduleSettings, AnAssembledModelIsDealtOutToItsModules)
     expectProblem(kOfVit, R"({"schedule":{"kind":"assembled","modules":3,"division":[2,2]}})", "schedule.division", "it has 2.");
     expectProblem(kOfVit, R"({"schedule":{"kind":"assembled","modules":2,"division":[2,3]}})", "schedule.division", "it deals out 5.");
     expectProblem(kOfVit, R"({"schedule":{"kind":"assembled","modules":2,"division":[4,0]}})", "schedule.division", "element 2 is 0");
-    expectProblem(kOfUNet, R"({"schedule":{"kind":"assembled"}})", "schedule.kind", "needs a transformer");
+}
+
+TEST(ScheduleSettings, AnAssembledUNetIsMadeOfItsLevels)
+{
+    for (const auto* fine : {R"({"schedule":{"kind":"assembled"}})", R"({"schedule":{"kind":"assembled","modules":4}})",
+                             R"({"schedule":{"kind":"assembled","pt":{"steps":1,"drop":0.2},"mt":{"steps":1},"ft":{"steps":1}}})"})
+        EXPECT_EQ(problemsOf(kOfUNet, fine), "");
+    expectProblem(kOfUNet, R"({"schedule":{"kind":"assembled","modules":3}})", "schedule.modules",
+                  "schedule.modules must be 4, the levels of the U-Net (model.ch_multipliers), or 0, which takes their number; it is 3.");
+    expectProblem(kOfUNet, R"({"schedule":{"kind":"assembled","division":[2,2,2,2]}})", "schedule.division", "must be empty for a U-Net");
+    expectProblem(kOfUNet, R"({"schedule":{"kind":"assembled","meta_blocks":17}})", "schedule.meta_blocks", "at most 16 for a U-Net");
+    expectProblem(kOfUNet, R"({"schedule":{"kind":"assembled","phase":"MT","meta_from":"/m","module":4}})", "schedule.module", "from 0 to 3");
+    const auto modules = [](const char* overlay) {
+        const auto config = read(Json::parse(overlay));
+        EXPECT_TRUE(config) << config.error().message;
+        return modulesOf(std::get<AssembledSchedule>(config->schedule), config->model);
+    };
+    EXPECT_EQ(modules(R"({"training":{"steps":9},"schedule":{"kind":"assembled"},
+        "model":{"ch_multipliers":[1,2,2],"apply_attn":[false,false,true]}})"),
+              3);
+    EXPECT_EQ(modules(R"({"training":{"steps":9},"schedule":{"kind":"assembled"},"model":{"kind":"vit"}})"), 4);
 }
 
 TEST(ScheduleSettings, PhasesOfAnAssembledModelNeedWhatComesBeforeThem)
@@ -101,6 +121,7 @@ TEST(ScheduleSettings, PhasesOfAnAssembledModelNeedWhatComesBeforeThem)
     refused(R"("module":2)", "schedule.module", "because schedule.phase is all and not MT");
     refused(R"("phase":"MT","meta_from":"/m","module":4)", "schedule.module", "from 0 to 3");
     refused(R"("weights":"best")", "schedule.weights", "names no weights");
+    refused(R"("weights":"ema:0.5")", "schedule.weights", "is no average of this run, whose training.ema.decays are 0.9999.");
     refused(R"("mt":{"steps":5},"ft":{"epochs":1})", "schedule.pt.epochs", "schedule.pt has no end");
 }
 
@@ -113,7 +134,7 @@ TEST(ScheduleSettings, PhasesOfAnAssembledModelHaveSettingsOfTheirOwn)
     expectProblem(kOfVit, R"({"schedule":{"kind":"assembled","ft":{"micro_batch":64,"mix_group":48}}})", "schedule.ft.mix_group",
                   "must divide its micro-batch 64");
     expectProblem(R"({"training":{"steps":10},"model":{"kind":"dit","depth":4}})", R"({"schedule":{"kind":"assembled","mt":{"drop":0.1}}})",
-                  "schedule.mt.drop", "only a ViT drops paths");
+                  "schedule.mt.drop", "a DiT drops nothing");
     expectProblem(kOfVit, R"({"schedule":{"pt":{"steps":3}}})", "schedule.pt.steps", "of schedule.kind assembled; schedule.kind is plain");
     Json overlay = Json::parse(R"({"model":{"kind":"vit","depth":4},"schedule":{"kind":"assembled"}})");
     ASSERT_TRUE(applySetting(overlay, "schedule.mt.data_share=0.5"));

@@ -130,6 +130,10 @@ TEST(Validation, AcrossFields)
     expectProblem(R"({"model":{"ch_multipliers":[1,2]}})", "model.apply_attn", "as many elements as model.ch_multipliers (2); it has 4");
     expectProblem(R"({"model":{"ch_multipliers":[2,2],"apply_attn":[false,false]}})", "model.ch_multipliers", "must begin with 1");
     expectProblem(R"({"model":{"ch_multipliers":[],"apply_attn":[]}})", "model.ch_multipliers", "1 to 10 elements");
+    expectProblem(R"({"model":{"level_blocks":[1,2]}})", "model.level_blocks",
+                  "as many elements as model.ch_multipliers (4), or none; it has 2");
+    expectProblem(R"({"model":{"level_blocks":[1,2,17,1]}})", "model.level_blocks", "element 3 is 17");
+    EXPECT_EQ(problemsOf(R"({"model":{"level_blocks":[1,2,16,1]}})"), "");
     expectProblem(R"({"model":{"hid_channels":100}})", "model.hid_channels", "the nearest to 100 are 96 and 128");
     expectProblem(R"({"model":{"hid_channels":4096,"ch_multipliers":[1,8],"apply_attn":[true,true]}})", "model.ch_multipliers",
                   "32768 channels");

@@ -191,6 +191,27 @@ TEST(Grow, ALevelOfAUNetKeepsWhatDoesNotMatchAsItBegan)
     }
 }
 
+TEST(Grow, ALevelThatIsAModuleIsWhatItWasOrNone)
+{
+    const auto shape = [](std::vector<std::int64_t> blocks) {
+        return shapes::ModelShape{.side = 16,
+                                  .model = config::withLevelBlocks(
+                                      {.hidChannels = 32, .chMultipliers = {1, 1}, .numResBlocks = 1, .applyAttn = {false, false}},
+                                      std::move(blocks))};
+    };
+    auto meta = makeNet(shape({1, 1}), "old:"), hybrid = makeNet(shape({1, 2}), "new:");
+    const Parent parents[] = {meta.as("meta")};
+    auto stage = stageOf(hybrid, {{{"downsamples", 0, 1}, From::Stage, "meta", {"downsamples", 0, 1}, ""}});
+    stage.division = {1, 2};
+    expectGrown(grow(stage, parents, hybrid.state));
+    EXPECT_TRUE(at::equal(hybrid.slot("downsamples.level_0.1.1.weight").value, meta.slot("downsamples.level_0.1.1.weight").value));
+    stage.weights = {{{"downsamples", 1, 2}, From::Stage, "meta", {"downsamples", 1, 2}, ""}};
+    const auto refused = grow(stage, parents, hybrid.state);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("downsamples.level_1.1.norm1.weight has nothing to come from"), std::string::npos)
+        << refused.error().message;
+}
+
 TEST(Grow, NothingChangesUnlessAllFits)
 {
     auto narrow = makeNet(vitShape(2, 24), "old:", {0.9}), good = makeNet(vitShape(2), "old:", {0.9}), other = makeNet(ditShape(2), "old:");

@@ -171,6 +171,31 @@ TEST(UNet, KnowsClassesAndHidesSomeWhileItTrains)
     EXPECT_LT(hidden, 140);
 }
 
+TEST(UNet, LevelsThatAreSaidOneByOneRunAsTheSameNetwork)
+{
+    const at::NoGradGuard guard;
+    UNetOptions plain = tiny(), listed = tiny(), uneven = tiny();
+    plain.numResBlocks = 2;
+    listed.levelBlocks = {2, 2};
+    uneven.levelBlocks = {2, 1};
+    const auto run = [](const UNetOptions& options, std::vector<std::string>& names) {
+        UNet model(options, ImageShape{3, 8, 8}, Place{});
+        initialise(model, 5);
+        model.train(); // masks too
+        model.watch = [&](const std::string& name, const at::Tensor&) { names.push_back(name); };
+        const auto draws = tensors::Draws::at(1, 0, 0, 4);
+        return model.forward({draws.normal(Stream::Noise, {3, 8, 8}), at::full({4}, 10, at::kLong), {}}, {}, draws);
+    };
+    std::vector<std::string> first, second, third;
+    EXPECT_TRUE(at::equal(run(plain, first), run(listed, second)));
+    EXPECT_EQ(first, second);
+    EXPECT_EQ(run(uneven, third).sizes().vec(), (std::vector<std::int64_t>{4, 3, 8, 8}));
+    EXPECT_EQ(third, (std::vector<std::string>{"embed", "in_conv", "downsamples.level_0.0", "downsamples.level_0.1",
+                                               "downsamples.level_0.2", "downsamples.level_1.0", "middle.0", "middle.1", "middle.2",
+                                               "upsamples.level_1.0", "upsamples.level_1.1", "upsamples.level_1.2", "upsamples.level_0.0",
+                                               "upsamples.level_0.1", "upsamples.level_0.2", "out_conv"}));
+}
+
 TEST(UNet, FirstValuesDependOnSeedAndNameAlone)
 {
     const auto a = std::make_shared<UNet>(tiny(), ImageShape{3, 8, 8}, Place{});
@@ -201,7 +226,7 @@ TEST(UNet, TheUntrainedLossIsOne)
 
 TEST(Registry, ABuiltModelHasExactlyTheParametersOfItsShape)
 {
-    config::UNetConfig cifar, folded, plain, deep;
+    config::UNetConfig cifar, folded, plain, deep, uneven;
     folded.blockSize = 2;
     folded.numClasses = 10;
     plain.hidChannels = 32;
@@ -211,7 +236,8 @@ TEST(Registry, ABuiltModelHasExactlyTheParametersOfItsShape)
     deep.chMultipliers = {1, 1, 2, 2, 4, 4};
     deep.applyAttn = {false, false, false, false, true, false};
     deep.numResBlocks = 3;
-    for (const auto& c : {cifar, folded, plain, deep}) {
+    uneven = config::withLevelBlocks(folded, {3, 1, 2, 1});
+    for (const auto& c : {cifar, folded, plain, deep, uneven, config::withLevelBlocks(plain, {1, 1, 1, 4})}) {
         shapes::ModelShape shape;
         shape.side = 64;
         shape.model = c;
@@ -244,6 +270,9 @@ TEST(Registry, RefusesByTheNameOfTheField)
     c = {};
     c.applyAttn = {true};
     EXPECT_TRUE(refusal(c).starts_with("model.apply_attn"));
+    c = {};
+    c.levelBlocks = {1, 2};
+    EXPECT_TRUE(refusal(c).starts_with("model.level_blocks"));
     c = {};
     c.hidChannels = 40;
     EXPECT_TRUE(refusal(c).starts_with("model.hid_channels"));

@@ -7,9 +7,12 @@
 #include "core/base/files.h"
 #include "core/config/config.h"
 #include "core/config/presets.h"
+#include "core/shapes/parameters.h"
 #include "tests/support/golden.h"
 
 #include <gtest/gtest.h>
+
+#include <set>
 
 namespace espalier::plan {
 namespace {
@@ -55,22 +58,45 @@ const PartSource& sourceOf(const Stage& stage, const std::string& part, std::int
     return stage.weights.front();
 }
 
+std::int64_t parametersIn(const shapes::ModelShape& shape, const shapes::PartRange& range)
+{
+    std::int64_t count = 0;
+    for (const auto& parameter : shapes::parameterTable(shape))
+        if (shapes::contains(range, parameter.part, parameter.block))
+            count += parameter.elements();
+    return count;
+}
+
 using From = PartSource::From;
 
 TEST(Division, PartsOfModulesAreTheWholeNetwork)
 {
-    for (const auto& model : {config::ModelConfig(config::VitConfig{}), config::ModelConfig(config::DitConfig{})}) {
-        const bool dit = std::holds_alternative<config::DitConfig>(model);
-        for (const auto& division : {Division{1}, Division{2, 1}, Division{4, 3, 3}}) {
-            const shapes::ModelShape shape{3, dit ? 3 : 0, 16, withDepth(model, blocksOf(division))};
-            std::size_t owned = 0;
+    const auto unet = [](std::size_t levels) {
+        return config::UNetConfig{.hidChannels = 32,
+                                  .chMultipliers = std::vector<std::int64_t>(levels, 1),
+                                  .applyAttn = std::vector<bool>(levels, true),
+                                  .numClasses = 10};
+    };
+    for (const auto& division : {Division{1}, Division{2, 1}, Division{4, 3, 3}}) {
+        for (const auto& model : {config::ModelConfig(config::VitConfig{}), config::ModelConfig(config::DitConfig{}),
+                                  config::ModelConfig(unet(division.size()))}) {
+            const bool vit = std::holds_alternative<config::VitConfig>(model);
+            const shapes::ModelShape shape{3, vit ? 0 : 3, 16, withBlocks(model, division)};
+            std::multiset<std::string> owned;
             for (std::size_t k = 0; k < division.size(); ++k)
                 for (const auto& range : partsOfModule(model, division, k)) {
                     EXPECT_TRUE(shapes::checkRange(shape, range));
-                    owned += shapes::parametersOf(shape, range).size();
+                    EXPECT_EQ(moduleOf(model, division, range), k);
+                    for (auto& name : shapes::parametersOf(shape, range))
+                        owned.insert(std::move(name));
                 }
-            const auto outside = dit ? shapes::parametersOf(shape, {"embed"}).size() : 0;
-            EXPECT_EQ(owned + outside, shapes::parametersOf(shape, {}).size());
+            if (!vit) {
+                EXPECT_EQ(moduleOf(model, division, {"embed"}), std::nullopt);
+                for (auto& name : shapes::parametersOf(shape, {"embed"}))
+                    owned.insert(std::move(name));
+            }
+            const auto all = shapes::parametersOf(shape, {});
+            EXPECT_EQ(owned, std::multiset<std::string>(all.begin(), all.end())) << shapes::describe(shape);
         }
     }
 }
@@ -178,6 +204,59 @@ TEST(Assembled, ADitKeepsWhatMakesTheCondition)
     EXPECT_EQ(sourceOf(plan->stages[1], "embed", 0).which, "meta");
     EXPECT_EQ(plan->stages[1].trainable, (std::vector<shapes::PartRange>{{"blocks", 0, 2}}));
     EXPECT_EQ(sourceOf(plan->stages.back(), "embed", 0).which, "module-0");
+}
+
+TEST(Assembled, AUNetIsCutAtItsLevels)
+{
+    auto config = vit();
+    config.model = config::UNetConfig{
+        .hidChannels = 32, .chMultipliers = {1, 2, 2}, .numResBlocks = 3, .applyAttn = {false, true, false}, .numClasses = 10};
+    auto plan = begun(config);
+    ASSERT_TRUE(plan) << plan.error().message;
+    EXPECT_EQ(idsOf(*plan), (std::vector<StageId>{"meta", "module-0", "module-1", "module-2", "assembled"}));
+    EXPECT_EQ(*planFromText(toJson(*plan).dump()), *plan);
+    const auto shapeOf = [&](std::size_t stage) { return std::get<config::UNetConfig>(plan->stages[stage].shape.model); };
+    EXPECT_EQ(config::blocksOfLevels(shapeOf(0)), (Division{1, 1, 1}));
+    EXPECT_EQ(shapeOf(1).levelBlocks, (Division{3, 1, 1}));
+    EXPECT_EQ(shapeOf(2).levelBlocks, (Division{1, 3, 1}));
+    EXPECT_EQ(config::ModelConfig(shapeOf(4)), config.model) << "the whole model is that of the settings";
+    using Ranges = std::vector<shapes::PartRange>;
+    EXPECT_EQ(plan->stages[1].trainable, (Ranges{{"in_conv"}, {"downsamples", 0, 1}, {"upsamples", 0, 1}, {"out_conv"}}));
+    EXPECT_EQ(plan->stages[2].trainable, (Ranges{{"downsamples", 1, 2}, {"upsamples", 1, 2}}));
+    EXPECT_EQ(plan->stages[3].trainable, (Ranges{{"downsamples", 2, 3}, {"middle"}, {"upsamples", 2, 3}}));
+    EXPECT_EQ(sourceOf(plan->stages[2], "downsamples", 1).from, From::Fresh);
+    EXPECT_EQ(sourceOf(plan->stages[2], "embed", 0).which, "meta");
+    EXPECT_EQ(sourceOf(plan->stages[2], "upsamples", 2).which, "meta");
+    const auto& whole = plan->stages.back();
+    EXPECT_EQ(sourceOf(whole, "out_conv", 0).which, "module-0");
+    EXPECT_EQ(sourceOf(whole, "middle", 0).which, "module-2");
+    EXPECT_EQ(sourceOf(whole, "upsamples", 1).which, "module-1");
+    EXPECT_EQ(sourceOf(whole, "upsamples", 1).range, (shapes::PartRange{"upsamples", 1, 2}));
+    EXPECT_EQ(sourceOf(whole, "embed", 0).which, "module-0") << "which has it from the meta model, as all of them";
+    EXPECT_LT(forecast(plan->stages[2]).trained, forecast(plan->stages[2]).parameters);
+    EXPECT_EQ(forecast(plan->stages[1]).trained + forecast(plan->stages[2]).trained + forecast(plan->stages[3]).trained +
+                  parametersIn(whole.shape, {"embed"}),
+              forecast(whole).parameters);
+
+    // What a checkpoint carries is a configuration by itself, and a plan whose modules are no levels is refused.
+    for (const auto& stage : plan->stages)
+        EXPECT_TRUE(config::read(config::write(configOf(config, stage)))) << stage.id;
+    plan->stages[2].division = {3, 1, 1};
+    const auto broken = check(*plan);
+    ASSERT_FALSE(broken);
+    EXPECT_NE(broken.error().message.find("its modules are not the levels"), std::string::npos) << broken.error().message;
+}
+
+TEST(Assembled, LevelsMayDiffer)
+{
+    auto config = vit({.metaBlocks = 2, .pt = {.steps = 1, .drop = 0.3}, .mt = {.steps = 1}, .ft = {.steps = 1}});
+    config.model = config::UNetConfig{.hidChannels = 32, .chMultipliers = {1, 2}, .levelBlocks = {1, 4}, .applyAttn = {false, true}};
+    const auto plan = begun(config);
+    ASSERT_TRUE(plan) << plan.error().message;
+    EXPECT_EQ(plan->stages[1].division, (Division{1, 2})) << "a module may be smaller than that of the meta model";
+    EXPECT_EQ(plan->stages[2].division, (Division{2, 4}));
+    EXPECT_EQ(plan->stages[3].shape.model, config.model);
+    EXPECT_EQ(std::get<config::UNetConfig>(plan->stages[0].shape.model).dropRate, 0.3);
 }
 
 TEST(Assembled, AShareOfTheImagesMakesShorterEpochs)

@@ -307,6 +307,21 @@ TEST(AutoProg, AUNetSearchesAmongSidesAtTheBlocksOfItsStage)
     EXPECT_NE(refusal(transformer).find("schedule.side_start and schedule.depth_start leave"), std::string::npos);
 }
 
+TEST(StagesSchedule, ALevelOfAUNetGrowsToItsOwnBlocks)
+{
+    auto config = unet();
+    std::get<config::UNetConfig>(config.model).levelBlocks = {1, 3, 2};
+    config.schedule = config::StagesSchedule{.stages = 3, .levels = {2, 3, 3}, .blocks = {1, 2, 3}};
+    const auto plan = begun(config);
+    ASSERT_TRUE(plan) << plan.error().message;
+    const auto blocks = [&](std::size_t stage) {
+        return config::blocksOfLevels(std::get<config::UNetConfig>(plan->stages[stage].shape.model));
+    };
+    EXPECT_EQ(blocks(0), (std::vector<std::int64_t>{1, 1}));
+    EXPECT_EQ(blocks(1), (std::vector<std::int64_t>{1, 2, 2}));
+    EXPECT_EQ(plan->stages[2].shape.model, config.model);
+}
+
 TEST(StagesSchedule, AUNetGrowsInLevelsAndBlocks)
 {
     auto config = unet(400);

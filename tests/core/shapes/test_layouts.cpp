@@ -46,6 +46,10 @@ TEST(Layouts, EachModelGoesWhereItExists)
     auto told = kUNet;
     std::get<config::UNetConfig>(told.model).numClasses = 10;
     EXPECT_NE(checkLayout(told, DdpmTorch).error().message.find("told no classes"), std::string::npos);
+    auto uneven = kUNet;
+    std::get<config::UNetConfig>(uneven.model).levelBlocks = {1, 2, 1, 1};
+    EXPECT_NE(checkLayout(uneven, DdpmTorch).error().message.find("as many blocks in each level"), std::string::npos);
+    EXPECT_NE(checkLayout(kUNet, DeepIncubation).error().message.find("that code has the ViT"), std::string::npos);
     auto narrow = kDit;
     std::get<config::DitConfig>(narrow.model).mlpRatio = 2.0;
     EXPECT_NE(checkLayout(narrow, Diffusers).error().message.find("four times as wide"), std::string::npos);

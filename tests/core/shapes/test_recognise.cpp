@@ -28,7 +28,7 @@ ModelShape shapeWith(config::UNetConfig unet, std::int64_t channels = 3)
 
 TEST(Recognise, FindsEveryOptionOfTheUNetWhateverTheOrder)
 {
-    config::UNetConfig cifar, pooled, folded, flat, attending;
+    config::UNetConfig cifar, pooled, folded, flat, attending, uneven, swelling;
     pooled.resampleWithConv = false;
     folded.blockSize = 2;
     flat.chMultipliers = {1};
@@ -39,7 +39,12 @@ TEST(Recognise, FindsEveryOptionOfTheUNetWhateverTheOrder)
     attending.applyAttn = {true, false, true};
     attending.numResBlocks = 1;
     attending.numClasses = 7;
-    for (const auto& shape : {shapeWith(cifar), shapeWith(pooled), shapeWith(folded), shapeWith(flat), shapeWith(attending, 1)}) {
+    uneven = config::withLevelBlocks(attending, {1, 3, 2});
+    uneven.numResBlocks = 3; // says nothing there
+    swelling = config::withLevelBlocks(pooled, {4, 1, 1, 1});
+    swelling.numResBlocks = 4;
+    for (const auto& shape : {shapeWith(cifar), shapeWith(pooled), shapeWith(folded), shapeWith(flat), shapeWith(attending, 1),
+                              shapeWith(uneven), shapeWith(swelling)}) {
         for (const std::string prefix : {"", "module."}) {
             auto tensors = tensorsOf(shape, prefix);
             std::reverse(tensors.begin(), tensors.end());
