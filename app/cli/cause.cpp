@@ -20,20 +20,32 @@ std::string signalText(int number)
     return fmt::format("{}{} ({})", name ? "SIG" : "signal ", name ? name : std::to_string(number), meaning ? meaning : "unknown");
 }
 
-Cause causeOfExit(int rank, int status, bool oomRose, std::string_view tail)
+std::string workerName(int rank)
+{
+    return fmt::format("worker {}", rank);
+}
+
+std::string capital(std::string_view text)
+{
+    std::string with(text);
+    if (!with.empty() && with.front() >= 'a' && with.front() <= 'z')
+        with.front() = static_cast<char>(with.front() - 'a' + 'A');
+    return with;
+}
+
+Cause causeOfExit(std::string_view who, int status, bool oomRose, std::string_view tail)
 {
     Cause cause;
-    cause.rank = rank;
     cause.error.detail = tail;
     if (WIFSIGNALED(status)) {
         const int number = WTERMSIG(status);
         if (number == SIGKILL && oomRose) {
             cause.error.code = ErrorCode::Memory;
             cause.error.message = fmt::format(
-                "The system killed worker {} for lack of memory. Lower training.micro_batch or the number of workers, then resume.", rank);
+                "The system killed {} for lack of memory. Lower training.micro_batch or the number of workers, then resume.", who);
         } else {
             cause.error.code = ErrorCode::Lost;
-            cause.error.message = fmt::format("Worker {} was ended by {}. {}", rank, signalText(number),
+            cause.error.message = fmt::format("{} was ended by {}. {}", capital(who), signalText(number),
                                               number == SIGKILL || number == SIGTERM
                                                   ? "Somebody ended it; the run can be resumed."
                                                   : "That is a fault of the program: see log.txt; the run can be resumed.");
@@ -43,8 +55,8 @@ Cause causeOfExit(int rank, int status, bool oomRose, std::string_view tail)
     const int code = WEXITSTATUS(status);
     cause.error.code = ErrorCode::Internal;
     cause.error.message =
-        code == 0 ? fmt::format("Worker {} ended without saying how. See log.txt; the run can be resumed.", rank)
-                  : fmt::format("Worker {} ended with status {} and gave no reason. See log.txt; the run can be resumed.", rank, code);
+        code == 0 ? fmt::format("{} ended without saying how. See log.txt; the run can be resumed.", capital(who))
+                  : fmt::format("{} ended with status {} and gave no reason. See log.txt; the run can be resumed.", capital(who), code);
     return cause;
 }
 
@@ -60,9 +72,9 @@ bool isStopped(pid_t process)
 
 } // namespace
 
-std::string silentText(int rank, pid_t process, std::chrono::seconds silence)
+std::string silentText(std::string_view who, pid_t process, std::chrono::seconds silence)
 {
-    return fmt::format("Worker {} {}gave no sign of life for {} and was ended.", rank,
+    return fmt::format("{} {}gave no sign of life for {} and was ended.", capital(who),
                        isStopped(process) ? "was stopped (SIGSTOP, or by a debugger), " : "", durationText(silence));
 }
 

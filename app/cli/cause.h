@@ -23,10 +23,14 @@ struct Cause {
     bool consequence = false; // it lost a peer: another worker's end is the reason
 };
 
-/// From the status of waitpid. `oomRose`: the counter rose while it ran. `tail`: what it said last.
-Cause causeOfExit(int rank, int status, bool oomRose, std::string_view tail);
-/// Of one that has not said a word for so long.
-std::string silentText(int rank, pid_t process, std::chrono::seconds silence);
+/// Of a worker, within a sentence: "worker 2".
+std::string workerName(int rank);
+/// With a capital letter, for the beginning of one.
+std::string capital(std::string_view text);
+/// From the status of waitpid. `who`: "worker 2". `oomRose`: the counter rose while it ran. `tail`: what it said last.
+Cause causeOfExit(std::string_view who, int status, bool oomRose, std::string_view tail);
+/// Of one that has not said a word for so long; `who` as above.
+std::string silentText(std::string_view who, pid_t process, std::chrono::seconds silence);
 /// What a run tells of its end: the first cause that is no consequence of another, at `lastStep` when it names no step. There is one.
 runs::Failed failureOf(const std::vector<Cause>& causes, std::int64_t lastStep);
 /// "SIGSEGV (segmentation fault)".

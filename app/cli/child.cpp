@@ -238,6 +238,15 @@ void Child::read(const std::function<void(const Json&)>& status, const std::func
     }
 }
 
+void Child::addTo(std::vector<pollfd>& fds) const
+{
+    for (const int fd : {m_status, m_output})
+        if (fd >= 0)
+            fds.push_back({fd, POLLIN, 0});
+    if (hasUnsent() && m_control >= 0)
+        fds.push_back({m_control, POLLOUT, 0});
+}
+
 void Child::signal(int number)
 {
     if (!running())

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <poll.h>
 #include <string>
 #include <sys/types.h>
 #include <utility>
@@ -47,6 +48,8 @@ public:
     int controlFd() const { return m_control; }
     /// Reads whole lines; `status` gets JSON objects, `output` texts.
     void read(const std::function<void(const Json&)>& status, const std::function<void(std::string_view)>& output);
+    /// What a poll loop waits for.
+    void addTo(std::vector<pollfd>& fds) const;
     void signal(int number);
     /// Reaps it if it ended; true the first time.
     bool reap();

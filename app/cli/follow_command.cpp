@@ -2,13 +2,16 @@
 #include "app/cli/ask_run.h"
 #include "app/cli/command.h"
 #include "app/cli/event_text.h"
+#include "app/cli/progress_text.h"
 #include "app/cli/scalars_table.h"
 #include "core/base/text.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <map>
 #include <memory>
 
 namespace espalier::cli {
@@ -46,12 +49,37 @@ std::string progressText(const runs::RunFollower& follower)
         text += fmt::format(" of {}", groupedNumber(progress.ofSteps));
     if (progress.imagesPerSecond > 0)
         text += fmt::format(", {:.3g} images/s", progress.imagesPerSecond);
-    if (const auto* loss = follower.curve(runs::tags::kLoss); loss && !loss->empty())
+    const bool beside = std::ranges::any_of(follower.branchStatus(), [](const auto& branch) { return runs::isLive(branch.state); });
+    if (const auto* loss = follower.curve(runs::tags::kLoss); loss && !loss->empty() && !beside)
         text += fmt::format(", loss {:.4g}", loss->last().value);
     if (progress.etaSeconds)
         text += fmt::format(", {} to go", durationText(std::chrono::duration<double>(*progress.etaSeconds)));
+    if (beside)
+        text += " · " + branchesText(follower.branchStatus());
     return text;
 }
+
+/// What branches tell since the last time, each line with its name.
+class BranchEvents {
+public:
+    void print(const runs::RunFollower& run, Console& console)
+    {
+        for (const auto& [name, branch] : run.branches()) {
+            auto& told = m_told[name];
+            const auto& events = branch.events();
+            for (told = std::min(told, events.size()); told < events.size(); ++told) {
+                console.endProgress();
+                auto event = events[told];
+                if (console.json)
+                    event.fields["branch"] = name;
+                put(console.json ? runs::eventLine(event) : fmt::format("{} {}\n", eventText(event), name));
+            }
+        }
+    }
+
+private:
+    std::map<std::string, std::size_t> m_told;
+};
 
 int follow(const FollowOptions& options, Console& console)
 {
@@ -62,12 +90,14 @@ int follow(const FollowOptions& options, Console& console)
         return printCsv(options, *run, console);
     Signals signals;
     runs::RunFollower follower(run->root());
+    BranchEvents branches;
     for (bool first = true;; first = false) {
         const auto changes = follower.poll();
         for (const auto& event : changes.events) {
             console.endProgress();
             put(console.json ? runs::eventLine(event) : eventText(event) + "\n");
         }
+        branches.print(follower, console);
         if (runs::isAtRest(follower.state()) && (!changes.any() || first))
             break;
         if (runs::isLive(follower.state()))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/cli/inspect.h"
 #include "app/cli/plan_text.h"
+#include "app/cli/progress_text.h"
 #include "app/cli/run_weights.h"
 #include "core/base/files.h"
 #include "core/base/parse_json.h"
@@ -50,6 +51,8 @@ void addPlan(const runs::RunFolder& run, Inspected& said)
     said.json["searching_seconds"] = spent.seconds;
     said.json["searching_flops"] = spent.flops;
     said.json["stages"] = planDocument(*plan, known);
+    if (auto side = sideBySideDocument(*plan, known); !side.is_null())
+        said.json["side_by_side"] = std::move(side);
     said.text += planText(*plan, known);
 }
 
@@ -93,6 +96,10 @@ Result<Inspected> inspectRun(const runs::RunFolder& run)
         said.text += fmt::format("  damaged: {}\n", follower.problem());
     addParent(follower, said);
     addPlan(run, said);
+    if (const auto& branches = follower.branchStatus(); !branches.empty()) {
+        said.json["branches"] = branchesDocument(branches);
+        said.text += branchesTable(branches);
+    }
     for (const auto& each : follower.checkpoints()) {
         Json json{{"step", each.step},   {"stage", each.stage},     {"folder", each.folder},
                   {"bytes", each.bytes}, {"because", each.because}, {"kept", each.keptByHand}};

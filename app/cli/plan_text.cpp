@@ -2,10 +2,12 @@
 #include "app/cli/plan_text.h"
 
 #include "core/base/text.h"
+#include "core/config/devices.h"
 #include "core/plan/forecast.h"
 #include "core/plan/prefix.h"
 #include "core/plan/search_cost.h"
 #include "core/plan/search_results.h"
+#include "core/plan/side_by_side.h"
 #include "core/plan/stage_config.h"
 #include "core/plan/stages.h"
 #include "core/plan/strategy.h"
@@ -148,6 +150,27 @@ plan::Forecast totalOf(const plan::Plan& plan, const config::RunConfig& config, 
     return total;
 }
 
+/// How long a run takes whose stages stand side by side; nothing for others.
+std::optional<plan::SideBySide> sideBySideOf(const plan::Plan& plan, const config::RunConfig& config, std::int64_t images)
+{
+    const auto devices = config::parseDevices(config.devices);
+    std::vector<std::optional<double>> flops;
+    for (const auto& stage : plan.stages)
+        flops.push_back(plan::forecast(stage, 0.0, prefixOf(stage, config, images)).flops);
+    return devices ? plan::sideBySide(plan, config, devices->count, flops) : std::nullopt;
+}
+
+std::string sideBySideText(const plan::SideBySide& side)
+{
+    auto text = side.places == 1 ? fmt::format("  {} modules train in turn", side.branches)
+                                 : fmt::format("  {} of {} modules train at once", side.places, side.branches);
+    text += fmt::format(" on {} device{}: the run takes as long as {:.3g} FLOP of one device", side.devices, side.devices == 1 ? "" : "s",
+                        side.wallFlops);
+    if (side.wallSeconds)
+        text += fmt::format(", forecast {}", secondsText(*side.wallSeconds));
+    return text + fmt::format(", and {:.3g} FLOP of device time\n", side.deviceFlops);
+}
+
 Json costDocument(const plan::Forecast& forecast)
 {
     Json json = Json::object();
@@ -213,9 +236,23 @@ std::string planText(const plan::Plan& plan, const config::RunConfig& config, st
     if (plan.stages.size() > 1)
         if (const auto total = totalOf(plan, config, images); total.steps && total.flops)
             text += fmt::format("  together: forecast {} steps and {:.3g} FLOP\n", groupedNumber(*total.steps), *total.flops);
+    if (const auto side = sideBySideOf(plan, config, images))
+        text += sideBySideText(*side);
     if (const auto spent = plan::spentOnSearching(plan); spent.seconds > 0.0)
         text += fmt::format("  searching so far: {} and {:.3g} FLOP beside the training\n", secondsText(spent.seconds), spent.flops);
     return text;
+}
+
+Json sideBySideDocument(const plan::Plan& plan, const config::RunConfig& config, std::int64_t images)
+{
+    const auto side = sideBySideOf(plan, config, images);
+    if (!side)
+        return nullptr;
+    Json json{{"modules", side->branches},       {"devices", side->devices},         {"at_once", side->places},
+              {"device_flops", side->deviceFlops}, {"wall_flops", side->wallFlops}};
+    if (side->wallSeconds)
+        json["wall_seconds"] = *side->wallSeconds;
+    return json;
 }
 
 Json planDocument(const plan::Plan& plan, const config::RunConfig& config, std::int64_t images)

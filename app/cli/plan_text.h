@@ -16,6 +16,9 @@ std::string planText(const plan::Plan& plan, const config::RunConfig& config, st
 /// The same as an array of stages.
 Json planDocument(const plan::Plan& plan, const config::RunConfig& config, std::int64_t images = 0);
 
+/// How many stages of branches train at once and what follows for the time that the run takes; null for a plan without branches.
+Json sideBySideDocument(const plan::Plan& plan, const config::RunConfig& config, std::int64_t images = 0);
+
 /// The candidates of the search for a stage with their scores, a line each; empty where nothing was measured.
 std::string searchText(const plan::Plan& plan, const plan::Stage& stage, const config::RunConfig& config);
 /// {"complete", "candidates": […]}; null where nothing was measured.

@@ -138,7 +138,7 @@ Result<Json> runJob(const Job& job, Signals& signals, Console& console)
         return std::move(*result);
     if (signals.asked() > 0)
         return Error{ErrorCode::Cancelled, "Cancelled.", tail};
-    auto cause = causeOfExit(0, status, machine::outOfMemoryKills() > oomBefore, tail).error;
+    auto cause = causeOfExit(workerName(0), status, machine::outOfMemoryKills() > oomBefore, tail).error;
     if (cause.code != ErrorCode::Memory) {
         const auto last = tail.find_last_not_of('\n');
         const auto begin = last == std::string::npos ? 0 : tail.rfind('\n', last) + 1;

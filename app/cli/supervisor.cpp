@@ -2,6 +2,7 @@
 #include "app/cli/supervisor.h"
 
 #include "app/cli/free_port.h"
+#include "app/cli/progress_text.h"
 #include "core/base/text.h"
 #include "core/machine/memory.h"
 #include "core/runs/run_writer.h"
@@ -36,9 +37,7 @@ Error named(Error error)
 
 Supervisor::Supervisor(runs::RunFolder folder, std::optional<OwnedRun> run, SupervisorPlan plan, Signals& signals, Console& console)
     : m_folder(std::move(folder)), m_run(std::move(run)), m_plan(std::move(plan)), m_signals(signals), m_console(console),
-      m_summary(m_folder.root()), m_gpus(m_plan.devices), m_hang(runs::environment::seconds(runs::environment::kHangSeconds, 600s)),
-      m_silence(runs::environment::seconds(runs::environment::kSilentSeconds, 30s)),
-      m_grace(runs::environment::seconds(runs::environment::kGraceSeconds, 5s))
+      m_summary(m_folder.root()), m_gpus(m_plan.devices)
 {
 }
 
@@ -56,14 +55,11 @@ Result<RunState> Supervisor::train()
             return named(*m_writeError);
     }
     m_lastBeat = Clock::now();
-    auto begun = meet();
-    if (begun)
-        begun = spawnAll();
-    if (!begun) {
-        killAll();
-        failedBy({m_run ? -1 : m_plan.place.rank, begun.error(), -1, "", false});
-    }
-    loop();
+    if (auto met = meet(); !met)
+        failedBy({m_run ? -1 : m_plan.place.rank, met.error(), -1, "", false});
+    attempt();
+    while (waitsForBranches() && trainBranches())
+        attempt();
     refuseLateWishes();
     auto end = m_causes.empty() || m_now ? tellEnd() : tellFailure();
     if (m_plan.meeting)
@@ -73,6 +69,22 @@ Result<RunState> Supervisor::train()
     if (m_writeError)
         return named(*m_writeError);
     return end ? end : Result<RunState>(named(end.error()));
+}
+
+/// The workers of the run itself, from their start to their end.
+void Supervisor::attempt()
+{
+    m_workers.clear();
+    m_firstEnd.reset();
+    m_gpuCurves = {};
+    if (m_causes.empty())
+        if (auto begun = spawnAll(); !begun) {
+            killAll();
+            failedBy({m_run ? -1 : m_plan.place.rank, begun.error(), -1, "", false});
+        }
+    loop();
+    for (const auto& answer : std::exchange(m_unsaid, {}))
+        write(answer);
 }
 
 /// Ranks that were started one by one find each other and compare what they are about to do.
@@ -113,49 +125,46 @@ Result<Done> Supervisor::spawnAll()
 {
     if (!m_plan.meeting)
         m_agreed.port = freePort();
-    const int world = static_cast<int>(m_plan.devices.size());
-    for (int i = 0; i < world; ++i) {
-        ChildSpec spec;
-        spec.program = m_plan.worker;
-        spec.arguments = {m_plan.job, "--run", "."};
-        spec.folder = m_folder.root();
-        spec.signalMask = m_signals.before();
-        spec.environment = placeOf(i);
-        spec.environment.emplace_back(runs::environment::kDevice, m_plan.devices[static_cast<std::size_t>(i)]);
-        spec.inherit = m_plan.inherit;
-        if (m_run)
-            spec.inherit.push_back(m_run->lock.fd());
-        auto child = Child::spawn(spec);
+    std::vector<std::string> arguments;
+    if (trainsApart())
+        arguments = {"--branches", "apart"};
+    for (int i = 0; i < static_cast<int>(m_plan.devices.size()); ++i) {
+        const auto& device = m_plan.devices[static_cast<std::size_t>(i)];
+        auto child = spawn(device, arguments, placeOf(i));
         if (!child)
             return child.error();
-        m_workers.push_back({std::move(*child),
-                             m_plan.meeting ? m_plan.place.rank : i,
-                             m_plan.devices[static_cast<std::size_t>(i)],
-                             {},
-                             Clock::now(),
-                             Clock::now(),
-                             {},
-                             false});
+        m_workers.push_back({.child = std::move(*child), .rank = m_plan.meeting ? m_plan.place.rank : i, .device = device});
     }
     return Done{};
 }
 
+Result<Child> Supervisor::spawn(const std::string& device, std::vector<std::string> arguments,
+                                std::vector<std::pair<std::string, std::string>> environment) const
+{
+    ChildSpec spec;
+    spec.program = m_plan.worker;
+    spec.arguments = {m_plan.job, "--run", "."};
+    std::ranges::move(arguments, std::back_inserter(spec.arguments));
+    spec.folder = m_folder.root();
+    spec.signalMask = m_signals.before();
+    spec.environment = std::move(environment);
+    spec.environment.emplace_back(runs::environment::kDevice, device);
+    spec.inherit = m_plan.inherit;
+    if (m_run)
+        spec.inherit.push_back(m_run->lock.fd());
+    return Child::spawn(spec);
+}
+
 void Supervisor::loop()
 {
-    while (anyRunning() || awaitsCauses(Clock::now())) {
+    while (!isOver()) {
         wait();
         m_signals.take();
-        for (auto& worker : m_workers) {
-            worker.child.flushControl();
-            const auto read = [&] {
-                worker.child.read([&](const Json& line) { hear(worker, line); }, [&](std::string_view line) { hearOutput(worker, line); });
-            };
-            read();
-            if (worker.child.reap()) {
-                read(); // what it wrote just before
+        for (auto& worker : m_workers)
+            if (worker.read([&](const Json& line) { hear(worker, line); }, [&](std::string_view line) { hearOutput(worker, line); }))
                 hearExit(worker);
-            }
-        }
+        if (m_crew)
+            m_crew->work();
         if (m_plan.meeting)
             m_plan.meeting->exchange([&](const Meeting::Peer& peer, const Json& line) { hearRank(peer, line); });
         obeySignals();
@@ -172,13 +181,10 @@ void Supervisor::wait()
     std::vector<pollfd> fds{{m_signals.fd(), POLLIN, 0}};
     if (m_run && m_watcher.fd() >= 0)
         fds.push_back({m_watcher.fd(), POLLIN, 0});
-    for (const auto& worker : m_workers) {
-        for (const int fd : {worker.child.statusFd(), worker.child.outputFd()})
-            if (fd >= 0)
-                fds.push_back({fd, POLLIN, 0});
-        if (worker.child.hasUnsent() && worker.child.controlFd() >= 0)
-            fds.push_back({worker.child.controlFd(), POLLOUT, 0});
-    }
+    for (const auto& worker : m_workers)
+        worker.child.addTo(fds);
+    if (m_crew)
+        m_crew->addTo(fds);
     if (m_plan.meeting)
         m_plan.meeting->addTo(fds);
     // The clock ticks for the lease; more often while something is coming to its end.
@@ -190,7 +196,9 @@ void Supervisor::wait()
 
 void Supervisor::askToStop()
 {
-    if (auto* zero = rankZero(); zero && zero->child.running())
+    if (m_crew)
+        m_crew->ask({"", runs::WishKind::Stop, Json::object()});
+    else if (auto* zero = rankZero(); zero && zero->child.running())
         zero->child.say(Json{{"wish", runs::wishJson({"signal", runs::WishKind::Stop, Json::object()})}});
     else if (m_plan.meeting && !m_run)
         m_plan.meeting->say({{"kind", "asked"}});
@@ -222,13 +230,18 @@ void Supervisor::relayWishes()
         return;
     m_lastWishes = Clock::now();
     auto* zero = rankZero();
-    if (!zero || !zero->child.running())
+    if (!m_crew && (!zero || !zero->child.running()))
         return;
     const auto taken = runs::takeWishes(m_folder);
     for (const auto& refused : taken.refused)
         log(LogLevel::Warning, refused);
     for (const auto& wish : taken.wishes)
-        zero->child.say(Json{{"wish", runs::wishJson(wish)}});
+        if (runs::moduleOf(wish))
+            obeyModule(wish);
+        else if (m_crew)
+            m_crew->ask(wish);
+        else
+            zero->child.say(Json{{"wish", runs::wishJson(wish)}});
 }
 
 void Supervisor::refuseLateWishes()
@@ -261,6 +274,8 @@ void Supervisor::watchGpus()
         return;
     m_lastGpus = now;
     const auto values = m_gpus.read();
+    if (m_crew)
+        return m_crew->addGpuCurves(values);
     for (std::size_t i = 0; i < m_workers.size() && i < values.size(); ++i)
         if (m_run)
             m_gpuCurves.add(m_folder, m_workers[i].rank, m_step, values[i]);
@@ -268,9 +283,12 @@ void Supervisor::watchGpus()
             m_plan.meeting->say({{"kind", "gpu"}, {"values", values[i]}}, true);
 }
 
-bool Supervisor::anyRunning() const
+/// Whether this attempt is: of the run itself, or of its branches.
+bool Supervisor::isOver() const
 {
-    return std::any_of(m_workers.begin(), m_workers.end(), [](const auto& worker) { return worker.child.running(); });
+    if (m_crew)
+        return m_crew->over();
+    return std::ranges::none_of(m_workers, [](const auto& worker) { return worker.child.running(); }) && !awaitsCauses(Clock::now());
 }
 
 Supervisor::Worker* Supervisor::rankZero()
@@ -279,6 +297,14 @@ Supervisor::Worker* Supervisor::rankZero()
         if (worker.rank == 0)
             return &worker;
     return nullptr;
+}
+
+void Supervisor::writeEvent(const runs::Event& event)
+{
+    if (!m_run)
+        return;
+    if (auto done = m_run->events.append(event); !done && !m_writeError)
+        m_writeError = done.error();
 }
 
 void Supervisor::log(LogLevel level, std::string_view text)
@@ -302,11 +328,13 @@ void Supervisor::showProgress()
     if (p.ofSeconds > 0)
         line += fmt::format(" · {} / {}", durationText(std::chrono::duration<double>(p.seconds)),
                             durationText(std::chrono::duration<double>(p.ofSeconds)));
-    if (summary.loss)
+    if (summary.loss && !m_crew)
         line += fmt::format(" · loss {:.4g}", *summary.loss);
     if (p.imagesPerSecond > 0)
         line += fmt::format(" · {:.4g} img/s", p.imagesPerSecond);
-    if (!m_doing.empty() && m_doing != "training")
+    if (m_crew)
+        line += " · " + branchesText(summary.branches);
+    else if (!m_doing.empty() && m_doing != "training")
         line += fmt::format(" · {}", m_doing);
     m_console.progress(line);
 }

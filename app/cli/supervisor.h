@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "app/cli/branch_crew.h"
 #include "app/cli/cause.h"
-#include "app/cli/child.h"
 #include "app/cli/console.h"
 #include "app/cli/gpu_curves.h"
 #include "app/cli/meeting.h"
 #include "app/cli/owned_run.h"
 #include "app/cli/signals.h"
+#include "app/cli/train_worker.h"
 #include "core/base/log.h"
+#include "core/config/run_config.h"
 #include "core/runs/events.h"
 #include "core/runs/library.h"
 #include "core/runs/rendezvous.h"
@@ -26,7 +28,8 @@ namespace espalier::cli {
 
 struct SupervisorPlan {
     std::filesystem::path worker;
-    std::vector<std::string> devices;      // one worker each: "cpu", "cuda:0"
+    std::vector<std::string> devices = {}; // one worker each: "cpu", "cuda:0"
+    config::RunConfig config = {};         // of the run
     runs::Rendezvous place = {};           // under torchrun and its like: that of the one worker
     std::string job = "train";             // of the workers; "search" leaves earlier
     Introduction introduction = {};        // to the supervisors of other ranks
@@ -34,7 +37,8 @@ struct SupervisorPlan {
     std::vector<int> inherit = {};         // locks that workers keep with us
 };
 
-/// Trains a run: one worker per device, wishes relayed, the end told. Everything in one thread, which must be the main thread. Where ranks
+/// Trains a run: one worker per device, wishes relayed, the end told. Where stages stand side by side these workers leave, each branch gets
+/// one of its own, and when all branches have ended the others begin again. Everything in one thread, which must be the main thread. Where ranks
 /// were started one by one, each has a supervisor of one worker; that of rank 0 writes, and hears from the others how their workers fare.
 class Supervisor {
 public:
@@ -46,19 +50,15 @@ public:
 
 private:
     using Clock = std::chrono::steady_clock;
-    struct Worker {
-        Child child;
-        int rank = 0;
-        std::string device, tail;
-        Clock::time_point lastWord{}, lastStep{}; // any word; one that tells of progress
-        std::optional<runs::EndedHow> end;
-        bool failed = false;
-    };
+    using Worker = TrainWorker;
 
     // supervisor.cpp
     Result<Done> meet();
     Result<Done> spawnAll();
+    Result<Child> spawn(const std::string& device, std::vector<std::string> arguments,
+                        std::vector<std::pair<std::string, std::string>> environment) const;
     std::vector<std::pair<std::string, std::string>> placeOf(int worker) const;
+    void attempt();
     void loop();
     void wait();
     void askToStop();
@@ -67,12 +67,17 @@ private:
     void obeySignals();
     void beat();
     void watchGpus();
-    bool anyRunning() const;
+    bool isOver() const;
     Worker* rankZero();
     void showProgress();
+    // supervisor_branches.cpp: stages that train side by side
+    bool trainsApart() const { return m_run && m_plan.job == "train" && m_plan.place.worldSize == 1; }
+    bool waitsForBranches();
+    bool trainBranches();
+    void obeyModule(const runs::Wish& wish);
     // supervisor_hears.cpp: what workers and other ranks say
     void hear(Worker& worker, const Json& line);
-    void hearOutput(Worker& worker, std::string_view line);
+    void hearOutput(const Worker& worker, std::string_view line);
     void hearExit(Worker& worker);
     void hearRank(const Meeting::Peer& peer, const Json& line);
     void tellRanks(const Cause& cause);
@@ -90,11 +95,9 @@ private:
     template <class T>
     void write(const T& what)
     {
-        if (!m_run)
-            return;
-        if (auto done = m_run->events.write(what); !done && !m_writeError)
-            m_writeError = done.error();
+        writeEvent(runs::makeEvent(what));
     }
+    void writeEvent(const runs::Event& event);
 
     runs::RunFolder m_folder;
     std::optional<OwnedRun> m_run;
@@ -103,7 +106,10 @@ private:
     Console& m_console;
     runs::FolderWatcher m_watcher;
     runs::SummaryReader m_summary;
-    std::vector<Worker> m_workers;
+    std::vector<Worker> m_workers; // of the run itself
+    std::unique_ptr<BranchCrew> m_crew; // of its branches, while they train
+    std::optional<runs::StateChanged> m_rest; // in which the branches left the run
+    std::vector<runs::WishAnswered> m_unsaid; // answers that rank 0 was given to write, until it says that it did
     std::vector<Cause> m_causes;
     std::optional<Error> m_writeError;
     std::uint64_t m_oomBefore = 0;
@@ -115,7 +121,7 @@ private:
     Agreement m_agreed;
     GpuMeter m_gpus;
     GpuCurves m_gpuCurves;
-    std::chrono::seconds m_hang{600}, m_silence{30}, m_grace{5};
+    const Patience m_patience = Patience::fromEnvironment();
     Clock::time_point m_lastBeat{}, m_lastWishes{}, m_lastProgress{}, m_lastGpus{}, m_firstSignal{};
     std::optional<Clock::time_point> m_ending, m_terminated, m_firstEnd;
 };

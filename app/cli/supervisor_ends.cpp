@@ -21,13 +21,6 @@ constexpr auto kCausesWithin = 500ms; // when one worker fails, what the others 
 constexpr auto kVerdictWithin = 10s;  // rank 0 answers one that failed
 constexpr auto kLastWords = 30s;      // between the first worker's proper end and the last one's
 
-std::string whyHanging(int rank, pid_t process, bool silent, std::chrono::seconds silence, std::chrono::seconds hang)
-{
-    return (silent ? silentText(rank, process, silence)
-                   : fmt::format("Worker {} lives, but took no step for {} and was ended.", rank, durationText(hang))) +
-           " The run can be resumed.";
-}
-
 RunState stateOf(runs::EndedHow how)
 {
     return how == runs::EndedHow::Finished ? RunState::Finished : how == runs::EndedHow::Paused ? RunState::Paused : RunState::Stopped;
@@ -65,25 +58,22 @@ void Supervisor::watchClock()
     if (m_ending)
         return endAll(now);
     for (auto& worker : m_workers) {
-        if (!worker.child.running() || (now - worker.lastWord < m_silence && now - worker.lastStep < m_hang))
+        auto why = worker.hangs(workerName(worker.rank), m_patience, now);
+        if (!why)
             continue;
-        Cause cause;
-        cause.rank = worker.rank;
-        cause.error = {ErrorCode::Lost, whyHanging(worker.rank, worker.child.pid(), now - worker.lastWord >= m_silence, m_silence, m_hang),
-                       worker.tail};
         worker.failed = true;
         worker.child.signal(SIGKILL);
-        return failedBy(std::move(cause));
+        return failedBy({worker.rank, *std::move(why), -1, "", false});
     }
     if (m_plan.meeting && !m_firstEnd)
         for (const auto& peer : m_plan.meeting->peers())
-            if (!peer.left && now - peer.lastWord >= m_silence)
+            if (!peer.left && now - peer.lastWord >= m_patience.silence)
                 return failedBy(
                     {peer.rank,
                      {ErrorCode::Lost,
                       fmt::format("Rank {} on {} gave no sign of life for {}: its processes were stopped, or the machine or network "
                                   "went away. The run can be resumed.",
-                                  peer.rank, peer.host, durationText(m_silence)),
+                                  peer.rank, peer.host, durationText(m_patience.silence)),
                       {}},
                      -1,
                      "",
@@ -109,7 +99,7 @@ void Supervisor::endAll(Clock::time_point now)
             tellOver();
         for (auto& worker : m_workers)
             worker.child.signal(SIGTERM);
-    } else if (now - *m_terminated > m_grace) {
+    } else if (now - *m_terminated > m_patience.grace) {
         killAll();
     }
 }
@@ -118,6 +108,8 @@ void Supervisor::killAll()
 {
     for (auto& worker : m_workers)
         worker.child.signal(SIGKILL);
+    if (m_crew)
+        m_crew->killAll();
 }
 
 Result<RunState> Supervisor::tellEnd()
@@ -126,6 +118,10 @@ Result<RunState> Supervisor::tellEnd()
         write(
             runs::StateChanged{RunState::Stopped, "Ended at once by a second signal: what was trained since the last checkpoint is lost."});
         return Error{ErrorCode::Cancelled, "Ended at once. What was trained since the last checkpoint will be trained again.", {}};
+    }
+    if (m_rest) {
+        write(*m_rest);
+        return m_rest->state;
     }
     auto* zero = rankZero();
     const auto how = (zero ? zero->end : m_workers.front().end).value_or(runs::EndedHow::Stopped);

@@ -20,11 +20,7 @@ constexpr std::size_t kTail = 8192;
 
 void Supervisor::hear(Worker& worker, const Json& line)
 {
-    worker.lastWord = Clock::now();
     const auto kind = line["kind"].get<std::string>();
-    if (kind == "alive" && !line.contains("waits"))
-        return;
-    worker.lastStep = worker.lastWord;
     if (kind == "step") {
         m_step = std::max(m_step, valueOr<std::int64_t>(line, "step", -1));
         if (worker.rank == 0)
@@ -36,17 +32,11 @@ void Supervisor::hear(Worker& worker, const Json& line)
             m_firstEnd = worker.lastWord;
         if (m_plan.meeting && worker.end)
             m_plan.meeting->say({{"kind", "end"}});
+    } else if (const auto answer = answerFrom(line)) {
+        std::erase_if(m_unsaid, [&](const auto& each) { return each.id == answer->id; });
     } else if (kind == "failed") {
-        Cause cause;
-        cause.rank = worker.rank;
-        cause.error.code = runs::errorCodeFromText(valueOr<std::string>(line, "code", ""));
-        cause.error.message = valueOr<std::string>(line, "message", "A worker failed without a reason.");
-        cause.error.detail = valueOr<std::string>(line, "detail", "");
-        cause.step = valueOr<std::int64_t>(line, "step", -1);
-        cause.checkpoint = valueOr<std::string>(line, "checkpoint", "");
-        cause.consequence = cause.error.code == ErrorCode::Lost || cause.error.code == ErrorCode::Cancelled;
         worker.failed = true;
-        failedBy(std::move(cause));
+        failedBy(causeFrom(line, worker.rank));
     }
 }
 
@@ -84,12 +74,8 @@ void Supervisor::hearRank(const Meeting::Peer& peer, const Json& line)
     }
 }
 
-void Supervisor::hearOutput(Worker& worker, std::string_view line)
+void Supervisor::hearOutput(const Worker& worker, std::string_view line)
 {
-    worker.tail += line;
-    worker.tail += '\n';
-    if (worker.tail.size() > 2 * kTail)
-        worker.tail.erase(0, worker.tail.size() - kTail);
     const auto said = m_workers.size() > 1 || m_plan.meeting ? fmt::format("rank {}: {}", worker.rank, line) : std::string(line);
     log(LogLevel::Info, said);
     if (!m_run && m_plan.meeting)
@@ -104,7 +90,7 @@ void Supervisor::hearExit(Worker& worker)
         return;
     if (worker.end && !well) // it had saved everything and said so; what came after is noted, not a failure
         return log(LogLevel::Warning, fmt::format("worker {} ended badly after its work was done: {}", worker.rank,
-                                                  causeOfExit(worker.rank, status, false, "").error.message));
+                                                  causeOfExit(workerName(worker.rank), status, false, "").error.message));
     if (worker.failed) {
         for (auto& cause : m_causes)
             if (cause.rank == worker.rank && cause.error.detail.empty())
@@ -113,7 +99,9 @@ void Supervisor::hearExit(Worker& worker)
     }
     if (m_terminated) // by us
         return;
-    failedBy(causeOfExit(worker.rank, status, machine::outOfMemoryKills() > m_oomBefore, worker.tail));
+    auto cause = causeOfExit(workerName(worker.rank), status, machine::outOfMemoryKills() > m_oomBefore, worker.tail);
+    cause.rank = worker.rank;
+    failedBy(std::move(cause));
 }
 
 /// A worker of this supervisor failed, or another rank did and rank 0 says so to all.

@@ -96,6 +96,8 @@ int dryRun(const TrainOptions& options, const runs::RunFolder& folder, Signals& 
               {"plan", text},
               {"stages", planDocument(plan, *config, images)},
               {"step", *result}};
+    if (auto side = sideBySideDocument(plan, *config, images); !side.is_null())
+        json["side_by_side"] = std::move(side);
     std::string said = "One step was taken";
     if (const auto loss = result->find("loss"); loss != result->end() && loss->is_number())
         said += fmt::format(", loss {:.4g}", loss->get<double>());

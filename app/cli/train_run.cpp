@@ -227,7 +227,7 @@ Result<RunState> trainRun(const TrainOptions& options, const runs::RunFolder& na
     auto worker = findWorker();
     if (!worker)
         return worker.error();
-    SupervisorPlan plan{*worker, {}, {}, options.searchOnly ? "search" : "train"};
+    SupervisorPlan plan{.worker = *worker, .job = options.searchOnly ? "search" : "train"};
     const auto place = runs::rendezvousFrom(runs::rendezvousVariables());
     if (!place)
         return place.error();
@@ -289,6 +289,7 @@ Result<RunState> trainRun(const TrainOptions& options, const runs::RunFolder& na
         return taken.error();
     plan.devices = taken->devices;
     plan.inherit = taken->locks.fds();
+    plan.config = change->config;
     plan.place.meetingFile = meetingFile(plan.place, ".").string();
     plan.introduction = {config::write(change->config), ESPALIER_VERSION, gpuIdentity(plan.devices.front())};
     // From here on the run is where we stand: a folder that is moved is followed.

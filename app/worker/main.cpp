@@ -9,6 +9,7 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -115,8 +116,14 @@ Result<Json> readRequest(int argc, char** argv)
     Json request = Json::object();
     for (int i = 2; i + 1 < argc; i += 2) {
         const std::string name = argv[i], value = argv[i + 1];
-        if (name == "--run") {
-            request["run"] = value;
+        if (name == "--run" || name == "--branch" || name == "--branches") {
+            request[name.substr(2)] = value;
+        } else if (name == "--devices" || name == "--at-once") {
+            int number = 0;
+            const auto [last, why] = std::from_chars(value.data(), value.data() + value.size(), number);
+            if (why != std::errc() || last != value.data() + value.size())
+                return Error{ErrorCode::Usage, name + " must be a whole number."};
+            request[name == "--devices" ? "devices" : "at_once"] = number;
         } else if (name == "--request") {
             const auto text = readFile(value, 64 << 20);
             if (!text)

@@ -11,7 +11,9 @@
 #include <ATen/Context.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <optional>
 #include <unistd.h>
 
 namespace espalier::worker {
@@ -59,11 +61,41 @@ void chooseTf32(const config::RunConfig& config, at::Device device)
     at::globalContext().setAllowTF32CuDNN(config.training.tf32);
 }
 
+/// What of a run is trained here, as core/runs/worker_link.h says.
+struct Part {
+    std::optional<std::string> branch;
+    int devices = 0, atOnce = 0;
+};
+
+Result<Part> partOf(const Json& request)
+{
+    constexpr int kMost = 1 << 20;
+    Part part;
+    const auto branches = textOf(request, "branches", ""), branch = textOf(request, "branch", "");
+    const auto devices = numberOf(request, "devices", 0, 0, kMost), atOnce = numberOf(request, "at_once", 0, 0, kMost);
+    if (!branches || !branch)
+        return branches ? branch.error() : branches.error();
+    if (!devices || !atOnce)
+        return devices ? atOnce.error() : devices.error();
+    if (!branches->empty() && *branches != "apart")
+        return Error{ErrorCode::Usage, "branches is \"apart\" or nothing."};
+    if (!branch->empty() && runs::safeName(*branch) != *branch)
+        return Error{ErrorCode::Usage, "branch must name a folder of the run."};
+    if (!branch->empty() || !branches->empty())
+        part.branch = *branch;
+    part.devices = static_cast<int>(*devices);
+    part.atOnce = static_cast<int>(*atOnce);
+    return part;
+}
+
 Result<Json> train(const Json& request, JobContext& context, bool searchOnly)
 {
     const auto run = textOf(request, "run", "");
     if (!run)
         return run.error();
+    const auto part = partOf(request);
+    if (!part)
+        return part.error();
     // Inside the folder: one that is moved is followed, one that is deleted fails at the next write.
     if (::chdir(run->c_str()) != 0)
         return ioError("enter the run folder", *run, errno);
@@ -79,13 +111,15 @@ Result<Json> train(const Json& request, JobContext& context, bool searchOnly)
     if (!device)
         return device.error();
     chooseTf32(*config, *device);
-    context.trained = Trained{*config, ranks->worldSize};
-    setThreads(config->training.threads, ranks->localWorldSize);
+    context.trained = Trained{*config, std::max(ranks->worldSize, part->devices)};
+    setThreads(config->training.threads, part->atOnce > 0 ? part->atOnce : ranks->localWorldSize);
     const auto group = parallel::ProcessGroup::join(*ranks, *device);
     if (!group)
         return group.error();
     training::TrainingSession::Request wanted{folder, *config, *device, *group, std::nullopt};
     wanted.searchOnly = searchOnly;
+    wanted.branch = part->branch;
+    wanted.devices = part->devices;
     auto session = training::TrainingSession::open(std::move(wanted), context.link, context.log);
     if (!session)
         return session.error();

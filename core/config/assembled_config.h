@@ -68,7 +68,7 @@ struct AssembledSchedule { // path "schedule", kind "assembled"
     std::vector<std::int64_t> division;
     std::int64_t metaBlocks = 1;
     Phases phase = Phases::All;
-    std::int64_t module = -1;
+    std::int64_t module = -1, atOnce = 0;
     std::string metaFrom, moduleFiles, weights = "raw";
     PhaseConfig pt, mt, ft;
     bool operator==(const AssembledSchedule&) const = default;
@@ -87,6 +87,9 @@ struct AssembledSchedule { // path "schedule", kind "assembled"
         field("phase", self.phase, "Phases that this run trains: all, or PT (meta model), MT (modules), FT (assembled model) alone");
         field("module", self.module, "With phase MT: the one module that this run trains, counted from 0; -1: all of them",
               {.min = -1, .max = 63});
+        field("at_once", self.atOnce,
+              "Modules that train at once, each on one device: 0 is one for each device, 1 in turn, more than there are devices packs them",
+              {.min = 0, .max = 64, .unit = "modules", .change = Change::AtResume});
         field("meta_from", self.metaFrom,
               "Where the meta model comes from, in place of training it: a run, a checkpoint or a file of the published code");
         field("module_files", self.moduleFiles,

@@ -155,11 +155,13 @@ Spent spentOnSearching(const Plan& plan);
 /// sources and trainable parts that lie in them, every stage with an end.
 Result<Done> check(const Plan& plan);
 
-/// plan.json.
+/// plan.json, and an entry of its ledger.
 Json toJson(const Plan& plan);
+Json toJson(const Measurement& measurement);
 /// Reads and checks. A plan of a newer version is refused.
 Result<Plan> planFromJson(const Json& json);
-/// The same from text of at most 16 MiB.
+Result<Measurement> measurementFromJson(const Json& json);
+/// A plan from text of at most 16 MiB.
 Result<Plan> planFromText(std::string_view text);
 
 } // namespace espalier::plan

@@ -290,6 +290,11 @@ Result<Measurement> measurementFrom(const Json& json, const std::string& where)
 
 } // namespace
 
+Result<Measurement> measurementFromJson(const Json& json)
+{
+    return measurementFrom(json, "the measurement");
+}
+
 Result<Plan> planFromJson(const Json& json)
 {
     Fields fields(json, "the plan");

@@ -116,24 +116,28 @@ Json toJson(const Spent& spent)
 
 } // namespace
 
+Json toJson(const Measurement& measurement)
+{
+    Json table = Json::array();
+    for (const auto& row : measurement.table) {
+        Json values = Json::array();
+        for (const double value : row)
+            values.push_back(number(value));
+        table.push_back(std::move(values));
+    }
+    Json json{{"id", measurement.id}, {"table", std::move(table)}, {"wall_clock", measurement.wallClock}};
+    if (measurement.spent != Spent{})
+        json["spent"] = toJson(measurement.spent);
+    return json;
+}
+
 Json toJson(const Plan& plan)
 {
     Json stages = Json::array(), ledger = Json::array();
     for (const auto& stage : plan.stages)
         stages.push_back(toJson(stage));
-    for (const auto& measurement : plan.ledger) {
-        Json table = Json::array();
-        for (const auto& row : measurement.table) {
-            Json values = Json::array();
-            for (const double value : row)
-                values.push_back(number(value));
-            table.push_back(std::move(values));
-        }
-        Json json{{"id", measurement.id}, {"table", std::move(table)}, {"wall_clock", measurement.wallClock}};
-        if (measurement.spent != Spent{})
-            json["spent"] = toJson(measurement.spent);
-        ledger.push_back(std::move(json));
-    }
+    for (const auto& measurement : plan.ledger)
+        ledger.push_back(toJson(measurement));
     Json json{{"version", Plan::kVersion}, {"strategy", plan.strategy}, {"stages", std::move(stages)}, {"ledger", std::move(ledger)}};
     if (plan.left != Spent{})
         json["left"] = toJson(plan.left);

@@ -81,6 +81,19 @@ std::optional<std::int64_t> moduleOf(const Wish& wish)
     return takesOne && module >= 0 ? std::optional(module) : std::nullopt;
 }
 
+Wish obeyed(const Wish& wish, const WishAnswered& answer)
+{
+    auto with = wish;
+    with.options["answer"] = answer.fields();
+    return with;
+}
+
+std::optional<WishAnswered> answerOf(const Wish& wish)
+{
+    const auto answer = wish.options.is_object() && moduleOf(wish) ? wish.options.find("answer") : wish.options.end();
+    return answer != wish.options.end() ? WishAnswered::from({0.0, std::string(WishAnswered::kKind), *answer}) : std::nullopt;
+}
+
 Json wishJson(const Wish& wish)
 {
     return {{"id", wish.id}, {"wish", wishText(wish.kind)}, {"options", wish.options}};

@@ -3,6 +3,7 @@
 
 #include "core/base/json.h"
 #include "core/base/result.h"
+#include "core/runs/events.h"
 #include "core/runs/run_folder.h"
 #include "core/runs/run_state.h"
 
@@ -27,6 +28,9 @@ struct Wish {
 };
 /// The module that a pause or start is about: {"module": 2}. None: the whole run. Start is said of modules alone.
 std::optional<std::int64_t> moduleOf(const Wish& wish);
+/// A wish about a module that the supervisor has obeyed, with its answer, for the worker that has the pen to write it.
+Wish obeyed(const Wish& wish, const WishAnswered& answer);
+std::optional<WishAnswered> answerOf(const Wish& wish);
 Json wishJson(const Wish& wish);
 std::optional<Wish> wishFromJson(const Json& json);
 

@@ -20,10 +20,11 @@ namespace espalier::runs {
 namespace {
 
 constexpr std::size_t kMaxControlLine = 1 << 20;
-constexpr std::array<std::pair<EndedHow, std::string_view>, 3> kEnds{{
+constexpr std::array<std::pair<EndedHow, std::string_view>, 4> kEnds{{
     {EndedHow::Finished, "finished"},
     {EndedHow::Paused, "paused"},
     {EndedHow::Stopped, "stopped"},
+    {EndedHow::Waits, "waits"},
 }};
 
 bool parseInt(const char* text, int low, int high, int& value)
@@ -173,7 +174,7 @@ void WorkerLink::take(const std::string& line)
         m_stop.request_stop();
     if (const auto at = json.find("wish"); at != json.end())
         if (auto wish = wishFromJson(*at)) {
-            const bool ends = wish->kind == WishKind::Pause || wish->kind == WishKind::Stop;
+            const bool ends = (wish->kind == WishKind::Pause || wish->kind == WishKind::Stop) && !moduleOf(*wish);
             {
                 const std::lock_guard lock(m_mutex);
                 m_wishes.push_back(std::move(*wish));
@@ -271,6 +272,11 @@ void WorkerLink::progress(double done, double of, std::string_view what)
 void WorkerLink::result(const Json& result)
 {
     send({{"kind", "result"}, {"result", result}}, false);
+}
+
+void WorkerLink::measured(const Json& measurement)
+{
+    send({{"kind", "measured"}, {"measurement", measurement}}, false);
 }
 
 void WorkerLink::event(const Event& event)

@@ -3,11 +3,16 @@
 
 // The worker's end of its supervisor: environment, two pipes of JSON lines, and the promise not to outlive it.
 // Control pipe (supervisor -> worker): {"wish": {…}} | {"cancel": true}; EOF: the supervisor is gone.
-// Status pipe (worker -> supervisor): {"kind": "alive" | "started" | "step" | "failed" | "end" | "progress" | "event" | "result", …}.
+// Status pipe (worker -> supervisor): {"kind": "alive" | "started" | "step" | "measured" | "failed" | "end" | "progress" | "event" |
+// "result", …}.
 //
 // How espalier-cli starts it:
 //   espalier-worker train --run .             working folder: the run folder, so that a moved run is followed; one process per rank.
 //                                             Goes on from the newest valid checkpoint if there is one. Sends started, then step … end.
+//     … --branches apart                      leaves (end: waits) where stages side by side come next, which others train:
+//     … --branch B --devices N --at-once M    trains those of branch B alone, in its folder of the run, and sends measured for each that
+//                                             ends: plan.json is the supervisor's. Batches are cut as the N devices of the run would cut
+//                                             them, threads shared with the M that train at once.
 //   espalier-worker <job> --request FILE      one process; FILE is the job's JSON. Sends progress … result. With "run" in the request it
 //                                             works on a run at rest: its events go through event(), since the supervisor has the pen.
 // Every worker also gets ESPALIER_DEVICE ("cpu", "cuda:1") and LOCAL_WORLD_SIZE. Exit status: exitCode(error), 0 when all went well.
@@ -57,7 +62,7 @@ struct Ranks {
 /// From the environment; one rank alone when RANK is not set. Usage error that names a variable that makes no sense.
 Result<Ranks> ranksFromEnvironment();
 
-enum class EndedHow { Finished, Paused, Stopped };
+enum class EndedHow { Finished, Paused, Stopped, Waits }; // Waits: for stages that others train
 std::string_view endText(EndedHow how);
 std::optional<EndedHow> endFromText(std::string_view text);
 
@@ -93,8 +98,10 @@ public:
     // Jobs (sample, evaluate, export, bench …): progress at most ten times a second, then one result.
     void progress(double done, double of, std::string_view what);
     void result(const Json& result);
-    /// For the events.jsonl of the run that a job works on. A train worker of rank 0 has its own RunWriter instead.
+    /// For the events.jsonl of the run that a job works on. A train worker of rank 0 has its own RunWriter, and sends its answers to wishes.
     void event(const Event& event);
+    /// Of a branch: an entry for the ledger of plan.json.
+    void measured(const Json& measurement);
 
 private:
     void readControl(std::stop_token stop);

@@ -11,6 +11,34 @@
 namespace espalier::training {
 namespace fs = std::filesystem;
 
+/// A branch that trains alone begins with what it was made of, or goes on in its own folder.
+Result<Done> TrainingSession::startBranch()
+{
+    const auto ready = m_strategy->ready(m_plan);
+    const auto ours = std::ranges::find_if(ready, [&](const plan::Request& each) { return isOurs(each); });
+    const auto* next = ours != ready.end() ? std::get_if<plan::TrainStage>(&*ours) : nullptr;
+    if (!next)
+        return Error{ErrorCode::Usage, fmt::format("{} has nothing to train now: it is done, or waits for other stages.", *m_request.branch), {}};
+    const auto stage = *plan::findStage(m_plan, next->stage);
+    const auto own = ownCheckpoint(stage);
+    if (!own)
+        return own.error();
+    auto built = build(stage, !*own);
+    if (!built)
+        return built.error();
+    m_now = *std::move(built);
+    if (*own) {
+        m_stepOfRun = **own;
+        return resume(folderOf(stage).checkpointFolder(**own));
+    }
+    m_stepOfRun = beginClock(stage).steps;
+    for (const auto& before : stage.after)
+        if (const auto end = plan::endOf(m_plan, before))
+            if (const auto manifest = tensors::readManifest(folderOf(*plan::findStage(m_plan, before)).checkpointFolder(end->steps)))
+                m_originOfRun = manifest->about.value("origin", Json());
+    return Done{};
+}
+
 /// The step at which a stage of a branch goes on: that of its newest checkpoint, if there is one.
 Result<std::optional<std::int64_t>> TrainingSession::ownCheckpoint(const plan::Stage& stage)
 {
@@ -72,6 +100,15 @@ Result<growth::FileParent> TrainingSession::endedStage(const plan::StageId& id) 
     return read;
 }
 
+/// A training by itself goes on from what the run had done before it: what others did meanwhile is not its time.
+plan::Progress TrainingSession::beginClock(const plan::Stage& stage)
+{
+    const auto began = plan::beginOf(m_plan, stage).value_or(plan::Progress{});
+    m_clock.set(Activity::Training, began.seconds);
+    m_clock.set(Activity::Searching, began.searchSeconds);
+    return began;
+}
+
 /// Where a training by itself begins: behind what it was made of, at the beginning of an epoch that none of it has seen.
 tensors::Counters TrainingSession::firstCounters(const plan::Stage& stage, std::span<const growth::Parent> parents) const
 {
@@ -84,20 +121,25 @@ tensors::Counters TrainingSession::firstCounters(const plan::Stage& stage, std::
     return counters;
 }
 
-/// What a stage writes with: the run's own pen, or that of its branch. Rank 0.
-Result<runs::RunWriter*> TrainingSession::penOf(const plan::Stage& stage)
+/// The pen of a run, or of a branch, whose folder may not be there yet.
+Result<std::unique_ptr<runs::RunWriter>> TrainingSession::openPen(const runs::RunFolder& folder, std::int64_t step)
 {
-    if (stage.branch.empty())
-        return m_writer.get();
-    if (m_branchWriter && m_branch == stage.branch)
-        return m_branchWriter.get();
-    const auto folder = folderOf(stage);
     std::error_code error;
     for (const auto& part : {folder.checkpointsFolder(), folder.tensorboardFolder()})
         if (fs::create_directories(part, error); error)
             return Error{ErrorCode::Io, fmt::format("The folder {} could not be made.", part.string()), error.message()};
+    return runs::RunWriter::open(folder, step, tensorBoardMirror(folder.tensorboardFolder()));
+}
+
+/// What a stage writes with: the run's own pen, or that of its branch. Rank 0.
+Result<runs::RunWriter*> TrainingSession::penOf(const plan::Stage& stage)
+{
+    if (stage.branch.empty() || isBranch())
+        return m_writer.get();
+    if (m_branchWriter && m_branch == stage.branch)
+        return m_branchWriter.get();
     m_branchWriter.reset(); // before another takes its place
-    auto writer = runs::RunWriter::open(folder, state().counters.step, tensorBoardMirror(folder.tensorboardFolder()));
+    auto writer = openPen(folderOf(stage), state().counters.step);
     if (!writer)
         return writer.error();
     m_branchWriter = *std::move(writer);
@@ -110,7 +152,7 @@ bool TrainingSession::goesOnWithout(const plan::Request& request, const Error& e
 {
     const auto* train = std::get_if<plan::TrainStage>(&request);
     const auto* stage = train ? plan::findStage(m_plan, train->stage) : nullptr;
-    if (!stage || stage->branch.empty() || error.code != ErrorCode::NotFinite)
+    if (isBranch() || !stage || stage->branch.empty() || error.code != ErrorCode::NotFinite)
         return false;
     m_failed.emplace(stage->id, Error{error.code, fmt::format("{}: {}", stage->id, error.message), error.detail});
     warn(fmt::format("{} failed, the other stages go on without it: {}", stage->id, error.message));

@@ -60,7 +60,7 @@ Result<std::unique_ptr<StageSetup>> TrainingSession::build(const plan::Stage& st
     setup->config = plan::configOf(m_request.config, stage);
     const auto& config = setup->config;
     const auto& group = m_request.group;
-    const auto split = config::deriveBatch(config.training, group->world());
+    const auto split = splitOf(config.training);
     if (!split)
         return split.error();
     setup->share = {split->globalBatch(), split->microBatch, split->accumulation, group->rank(), group->world()};
@@ -70,7 +70,7 @@ Result<std::unique_ptr<StageSetup>> TrainingSession::build(const plan::Stage& st
     setup->trainee = *std::move(made);
     auto& [model, objective, state] = setup->trainee;
     state.madeOn =
-        tensors::Fingerprint::here(m_request.device, group->world(), config.training.channelsLast ? "channels_last" : "contiguous");
+        tensors::Fingerprint::here(m_request.device, ranksOfBatch(), config.training.channelsLast ? "channels_last" : "contiguous");
     if (begins)
         if (auto grown = grow(*setup); !grown)
             return grown.error();
@@ -132,11 +132,8 @@ Result<Done> TrainingSession::begin(const plan::Stage& stage)
         if (!next)
             return next.error();
         m_now = *std::move(next);
-        if (stage.recipe) { // what others did meanwhile is not its time
-            const auto began = plan::beginOf(m_plan, stage).value_or(plan::Progress{});
-            m_clock.set(Activity::Training, began.seconds);
-            m_clock.set(Activity::Searching, began.searchSeconds);
-        }
+        if (stage.recipe)
+            beginClock(stage);
     }
     auto& now = *m_now;
     if (now.loop)
@@ -155,9 +152,11 @@ Result<Done> TrainingSession::begin(const plan::Stage& stage)
     if (m_writer) {
         const runs::StageStarted started{.index = stage.index, .id = stage.id, .fromStep = before.steps};
         m_writer->write(started);
-        if (!stage.branch.empty())
-            m_branchWriter->write(started);
         m_writer->state(runs::RunState::Training);
+        if (auto* pen = stage.branch.empty() ? nullptr : m_branchWriter.get()) {
+            pen->write(started);
+            pen->state(runs::RunState::Training);
+        }
     }
     now.loop.emplace(StageLoop::Parts{*now.step, *now.loader, now.trainee.state, now.share, m_request.group, m_link, m_clock,
                                       m_request.device, now.train->size(), now.scribe ? &*now.scribe : nullptr, now.prefix, m_control,

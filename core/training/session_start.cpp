@@ -9,6 +9,8 @@ namespace espalier::training {
 
 Result<Done> TrainingSession::start()
 {
+    if (isBranch())
+        return startBranch();
     const auto chosen = m_request.onlySteps ? Result<std::int64_t>(-1) : chooseCheckpoint(m_request.folder);
     if (!chosen)
         return chosen.error();
@@ -27,8 +29,10 @@ Result<Done> TrainingSession::start()
         if (auto forgotten = forgetLost(*stage, *chosen); !forgotten)
             return forgotten;
     stage = plan::findStage(m_plan, id);
-    // What trains beside the run itself goes on in its own folder.
+    // What trains beside the run itself, in turn, goes on in its own folder.
     for (const auto& request : m_strategy->ready(m_plan)) {
+        if (!isOurs(request))
+            continue;
         const auto* next = std::get_if<plan::TrainStage>(&request);
         const auto* branch = next ? plan::findStage(m_plan, next->stage) : nullptr;
         if (!branch || branch->branch.empty())
@@ -50,6 +54,8 @@ Result<Done> TrainingSession::start()
     if (!built)
         return built.error();
     m_now = *std::move(built);
+    if (checkpoint.empty())
+        beginClock(m_now->stage);
     auto begun = checkpoint.empty() ? firstWeights() : resume(checkpoint);
     m_clock.raise(Activity::Searching, plan::spentOnSearching(m_plan).seconds); // a search since the checkpoint is not made again
     return begun;

@@ -230,6 +230,10 @@ std::int64_t StageLoop::ordersToGive()
 {
     std::int64_t orders = 0;
     for (auto& wish : m_parts.link.takeWishes()) {
+        if (const auto answer = runs::answerOf(wish)) {
+            tell(*answer);
+            continue;
+        }
         orders |= bit(orderOf(wish.kind));
         if (m_parts.scribe && (wish.kind == runs::WishKind::Pause || wish.kind == runs::WishKind::Stop))
             m_parts.scribe->run.state(wish.kind == runs::WishKind::Pause ? runs::RunState::Pausing : runs::RunState::Stopping);
@@ -368,13 +372,21 @@ void StageLoop::answer(runs::WishKind kind, const Result<Done>& outcome, const s
     std::erase_if(m_parts.wishes, [&](const runs::Wish& wish) {
         if (wish.kind != kind)
             return false;
-        m_parts.scribe->run.write(runs::WishAnswered{.id = wish.id,
-                                                     .wish = std::string(runs::wishText(kind)),
-                                                     .answer = outcome ? said : outcome.error().message,
-                                                     .granted = static_cast<bool>(outcome),
-                                                     .step = m_parts.state.counters.step});
+        const runs::WishAnswered answer{.id = wish.id,
+                                        .wish = std::string(runs::wishText(kind)),
+                                        .answer = outcome ? said : outcome.error().message,
+                                        .granted = static_cast<bool>(outcome),
+                                        .step = m_parts.state.counters.step};
+        tell(answer);
         return true;
     });
+}
+
+void StageLoop::tell(const runs::WishAnswered& answer)
+{
+    if (m_parts.scribe)
+        m_parts.scribe->run.write(answer);
+    m_parts.link.event(runs::makeEvent(answer));
 }
 
 void StageLoop::heartbeat(std::string_view doing)

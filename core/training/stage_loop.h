@@ -82,6 +82,7 @@ private:
     const char* atEnd() const { return m_stage.role == plan::Stage::Role::Train ? kStageEnd : kSearchEnd; }
     Result<Done> giveUp(const Report& report);
     void answer(runs::WishKind kind, const Result<Done>& outcome, const std::string& said);
+    void tell(const runs::WishAnswered& answer);
     void heartbeat(std::string_view doing);
 
     Parts m_parts;

@@ -70,6 +70,29 @@ plan::Length wholeLength(const plan::Plan& plan)
     return whole;
 }
 
+/// Where a stage ends, on the axis of its branch.
+plan::Length endOf(const plan::Stage& stage, const plan::Plan& plan)
+{
+    auto length = stage.length;
+    const auto begin = plan::beginOf(plan, stage).value_or(plan::Progress{});
+    if (length.steps)
+        *length.steps += begin.steps;
+    if (length.images)
+        *length.images += begin.images;
+    if (length.seconds)
+        *length.seconds += begin.seconds;
+    return length;
+}
+
+/// The state of a branch whose turn is over.
+runs::RunState stateOf(const Result<runs::EndedHow>& ended)
+{
+    using enum runs::RunState;
+    if (!ended)
+        return ended.error().code == ErrorCode::Cancelled ? Stopped : Failed;
+    return *ended == runs::EndedHow::Finished ? Finished : *ended == runs::EndedHow::Paused ? Paused : Stopped;
+}
+
 } // namespace
 
 TrainingSession::TrainingSession(Request request, runs::WorkerLink& link)
@@ -177,9 +200,20 @@ Result<Done> TrainingSession::makePlan()
     m_plan = *std::move(planned);
     m_plan.left = kept.left;
     for (const auto& stage : m_plan.stages)
-        if (const auto split = config::deriveBatch(plan::configOf(config, stage).training, m_request.group->world()); !split)
+        if (const auto split = splitOf(plan::configOf(config, stage).training); !split)
             return split.error();
     return Done{};
+}
+
+/// What one of several devices trains alone it takes in as many passes as all of them would need: in their memory, and with their sums.
+Result<config::BatchSplit> TrainingSession::splitOf(const config::TrainingConfig& training) const
+{
+    auto split = config::deriveBatch(training, ranksOfBatch());
+    if (split && ranksOfBatch() > m_request.group->world()) {
+        split->accumulation *= split->world;
+        split->world = 1;
+    }
+    return split;
 }
 
 Result<Done> TrainingSession::openWriter()
@@ -188,20 +222,19 @@ Result<Done> TrainingSession::openWriter()
         return agreed.error();
     if (m_request.group->rank() != 0 || m_request.onlySteps)
         return Done{};
-    const auto step = m_stepOfRun;
-    auto mirror = tensorBoardMirror(m_request.folder.tensorboardFolder());
-    auto writer = runs::RunWriter::open(m_request.folder, step, std::move(mirror));
+    auto writer = openPen(m_request.folder.branch(m_request.branch.value_or("")), m_stepOfRun);
     if (!writer)
         return writer.error();
     m_writer = std::move(*writer);
-    const auto length = wholeLength(m_plan);
+    const auto ends = isBranch() ? endOf(m_now->stage, m_plan) : wholeLength(m_plan);
+    const auto world = m_request.group->world();
     m_writer->write(runs::Started{.attempt = m_writer->attempt(),
-                                  .fromStep = step,
-                                  .ranks = m_request.group->world(),
-                                  .devices = devicesInUse(m_request.config.devices, m_request.device, m_request.group->world()),
-                                  .ofSteps = length.steps.value_or(0),
-                                  .ofImages = length.images.value_or(0),
-                                  .ofSeconds = length.seconds.value_or(0.0)});
+                                  .fromStep = m_stepOfRun,
+                                  .ranks = world,
+                                  .devices = devicesInUse(isBranch() ? "auto" : m_request.config.devices, m_request.device, world),
+                                  .ofSteps = ends.steps.value_or(0),
+                                  .ofImages = ends.images.value_or(0),
+                                  .ofSeconds = ends.seconds.value_or(0.0)});
     if (m_origin)
         m_writer->write(
             runs::Initialised{m_origin->path, m_origin->weights, m_origin->sha256, m_origin->step, m_origin->model, m_origin->changes});
@@ -217,13 +250,15 @@ Result<Done> TrainingSession::openWriter()
 Result<Done> TrainingSession::record(const plan::Measurement& measurement)
 {
     m_plan = m_strategy->apply(std::move(m_plan), measurement);
+    if (isBranch())
+        m_link.measured(plan::toJson(measurement));
     return writePlan();
 }
 
-/// Rank 0.
+/// Rank 0. Of a run whose branches train apart its supervisor keeps it meanwhile.
 Result<Done> TrainingSession::writePlan() const
 {
-    return m_writer ? writeFileAtomically(m_request.folder.planFile(), plan::toJson(m_plan).dump(2) + "\n", Sync::Yes)
+    return m_writer && !isBranch() ? writeFileAtomically(m_request.folder.planFile(), plan::toJson(m_plan).dump(2) + "\n", Sync::Yes)
                     : Result<Done>(Done{});
 }
 
@@ -236,11 +271,12 @@ Result<runs::EndedHow> TrainingSession::follow(std::stop_token now)
     for (;;) {
         m_clock.pause(); // only steps are training: not growing, and not latents of another side that a stage waits for
         auto ready = m_strategy->ready(m_plan);
+        const bool others = std::erase_if(ready, [&](const plan::Request& each) { return !isOurs(each); }) > 0;
         std::erase_if(ready, [&](const plan::Request& each) { return m_failed.contains(plan::idOf(each)); });
         if (ready.empty() && !m_failed.empty())
             return m_failed.begin()->second;
         if (ready.empty())
-            return runs::EndedHow::Finished;
+            return others && !isBranch() ? runs::EndedHow::Waits : runs::EndedHow::Finished;
         const auto* next = std::get_if<plan::TrainStage>(&ready.front());
         if (m_request.searchOnly && next && plan::findStage(m_plan, next->stage)->role == plan::Stage::Role::Train)
             return runs::EndedHow::Paused;
@@ -254,11 +290,20 @@ Result<runs::EndedHow> TrainingSession::follow(std::stop_token now)
     }
 }
 
+/// Whether this session is asked for what comes next, or those that train apart.
+bool TrainingSession::isOurs(const plan::Request& request) const
+{
+    const auto& stage = std::visit([](const auto& each) -> const plan::StageId& { return each.stage; }, request);
+    return !m_request.branch || plan::findStage(m_plan, stage)->branch == *m_request.branch;
+}
+
 Result<runs::EndedHow> TrainingSession::obey(const plan::TrainStage& request, std::stop_token now)
 {
     if (auto begun = begin(*plan::findStage(m_plan, request.stage)); !begun)
         return begun.error();
     const auto ended = m_now->loop->run(now);
+    if (m_branchWriter && !m_now->stage.branch.empty())
+        m_branchWriter->state(stateOf(ended));
     if (!ended || *ended != runs::EndedHow::Finished)
         return ended;
     const auto& counters = state().counters;
@@ -271,21 +316,24 @@ Result<runs::EndedHow> TrainingSession::obey(const plan::TrainStage& request, st
 }
 
 /// A pause or stop where no step is due: everything that was done is on the disk.
-Result<runs::EndedHow> TrainingSession::leaveEarly(const std::string& said)
+Result<runs::EndedHow> TrainingSession::leaveEarly(const std::string& why)
 {
     auto pause = at::zeros({1}, at::kLong); // rank 0 knows which it was
     auto wishes = std::exchange(m_wishes, {});
     std::ranges::move(m_link.takeWishes(), std::back_inserter(wishes));
     for (const auto& wish : wishes) {
-        const bool leaves = wish.kind == runs::WishKind::Pause || wish.kind == runs::WishKind::Stop;
+        const bool leaves = (wish.kind == runs::WishKind::Pause || wish.kind == runs::WishKind::Stop) && !runs::moduleOf(wish);
         if (leaves)
             pause.fill_(wish.kind == runs::WishKind::Pause ? 1 : 0);
+        const runs::WishAnswered said{.id = wish.id,
+                                        .wish = std::string(runs::wishText(wish.kind)),
+                                        .answer = leaves ? why : "No step is being trained now.",
+                                        .granted = leaves,
+                                        .step = state().counters.step};
+        const auto answer = runs::answerOf(wish).value_or(said);
         if (m_writer)
-            m_writer->write(runs::WishAnswered{.id = wish.id,
-                                               .wish = std::string(runs::wishText(wish.kind)),
-                                               .answer = leaves ? said : "No step is being trained now.",
-                                               .granted = leaves,
-                                               .step = state().counters.step});
+            m_writer->write(answer);
+        m_link.event(runs::makeEvent(answer));
     }
     m_request.group->broadcast(pause, 0);
     return pause.item<std::int64_t>() == 1 ? runs::EndedHow::Paused : runs::EndedHow::Stopped;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "core/config/batch.h"
 #include "core/config/run_config.h"
 #include "core/data/dataset.h"
 #include "core/data/latent_set.h"
@@ -16,6 +17,7 @@
 #include "core/training/stage_loop.h"
 #include "core/training/trainee.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -47,8 +49,9 @@ struct StageSetup {
     std::optional<StageLoop> loop;
 };
 
-/// One rank's training of one run, from its folder to its end: opens the data, builds the network, goes on from the newest valid checkpoint
-/// and does what the strategy asks for: trains stages, grows the network from one to the next, and measures candidates.
+/// One rank's training of one run, or of one of its branches, from its folder to its end: opens the data, builds the network, goes on from
+/// the newest valid checkpoint and does what the strategy asks for: trains stages, grows the network from one to the next, and measures
+/// candidates.
 class TrainingSession {
 public:
     struct Request {
@@ -58,6 +61,9 @@ public:
         std::shared_ptr<parallel::ProcessGroup> group;
         std::optional<std::int64_t> onlySteps; // a rehearsal of the whole model: so many steps, nothing is written
         bool searchOnly = false;               // leave as soon as nothing but training comes next
+        // A branch to train alone, in its folder; "": the run without its branches, which others train; none: all, branches in turn.
+        std::optional<std::string> branch = {};
+        int devices = 0; // of the run, where a branch has one of them; 0: as many as ranks
     };
     /// Fails with a sentence when data, model, batch or checkpoint do not fit. All ranks must call it.
     static Result<std::unique_ptr<TrainingSession>> open(Request request, runs::WorkerLink& link, const Log& log);
@@ -77,6 +83,8 @@ private:
     Result<Done> checkClasses() const;
     Result<Done> openCodec();
     Result<Done> makePlan();
+    Result<config::BatchSplit> splitOf(const config::TrainingConfig& training) const;
+    int ranksOfBatch() const { return std::max(m_request.devices, m_request.group->world()); }
     Result<Done> openWriter();
     Result<Done> record(const plan::Measurement& measurement);
     Result<Done> writePlan() const;
@@ -84,7 +92,8 @@ private:
     Result<runs::EndedHow> obey(const plan::TrainStage& request, std::stop_token now);
     Result<runs::EndedHow> obey(const plan::ProbeLoss& request, std::stop_token now);
     Result<runs::EndedHow> obey(const plan::ZeroShot& request, std::stop_token now);
-    Result<runs::EndedHow> leaveEarly(const std::string& said);
+    bool isOurs(const plan::Request& request) const;
+    Result<runs::EndedHow> leaveEarly(const std::string& why);
     // session_start.cpp: where a run begins or goes on
     Result<Done> start();
     Result<std::int64_t> chooseCheckpoint(const runs::RunFolder& folder);
@@ -100,11 +109,15 @@ private:
     std::unique_ptr<Examination> makeExamination(StageSetup& setup);
     Horizon horizon() const;
     // session_branches.cpp: stages that stand side by side
+    bool isBranch() const { return m_request.branch && !m_request.branch->empty(); }
+    Result<Done> startBranch();
     runs::RunFolder folderOf(const plan::Stage& stage) const { return m_request.folder.branch(stage.branch); }
     Result<std::optional<std::int64_t>> ownCheckpoint(const plan::Stage& stage);
     Result<Done> forgetLost(const plan::Stage& now, std::int64_t newest);
     Result<growth::FileParent> endedStage(const plan::StageId& id) const;
+    plan::Progress beginClock(const plan::Stage& stage);
     tensors::Counters firstCounters(const plan::Stage& stage, std::span<const growth::Parent> parents) const;
+    static Result<std::unique_ptr<runs::RunWriter>> openPen(const runs::RunFolder& folder, std::int64_t step);
     Result<runs::RunWriter*> penOf(const plan::Stage& stage);
     bool goesOnWithout(const plan::Request& request, const Error& error);
     // session_prefix.cpp: what frozen blocks give, kept
@@ -142,9 +155,9 @@ private:
     std::optional<Origin> m_origin;                       // rank 0, of a run that begins now
     Json m_originOfRun;                                   // the same, whenever it began; null without one
     std::vector<std::string> m_earlyWarnings;             // of the time before there is a writer
-    std::unique_ptr<runs::RunWriter> m_writer;            // rank 0
+    std::unique_ptr<runs::RunWriter> m_writer;            // rank 0; of the run, or of the branch that trains alone
     std::string m_branch;                                 // that m_branchWriter writes
-    std::unique_ptr<runs::RunWriter> m_branchWriter;      // rank 0, while a stage of a branch trains
+    std::unique_ptr<runs::RunWriter> m_branchWriter;      // rank 0, while a stage of a branch has its turn
     std::int64_t m_stepOfRun = 0;                         // where the run itself went on, whatever branch trains
     std::map<plan::StageId, Error> m_failed;              // stages that this attempt no longer tries
     std::optional<evaluation::InceptionFile> m_inception; // rank 0, for FID

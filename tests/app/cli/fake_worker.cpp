@@ -2,9 +2,11 @@
 // Speaks the worker's side of the protocol with the real RunWriter and WorkerLink, and trains nothing. For tests of supervisor and window.
 //
 // A step costs FAKE_STEP_MS (5). FAKE_CRASH_AT=N: ends by FAKE_CRASH (abort, segv, exit, fail, usage, quiet) at step N or the first after
-// it, on rank FAKE_RANK (0). FAKE_HANG_AT=N: stands still there. FAKE_SAVE_MS: what a checkpoint costs. FAKE_DEAF: never answers wishes.
+// it, on rank FAKE_RANK (0), in branch FAKE_BRANCH (none). FAKE_HANG_AT=N: stands still there. FAKE_SAVE_MS: what a checkpoint costs.
+// FAKE_DEAF: never answers wishes.
 #include "core/base/files.h"
 #include "core/config/config.h"
+#include "core/plan/strategy.h"
 #include "core/runs/retention.h"
 #include "core/runs/run_writer.h"
 #include "core/runs/worker_link.h"
@@ -43,7 +45,7 @@ void rest(std::int64_t ms)
 }
 
 /// A chain of numbers over the steps: after any number of kills and resumes it must be that of an undisturbed run.
-std::uint64_t train(std::uint64_t state, std::int64_t step)
+std::uint64_t chained(std::uint64_t state, std::int64_t step)
 {
     state ^= static_cast<std::uint64_t>(step) * 0x9E3779B97F4A7C15ull;
     state *= 0xBF58476D1CE4E5B9ull;
@@ -52,40 +54,108 @@ std::uint64_t train(std::uint64_t state, std::int64_t step)
 
 class FakeTraining {
 public:
-    FakeTraining(WorkerLink& link, const Ranks& ranks, config::RunConfig config)
-        : m_link(link), m_ranks(ranks), m_config(std::move(config)), m_folder(".")
+    FakeTraining(WorkerLink& link, const Ranks& ranks, config::RunConfig config, bool apart, std::string branch)
+        : m_link(link), m_ranks(ranks), m_config(std::move(config)), m_apart(apart), m_branch(std::move(branch)),
+          m_folder(RunFolder(".").branch(m_branch)), m_strategy(plan::makeStrategy(m_config, {1'000'000}))
     {
     }
 
     int run()
     {
         std::int64_t step = 0;
-        for (const auto& each : storedCheckpoints(m_folder)) {
-            const auto text = readFile(m_folder.checkpointFolder(each.step) / "state.txt", 1 << 10);
-            if (text && text->size() == 20) { // a whole one
+        for (const auto& each : storedCheckpoints(m_folder))
+            if (const auto state = stateAt(m_folder, each.step)) {
                 step = each.step;
-                m_state = std::strtoull(text->c_str(), nullptr, 10);
+                m_state = *state;
             }
-        }
+        const auto text = readFile("plan.json", 1 << 24);
+        const auto kept = text ? plan::planFromText(*text) : Result<plan::Plan>(plan::Plan{});
+        auto plan = kept ? plan::planOf(*m_strategy, kept->ledger) : kept;
+        if (!plan)
+            return fail(plan.error(), step);
+        m_plan = *std::move(plan);
         if (m_ranks.rank == 0) {
+            std::error_code error;
+            fs::create_directories(m_folder.checkpointsFolder(), error);
             auto writer = RunWriter::open(m_folder, step);
             if (!writer)
                 return fail(writer.error(), step);
             m_writer = std::move(*writer);
-            m_writer->write(
-                Started{m_writer->attempt(), step, m_ranks.worldSize, setting(environment::kDevice), m_config.training.steps, 0, 0.0});
-            m_writer->write(StageStarted{0, "whole", 0});
-            m_writer->state(RunState::Training);
+            m_writer->write(Started{m_writer->attempt(), step, m_ranks.worldSize, setting(environment::kDevice), lastStep(), 0, 0.0});
+            writePlan();
         }
         m_link.started({{"from_step", step}});
-        std::puts("fake worker began");
+        std::printf("fake worker began %s\n", m_branch.c_str());
         std::fflush(stdout);
-        while (step < m_config.training.steps) {
+        for (;;) {
+            const plan::Stage* next = nullptr;
+            bool others = false;
+            for (const auto& request : m_strategy->ready(m_plan)) {
+                const auto* stage = plan::findStage(m_plan, std::get<plan::TrainStage>(request).stage);
+                const bool ours = !m_apart || stage->branch == m_branch;
+                others = others || !ours;
+                if (ours && !next)
+                    next = stage;
+            }
+            if (!next)
+                return end(others && m_branch.empty() ? EndedHow::Waits : EndedHow::Finished, step);
+            if (const auto status = train(*next, step))
+                return *status;
+            const auto measured = plan::stageFinished(next->id, {.steps = step, .images = step * 10, .seconds = 0.1, .flops = 1.0});
+            m_plan = m_strategy->apply(std::move(m_plan), measured);
+            if (m_branch.empty())
+                writePlan();
+            else
+                m_link.measured(plan::toJson(measured));
+        }
+    }
+
+private:
+    static std::optional<std::uint64_t> stateAt(const RunFolder& folder, std::int64_t step)
+    {
+        const auto text = readFile(folder.checkpointFolder(step) / "state.txt", 1 << 10);
+        return text && text->size() == 20 ? std::optional(std::strtoull(text->c_str(), nullptr, 10)) : std::nullopt; // a whole one
+    }
+
+    /// Of this lane.
+    std::int64_t lastStep() const
+    {
+        std::int64_t last = 0;
+        for (const auto& stage : m_plan.stages) {
+            const auto begin = plan::beginOf(m_plan, stage).value_or(plan::Progress{.steps = last});
+            if (stage.branch == m_branch)
+                last = begin.steps + stage.length.steps.value_or(0);
+        }
+        return last;
+    }
+
+    void writePlan() const
+    {
+        if (m_writer && m_branch.empty() && m_plan.stages.size() > 1)
+            (void)writeFileAtomically("plan.json", plan::toJson(m_plan).dump());
+    }
+
+    /// A status to end with, where it does not go on.
+    std::optional<int> train(const plan::Stage& stage, std::int64_t& step)
+    {
+        const auto from = plan::beginOf(m_plan, stage)->steps, until = from + *stage.length.steps;
+        if (step <= from && !stage.after.empty()) { // it begins with what it was made of
+            m_state = std::hash<std::string>()(stage.id);
+            for (const auto& id : stage.after)
+                m_state = m_state * 31 + stateAt(RunFolder(".").branch(plan::findStage(m_plan, id)->branch), plan::endOf(m_plan, id)->steps)
+                                             .value_or(0);
+        }
+        step = std::max(step, from);
+        if (m_writer) {
+            m_writer->write(StageStarted{stage.index, stage.id, from});
+            m_writer->state(RunState::Training);
+        }
+        while (step < until) {
             if (const auto how = obeyWishes(step))
                 return end(*how, step);
             misbehave(step + 1);
             ++step;
-            m_state = train(m_state, step);
+            m_state = chained(m_state, step);
             rest(setting("FAKE_STEP_MS", 5));
             m_link.heartbeat(step);
             if (!m_writer)
@@ -97,10 +167,11 @@ public:
             if (const auto error = m_writer->firstError())
                 return fail(*error, step);
         }
-        return end(EndedHow::Finished, step);
+        if (m_writer)
+            save(step, "stage");
+        return std::nullopt;
     }
 
-private:
     int fail(const Error& error, std::int64_t step)
     {
         m_link.failed(error, step, m_lastSaved);
@@ -113,7 +184,7 @@ private:
             m_writer->state(how == EndedHow::Paused ? RunState::Pausing : how == EndedHow::Stopped ? RunState::Stopping : RunState::Saving);
             save(step, how == EndedHow::Finished ? "finish" : how == EndedHow::Paused ? "pause" : "stop");
             for (const auto& wish : m_ending)
-                m_writer->write(WishAnswered{wish.id, std::string(wishText(wish.kind)), "Saved.", true, step});
+                tell({wish.id, std::string(wishText(wish.kind)), "Saved.", true, step});
             if (const auto flushed = m_writer->flush(); !flushed)
                 return fail(flushed.error(), step);
         }
@@ -129,9 +200,14 @@ private:
         if (!setting("FAKE_DEAF").empty())
             return std::nullopt;
         for (const auto& wish : m_link.takeWishes()) {
+            if (const auto known = answerOf(wish)) {
+                tell(*known);
+                continue;
+            }
             if (wish.kind == WishKind::Pause || wish.kind == WishKind::Stop) {
                 m_ending.push_back(wish);
-                (void)writeFileAtomically("fake-end", "");
+                if (m_branch.empty())
+                    (void)writeFileAtomically("fake-end", "");
                 return wish.kind == WishKind::Pause ? EndedHow::Paused : EndedHow::Stopped;
             }
             if (wish.kind == WishKind::Checkpoint) {
@@ -150,7 +226,7 @@ private:
                 evaluated.value = 100.0 / static_cast<double>(step + 1);
                 m_writer->write(evaluated);
             }
-            m_writer->write(WishAnswered{wish.id, std::string(wishText(wish.kind)), "Done.", true, step});
+            tell({wish.id, std::string(wishText(wish.kind)), "Done.", true, step});
         }
         return std::nullopt;
     }
@@ -179,9 +255,15 @@ private:
         }
     }
 
+    void tell(const WishAnswered& answer)
+    {
+        m_writer->write(answer);
+        m_link.event(makeEvent(answer));
+    }
+
     void misbehave(std::int64_t step)
     {
-        if (m_ranks.rank != setting("FAKE_RANK", 0))
+        if (m_ranks.rank != setting("FAKE_RANK", 0) || m_branch != setting("FAKE_BRANCH"))
             return;
         if (step == setting("FAKE_HANG_AT", -1))
             for (;;)
@@ -206,7 +288,11 @@ private:
     WorkerLink& m_link;
     Ranks m_ranks;
     config::RunConfig m_config;
-    RunFolder m_folder;
+    const bool m_apart;
+    const std::string m_branch;
+    const RunFolder m_folder;
+    std::unique_ptr<plan::PlanStrategy> m_strategy;
+    plan::Plan m_plan;
     std::unique_ptr<RunWriter> m_writer;
     std::uint64_t m_state = 1;
     std::string m_lastSaved;
@@ -245,7 +331,14 @@ int job(WorkerLink& link, const std::string& name, const char* file)
 int main(int argc, char** argv)
 {
     WorkerLink link;
-    if (argc == 4 && std::strcmp(argv[1], "train") == 0) {
+    if (argc >= 4 && std::strcmp(argv[1], "train") == 0) {
+        bool apart = false;
+        std::string branch;
+        for (int i = 4; i + 1 < argc; i += 2) {
+            apart = apart || std::strcmp(argv[i], "--branches") == 0 || std::strcmp(argv[i], "--branch") == 0;
+            if (std::strcmp(argv[i], "--branch") == 0)
+                branch = argv[i + 1];
+        }
         const auto ranks = ranksFromEnvironment();
         const auto text = readFile("config.json", 1 << 24);
         auto config = text ? config::readDocument(Json::parse(*text, nullptr, false)) : Result<config::RunConfig>(text.error());
@@ -254,11 +347,11 @@ int main(int argc, char** argv)
             link.failed(error);
             return exitCode(error);
         }
-        if (ranks->rank == 0) {
+        if (ranks->rank == 0 && branch.empty()) {
             std::error_code ignored;
             std::filesystem::remove("fake-end", ignored);
         }
-        return FakeTraining(link, *ranks, std::move(*config)).run();
+        return FakeTraining(link, *ranks, std::move(*config), apart, branch).run();
     }
     if (argc == 4 && std::strcmp(argv[2], "--request") == 0)
         return job(link, argv[1], argv[3]);

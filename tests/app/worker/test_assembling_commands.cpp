@@ -2,6 +2,9 @@
 // Modules that are trained apart: train --phase, assemble, export for the published code.
 #include "tests/app/worker/real_run.h"
 
+#include <algorithm>
+#include <functional>
+
 namespace espalier {
 
 class AssemblingCommands : public RealRuns {
@@ -114,6 +117,91 @@ TEST_F(AssemblingCommands, AKillInsideAModuleCostsThatModuleAlone)
         EXPECT_EQ(shardsOf(straight.branch(module), 80), shardsOf(killed.branch(module), 80)) << module;
     EXPECT_TRUE(fs::exists(second.scalarsFolder(2)) && !fs::exists(killed.branch("module-0").scalarsFolder(2)));
     expectAllReadable(killed);
+}
+
+TEST_F(AssemblingCommands, ModulesSideBySideComeToWhatTheyComeToInTurn)
+{
+    const std::vector<std::string> two{"--devices", "cpu:2", "--set", "checkpoints.every=5"};
+    auto turns = two;
+    turns.insert(turns.end(), {"--set", "schedule.at_once=1"});
+    const RunFolder beside(m_folder / "beside"), turn(m_folder / "turn");
+    CliProcess process(tinyVit("beside", two, "30"), {}, m_folder / "start");
+    runs::RunFollower follower(beside.root());
+    EXPECT_TRUE(eventually(
+        [&] { return follower.poll(), std::ranges::count(follower.branchStatus(), runs::RunState::Training, &runs::BranchStatus::state) == 2; },
+        60s));
+    EXPECT_EQ(process.wait(120s), 0) << process.err();
+    const auto inTurn = call(tinyVit("turn", turns, "30"));
+    ASSERT_EQ(inTurn.status, 0) << inTurn.err;
+    EXPECT_FALSE(shardsOf(beside, 90).is_null());
+    EXPECT_EQ(shardsOf(beside, 90), shardsOf(turn, 90));
+    for (const auto* module : {"module-0", "module-1"}) {
+        EXPECT_EQ(shardsOf(beside.branch(module), 60), shardsOf(turn.branch(module), 60)) << module;
+        expectAllReadable(beside.branch(module));
+    }
+    expectAllReadable(beside);
+    follower.poll();
+    EXPECT_EQ(follower.progress().fraction, 1.0);
+    for (const auto& each : follower.branchStatus()) {
+        EXPECT_EQ(each.state, runs::RunState::Finished) << each.name;
+        EXPECT_EQ(each.device, "cpu");
+        EXPECT_EQ(each.attempt, 1);
+    }
+}
+
+TEST_F(AssemblingCommands, ModulesSideBySideGoOnExactlyAfterAKillInEveryPhase)
+{
+    const std::vector<std::string> two{"--devices", "cpu:2", "--set", "checkpoints.every=5"};
+    const RunFolder straight(m_folder / "straight"), killed(m_folder / "killed");
+    ASSERT_EQ(call(tinyVit("straight", two, "40")).status, 0);
+    const auto first = killed.branch("module-0"), second = killed.branch("module-1");
+    const auto has = [](const RunFolder& folder, std::int64_t step) {
+        return [folder, step] {
+            const auto stored = runs::storedCheckpoints(folder);
+            return !stored.empty() && stored.back().step >= step;
+        };
+    };
+    // Inside the meta model, twice inside the modules (once a worker of theirs alone), and inside the whole model.
+    const std::pair<std::function<bool()>, bool> moments[] = {
+        {has(killed, 10), true}, {has(first, 50), true}, {has(second, 60), false}, {has(killed, 90), true}};
+    for (const auto& [there, whole] : moments) {
+        CliProcess process(tinyVit("killed", two, "40"), {}, m_folder / "start");
+        ASSERT_TRUE(eventually(there, 60s)) << process.err();
+        for (const auto pid : tests::processesIn(killed.root()))
+            if (whole || pid != process.pid()) {
+                ::kill(pid, SIGKILL);
+                if (!whole)
+                    break;
+            }
+        EXPECT_NE(process.wait(60s), -1);
+    }
+    const auto finished = call(tinyVit("killed", two, "40"));
+    ASSERT_EQ(finished.status, 0) << finished.err;
+    EXPECT_FALSE(shardsOf(straight, 120).is_null());
+    EXPECT_EQ(shardsOf(straight, 120), shardsOf(killed, 120));
+    for (const auto* module : {"module-0", "module-1"}) {
+        EXPECT_EQ(shardsOf(straight.branch(module), 80), shardsOf(killed.branch(module), 80)) << module;
+        expectAllReadable(killed.branch(module));
+    }
+}
+
+TEST_F(AssemblingCommands, OneModuleIsPausedAndStarted)
+{
+    const std::vector<std::string> one{"--set", "checkpoints.every=5"};
+    const RunFolder straight(m_folder / "straight"), run(m_folder / "run");
+    ASSERT_EQ(call(tinyVit("straight", one, "60")).status, 0);
+    CliProcess process(tinyVit("run", one, "60"), {}, m_folder / "start");
+    ASSERT_TRUE(eventually([&] { return !runs::storedCheckpoints(run.branch("module-0")).empty(); }, 60s)) << process.err();
+    const auto paused = call({"control", run.root().string(), "pause", "--module", "0", "--wait"});
+    EXPECT_EQ(paused.status, 0) << paused.err;
+    EXPECT_EQ(process.wait(120s), 0) << process.err();
+    EXPECT_EQ(stateOf(run), runs::RunState::Paused);
+    EXPECT_FALSE(shardsOf(run.branch("module-1"), 120).is_null()) << "it got the device";
+    EXPECT_EQ(call({"control", run.root().string(), "start", "--module", "0"}).status, 0);
+    const auto finished = call(tinyVit("run", one, "60"));
+    ASSERT_EQ(finished.status, 0) << finished.err;
+    EXPECT_FALSE(shardsOf(straight, 180).is_null());
+    EXPECT_EQ(shardsOf(straight, 180), shardsOf(run, 180));
 }
 
 } // namespace espalier

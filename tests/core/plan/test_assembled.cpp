@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/plan/assembled.h"
 #include "core/plan/forecast.h"
+#include "core/plan/side_by_side.h"
 #include "core/plan/stage_config.h"
 #include "core/plan/strategy.h"
 
@@ -361,4 +362,53 @@ TEST(AssembledGolden, PresetsHoldThePublishedRecipe)
 }
 
 } // namespace
+
+TEST(SideBySide, BranchesOpenWhenWhatTheyComeFromHasEnded)
+{
+    const auto config = vit();
+    auto plan = *begun(config);
+    EXPECT_TRUE(openBranches(plan).empty());
+    plan.ledger.push_back(stageFinished("meta", {.steps = 10}));
+    ASSERT_EQ(openBranches(plan).size(), 4u);
+    plan.ledger.push_back(*measurementFromJson(toJson(stageFinished("module-1", {.steps = 20, .flops = 1.5}))));
+    EXPECT_EQ(endOf(plan, "module-1")->flops, 1.5);
+    ASSERT_EQ(openBranches(plan).size(), 3u);
+    EXPECT_EQ(openBranches(plan)[1].branch, "module-2");
+    EXPECT_FALSE(measurementFromJson(Json{{"id", 5}}));
+    EXPECT_FALSE(measurementFromJson(Json()));
+}
+
+TEST(SideBySide, TakesAsLongAsTheFullestPlace)
+{
+    auto config = vit();
+    auto plan = *begun(config);
+    const std::vector<std::optional<double>> flops{8.0, 3.0, 2.0, 2.0, 1.0, 4.0}; // meta, four modules, the whole
+    const auto on = [&](std::int64_t devices) { return *sideBySide(plan, config, devices, flops); };
+    EXPECT_EQ(on(1).places, 1);
+    EXPECT_DOUBLE_EQ(on(1).wallFlops, 20.0) << "in turn";
+    EXPECT_DOUBLE_EQ(on(1).deviceFlops, 20.0);
+    EXPECT_EQ(on(2).places, 2);
+    EXPECT_DOUBLE_EQ(on(2).wallFlops, 4.0 + 4.0 + 2.0) << "3 and 1 beside 2 and 2";
+    EXPECT_EQ(on(8).places, 4);
+    EXPECT_DOUBLE_EQ(on(8).wallFlops, 1.0 + 3.0 + 0.5);
+    EXPECT_DOUBLE_EQ(on(8).deviceFlops, 20.0) << "device time stays the sum";
+    EXPECT_FALSE(on(2).wallSeconds);
+    plan.ledger.push_back(stageFinished("meta", {.steps = 10, .seconds = 5.0, .flops = 8.0}));
+    EXPECT_DOUBLE_EQ(*on(2).wallSeconds, 10.0 / (8.0 / (5.0 * 2)));
+    auto& schedule = std::get<config::AssembledSchedule>(config.schedule);
+    schedule.atOnce = 1;
+    EXPECT_DOUBLE_EQ(on(2).wallFlops, 4.0 + 8.0 + 2.0);
+    schedule.atOnce = 4; // packed: they share the devices
+    EXPECT_EQ(on(2).places, 4);
+    EXPECT_DOUBLE_EQ(on(2).wallFlops, 4.0 + 6.0 + 2.0);
+    schedule.atOnce = 9;
+    EXPECT_EQ(on(2).places, 4) << "no more than there are";
+    EXPECT_FALSE(sideBySide(plan, config, 2, {1.0}));
+    auto open = flops;
+    open[2].reset();
+    EXPECT_FALSE(sideBySide(plan, config, 2, open));
+    config.schedule = config::PlainSchedule{};
+    EXPECT_FALSE(sideBySide(*begun(config), config, 2, {1.0}));
+}
+
 } // namespace espalier::plan

@@ -263,6 +263,97 @@ TEST_F(AssembledRun, ADitIsAssembledToo)
     EXPECT_FALSE(at::equal(meta.at("blocks.0.mlp.fc1.weight"), inside.at("blocks.0.mlp.fc1.weight")));
 }
 
+/// Branches that train apart, as worker processes of a supervisor do: each in a session of its own.
+class AssembledApart : public AssembledRun {
+protected:
+    static Result<runs::EndedHow> trainLane(const runs::RunFolder& folder, const config::RunConfig& config, const std::string& branch,
+                                            int devices = 0)
+    {
+        runs::WorkerLink link;
+        TrainingSession::Request request{folder, config, at::kCPU, parallel::ProcessGroup::alone(), std::nullopt};
+        request.branch = branch;
+        request.devices = devices;
+        auto session = TrainingSession::open(std::move(request), link, {});
+        return session ? (*session)->run({}) : Result<runs::EndedHow>(session.error());
+    }
+    /// What the supervisor does with what a branch says at its end.
+    static void keep(const runs::RunFolder& folder, const std::string& branch, std::int64_t step)
+    {
+        auto plan = planOf(folder);
+        const auto manifest = manifestOf(folder.branch(branch), step);
+        plan.ledger.push_back(plan::stageFinished(branch, {.steps = manifest.counters.step,
+                                                           .images = manifest.counters.images,
+                                                           .seconds = manifest.clock["training_seconds"],
+                                                           .flops = manifest.counters.flops}));
+        ASSERT_TRUE(writeFileAtomically(folder.planFile(), plan::toJson(plan).dump()));
+    }
+    runs::RunFolder trainedApart(const std::string& name, const config::RunConfig& config, int devices = 0)
+    {
+        const auto folder = makeRun(name, config);
+        const auto run = trainLane(folder, config, "", devices);
+        EXPECT_TRUE(run && *run == runs::EndedHow::Waits) << (run ? "" : run.error().message);
+        EXPECT_FALSE(fs::exists(folder.branchesFolder()));
+        for (const auto* branch : {"module-1", "module-0"}) { // in any order
+            const auto before = *readFile(folder.planFile());
+            const auto events = *readFile(folder.eventsFile());
+            const auto module = trainLane(folder, config, branch, devices);
+            EXPECT_TRUE(module && *module == runs::EndedHow::Finished) << (module ? "" : module.error().message);
+            EXPECT_EQ(*readFile(folder.planFile()), before) << "it writes in its own folder alone";
+            EXPECT_EQ(*readFile(folder.eventsFile()), events);
+            keep(folder, branch, 6);
+        }
+        const auto whole = trainLane(folder, config, "", devices);
+        EXPECT_TRUE(whole && *whole == runs::EndedHow::Finished) << (whole ? "" : whole.error().message);
+        return folder;
+    }
+};
+
+TEST_F(AssembledApart, ComeToTheSameBytesAsInTurn)
+{
+    const auto config = tinyAssembled();
+    const auto turn = trained("turn", config), apart = trainedApart("apart", config);
+    expectEqualShards(turn, apart, 9);
+    for (const auto* branch : {"module-0", "module-1"}) {
+        expectEqualShards(turn.branch(branch), apart.branch(branch), 6);
+        runs::RunFollower follower(apart.branch(branch).root());
+        follower.poll();
+        EXPECT_EQ(follower.stages().size(), 1u);
+        EXPECT_EQ(follower.attempt(), 1);
+        EXPECT_EQ(follower.progress().ofSteps, 6) << "where it ends, on its own axis";
+        EXPECT_EQ(follower.devices(), "cpu");
+    }
+    // One that broke off goes on in its own folder.
+    fs::remove_all(apart.branch("module-1").checkpointFolder(6));
+    fs::remove_all(apart.branch("module-1").checkpointFolder(5));
+    auto plan = planOf(apart);
+    std::erase_if(plan.ledger, [](const auto& each) { return each.id != "meta"; });
+    ASSERT_TRUE(writeFileAtomically(apart.planFile(), plan::toJson(plan).dump()));
+    const auto again = trainLane(apart, config, "module-1");
+    ASSERT_TRUE(again) << again.error().message;
+    expectEqualShards(turn.branch("module-1"), apart.branch("module-1"), 6);
+    EXPECT_TRUE(fs::exists(apart.branch("module-1").scalarsFolder(2)));
+}
+
+TEST_F(AssembledApart, TakeABatchInAsManyPassesAsAllDevicesOfTheRunWould)
+{
+    auto config = tinyAssembled();
+    const auto apart = makeRun("apart", config), other = makeRun("other", config);
+    config.training.microBatch = config.training.batchSize / 2;
+    const auto passes = trained("passes", config);
+    config.training.microBatch = 0;
+    for (const auto& [folder, devices] : {std::pair{apart, 2}, {other, 0}}) {
+        fs::create_directories(folder.checkpointsFolder());
+        fs::copy(passes.checkpointFolder(3), folder.checkpointFolder(3), fs::copy_options::recursive);
+        auto plan = planOf(passes);
+        std::erase_if(plan.ledger, [](const auto& each) { return each.id != "meta"; });
+        ASSERT_TRUE(writeFileAtomically(folder.planFile(), plan::toJson(plan).dump()));
+        const auto module = trainLane(folder, config, "module-0", devices);
+        ASSERT_TRUE(module) << module.error().message;
+    }
+    expectEqualShards(passes.branch("module-0"), apart.branch("module-0"), 6);
+    EXPECT_NE(manifestOf(passes.branch("module-0"), 6).files.front().sha256, manifestOf(other.branch("module-0"), 6).files.front().sha256);
+}
+
 class AssembledRanks : public RanksRun {};
 
 TEST_F(AssembledRanks, TrainTheSameGraph)
