@@ -99,7 +99,12 @@ void DrawFlags::addTo(CLI::App& command, const Words& words)
     command.add_option("--seed", seed, words.seed)->check(CLI::Range(std::int64_t{0}, std::int64_t{9'000'000'000'000'000}));
     command.add_option("--out", out, words.out);
     command.add_option("--config", configFile, "The configuration of a safetensors file that does not carry its own");
-    command.add_option("--device", device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+    command
+        .add_option("--devices,--device", devices,
+                    "auto, cpu, cpu:N for N workers, or GPU numbers such as 0,1: all of them share the work, and what comes out is the same")
+        ->capture_default_str();
+    command.add_option("--threads", threads, "CPU threads of each worker (default: the cores of the machine, divided by its workers)")
+        ->check(CLI::Range(1, 4096));
     command.add_option("--vae", vae, "The autoencoder of weights that draw latents (default: as their settings say)");
     command.add_option("--tile", tile, "Decode latents in overlapping pieces of this many pixels, for small GPUs; 0: whole");
     addAtStage(command, atStage);
@@ -170,16 +175,18 @@ Result<DrawRequest> drawRequest(const DrawFlags& flags)
         return weights.error();
     if (auto fine = checkWeightsName(flags.weights); !fine)
         return fine.error();
-    auto device = jobDevice(flags.device);
-    if (!device)
-        return device.error();
+    auto places = jobPlaces(flags.devices);
+    if (!places)
+        return places.error();
     auto config = configFor(*weights, flags.configFile);
     if (!config)
         return config.error();
     Json request{
-        {"checkpoint", weights->path.string()}, {"weights", flags.weights}, {"sampler", flags.sampler.overlay()}, {"device", *device}};
+        {"checkpoint", weights->path.string()}, {"weights", flags.weights}, {"sampler", flags.sampler.overlay()}, {"device", flags.devices}};
     if (flags.num)
         request["num"] = *flags.num;
+    if (flags.threads)
+        request["threads"] = *flags.threads;
     if (flags.seed)
         request["seed"] = *flags.seed;
     if (!flags.out.empty())
@@ -190,7 +197,24 @@ Result<DrawRequest> drawRequest(const DrawFlags& flags)
         request["latents"]["vae"] = absolutePath(flags.vae);
     if (flags.tile)
         request["latents"]["tile_side"] = *flags.tile;
-    return DrawRequest{std::move(*weights), std::move(*device), std::move(request), std::move(*config)};
+    return DrawRequest{std::move(*weights), std::move(*places), std::move(request), std::move(*config)};
+}
+
+int helpWith(const Job& job, Signals& signals, Console& console)
+{
+    const auto helped = runJob(job, signals, console);
+    if (!helped)
+        return console.fail(helped.error());
+    console.result({{"rank", job.place.rank}}, "");
+    return 0;
+}
+
+Error drawsItself(const runs::RunFolder& run, std::string_view command)
+{
+    return {ErrorCode::Busy,
+            fmt::format("{} is training, and its own ranks do this: ask it once, without a launcher: espalier-cli {} --checkpoint {}", run.name(),
+                        command, run.root().string()),
+            {}};
 }
 
 } // namespace espalier::cli

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "app/cli/console.h"
 #include "app/cli/job_options.h"
+#include "app/cli/run_job.h"
+#include "app/cli/signals.h"
 
 #include <cstdint>
 #include <optional>
@@ -29,12 +32,13 @@ struct SamplerFlags {
 
 /// What sample and evaluate have in common: weights, and how images are drawn with them.
 struct DrawFlags {
-    std::string checkpoint, weights = "ema", out, configFile, device = "auto";
+    std::string checkpoint, weights = "ema", out, configFile, devices = "auto";
     std::optional<std::int64_t> num, seed;
     SamplerFlags sampler;
     std::string vae;                  // of weights that draw latents; "": as their settings say
     std::optional<std::int64_t> tile; // pixels
     std::optional<int> atStage;       // of a run: the checkpoint at its end
+    std::optional<std::int64_t> threads; // of each worker, on the CPU
     bool noWait = false;
 
     struct Words {
@@ -53,10 +57,15 @@ struct DrawFlags {
 /// Weights that were found, and the request to the worker as far as it is the same for all jobs that draw.
 struct DrawRequest {
     Weights weights;
-    std::string device;
+    JobPlaces places;
     Json request;
     Json config; // of weights that lie outside of runs and checkpoints; else null
 };
 Result<DrawRequest> drawRequest(const DrawFlags& flags);
+
+/// A rank other than 0: does its share, and leaves files and words to rank 0. Gives the exit status.
+int helpWith(const Job& job, Signals& signals, Console& console);
+/// A live run is asked once, not by every rank.
+Error drawsItself(const runs::RunFolder& run, std::string_view command);
 
 } // namespace espalier::cli

@@ -159,17 +159,24 @@ int compareImages(const EvaluateOptions& options, Console& console)
         return console.fail({ErrorCode::Usage, "--reference is missing: name the folder or npz to compare the images with.", {}});
     if (auto there = checkThere("--images", options.images); !there)
         return console.fail(there.error());
-    const auto device = jobDevice(options.device);
-    if (!device)
-        return console.fail(device.error());
-    Json request{{"images", absolutePath(options.images)}, {"device", *device}};
+    auto places = jobPlaces(options.devices);
+    if (!places)
+        return console.fail(places.error());
+    if (auto met = meetIn(*places, options.out.empty() ? "" : absolutePath(options.out)); !met)
+        return console.fail(met.error());
+    Json request{{"images", absolutePath(options.images)}, {"device", options.devices}};
     addMetrics(options, request);
     if (!options.reference.empty())
         request["reference"] = absolutePath(options.reference);
     if (options.num)
         request["num"] = *options.num;
+    if (options.threads)
+        request["threads"] = *options.threads;
     Signals signals;
-    const auto result = runJob({"evaluate", request, workerDevice(*device), {}, {}}, signals, console);
+    const Job job{"evaluate", request, {}, {}, {}, places->devices, places->place};
+    if (!places->leads())
+        return helpWith(job, signals, console);
+    const auto result = runJob(job, signals, console);
     return result ? tellNumbers(*result, console) : console.fail(result.error());
 }
 
@@ -227,13 +234,16 @@ int evaluateLive(const EvaluateOptions& options, const runs::RunFolder& run, Sig
     return 0;
 }
 
-int evaluateResting(const EvaluateOptions& options, const runs::RunFolder& run, Json request, Signals& signals, Console& console)
+int evaluateResting(const EvaluateOptions& options, const runs::RunFolder& run, Json request, const JobPlaces& places, Signals& signals,
+                    Console& console)
 {
     const auto chosen = checkpointOf(run, options.atStage);
     if (!chosen)
         return console.fail(chosen.error());
     request["checkpoint"] = chosen->folder.string();
-    const Job job{"evaluate", request, workerDevice(request["device"].get<std::string>()), {}, {}};
+    const Job job{"evaluate", request, {}, {}, {}, places.devices, places.place};
+    if (!places.leads())
+        return helpWith(job, signals, console);
     const auto write = [&](OwnedRun& owned, Json& result) -> Result<Done> {
         const auto event = result.find("event");
         if (event == result.end() || !event->is_object())
@@ -272,17 +282,26 @@ int evaluate(const EvaluateOptions& options, Console& console)
         request["data"] = absolutePath(options.data);
     if (options.cropRatio)
         request["crop_ratio"] = *options.cropRatio;
+    auto& places = drawing->places;
     Signals signals;
     if (const auto& run = drawing->weights.run) {
         const auto state = runs::summarize(run->root()).state;
-        if (const auto may = runs::possible(runs::Action::Evaluate, state); !may)
+        if (const auto may = runs::possible(runs::Action::Evaluate, state); places.leads() && !may)
             return console.fail({ErrorCode::Busy, fmt::format("{} ({}): {}", run->name(), runs::stateText(state), may.why), {}});
-        return runs::isLive(state) ? evaluateLive(options, *run, signals, console)
-                                   : evaluateResting(options, *run, std::move(request), signals, console);
+        if (runs::isLive(state) && places.leads()) // to the others a run that rank 0 has taken may look so
+            return places.place.placed() ? console.fail(drawsItself(*run, "evaluate")) : evaluateLive(options, *run, signals, console);
+        if (auto met = meetIn(places, run->root()); !met)
+            return console.fail(met.error());
+        return evaluateResting(options, *run, std::move(request), places, signals, console);
     }
     if (!drawing->config.is_null() && options.out.empty() && !options.isBound())
         return console.fail({ErrorCode::Usage, "No folder was named for the images that are drawn. Give one with --out.", {}});
-    const auto result = runJob({"evaluate", request, workerDevice(drawing->device), {}, {}}, signals, console);
+    if (auto met = meetIn(places, options.out.empty() ? "" : absolutePath(options.out)); !met)
+        return console.fail(met.error());
+    const Job job{"evaluate", request, {}, {}, {}, places.devices, places.place};
+    if (!places.leads())
+        return helpWith(job, signals, console);
+    const auto result = runJob(job, signals, console);
     return result ? tellNumbers(*result, console) : console.fail(result.error());
 }
 

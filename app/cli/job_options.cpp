@@ -4,6 +4,7 @@
 #include "app/cli/config_choice.h"
 #include "app/cli/devices.h"
 #include "app/cli/foreign_weights.h"
+#include "core/base/files.h"
 #include "core/config/config.h"
 #include "core/formats/weights_file.h"
 
@@ -94,9 +95,52 @@ Result<Json> ownConfigOf(const Weights& weights, const std::string& configFile)
     return config::write(*config);
 }
 
+namespace {
+
+/// In words of the setting "devices".
+std::string asSetting(const std::string& typed)
+{
+    return typed == "cuda" || typed == "gpu" ? std::string("0") : typed.starts_with("cuda:") ? typed.substr(5) : typed;
+}
+
+} // namespace
+
+Result<JobPlaces> jobPlaces(const std::string& typed)
+{
+    const auto place = runs::rendezvousFrom(runs::rendezvousVariables());
+    if (!place)
+        return place.error();
+    if (!place->placed()) {
+        auto devices = devicesFor(asSetting(typed));
+        return devices ? Result<JobPlaces>(JobPlaces{*std::move(devices), {}}) : devices.error();
+    }
+    auto device = deviceForRank(asSetting(typed), *place);
+    return device ? Result<JobPlaces>(JobPlaces{{*std::move(device)}, *place}) : device.error();
+}
+
+Result<Done> meetIn(JobPlaces& places, const fs::path& folder)
+{
+    auto& place = places.place;
+    if (place.worldSize == 1 || !place.meetingFile.empty())
+        return Done{};
+    if (folder.empty())
+        return Error{ErrorCode::Usage,
+                     fmt::format("Started once per rank by {} (this is rank {} of {}), so ranks need a folder to meet in. Give all of them "
+                                 "the same --out.",
+                                 runs::launcherName(place.launcher), place.rank, place.worldSize),
+                     {}};
+    std::error_code error;
+    if (places.leads())
+        fs::create_directories(folder, error);
+    if (error)
+        return ioError("make the folder", folder, error.value());
+    place.meetingFile = (folder / "meeting.json").string();
+    return Done{};
+}
+
 Result<std::string> jobDevice(const std::string& typed)
 {
-    auto device = typed == "cuda" || typed == "gpu" ? std::string("0") : typed.starts_with("cuda:") ? typed.substr(5) : typed;
+    auto device = asSetting(typed);
     const auto devices = devicesFor(device);
     if (!devices)
         return devices.error();

@@ -3,6 +3,7 @@
 
 #include "core/base/json.h"
 #include "core/base/result.h"
+#include "core/runs/rendezvous.h"
 #include "core/runs/run_folder.h"
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace espalier::cli {
 
@@ -34,6 +36,17 @@ Result<Json> ownConfigOf(const Weights& weights, const std::string& configFile);
 Result<std::string> jobDevice(const std::string& typed);
 /// The same for the worker's environment: "cpu" or "cuda:1".
 std::string workerDevice(const std::string& device);
+
+/// Where a job is done that several workers can share.
+struct JobPlaces {
+    std::vector<std::string> devices; // one worker each: "cpu", "cuda:1"; one where this is one rank of several
+    runs::Rendezvous place;           // of that rank
+    bool leads() const { return place.rank == 0; }
+};
+/// "cpu:4", "0,1" and what jobDevice() takes. Started once per rank by a launcher: the device of this rank.
+Result<JobPlaces> jobPlaces(const std::string& typed);
+/// Lets ranks that were started one by one meet in a folder that all of them see: of the run, else that of --out.
+Result<Done> meetIn(JobPlaces& places, const std::filesystem::path& folder);
 
 /// An absolute path, whoever works where.
 std::string absolutePath(const std::string& typed);

@@ -94,7 +94,7 @@ Result<std::unique_ptr<Meeting>> Meeting::open(runs::Rendezvous place, fs::path 
         if (!address.empty())
             addresses.push_back(address);
     const Json json{{"addresses", addresses},    {"port", meeting->m_listener.port}, {"host", runs::hostName()},
-                    {"boot_id", runs::bootId()}, {"token", meeting->m_token},        {"welcome", meeting->m_welcome}};
+                    {"network", networkIdentity()}, {"token", meeting->m_token},        {"welcome", meeting->m_welcome}};
     if (auto done = writeSecretly(meeting->m_file, json.dump() + "\n"); !done)
         return done.error();
     return meeting;
@@ -113,7 +113,7 @@ Result<std::unique_ptr<Meeting>> Meeting::find(runs::Rendezvous place, const fs:
             return std::unique_ptr<Meeting>();
         const auto json = readMeetingFile(file);
         std::vector<std::string> addresses;
-        if (json.is_object() && textAt(json, "boot_id") == runs::bootId())
+        if (json.is_object() && textAt(json, "network") == networkIdentity())
             addresses.emplace_back("127.0.0.1");
         else if (json.is_object() && json.contains("addresses") && json["addresses"].is_array())
             for (const auto& each : json["addresses"])
@@ -123,13 +123,14 @@ Result<std::unique_ptr<Meeting>> Meeting::find(runs::Rendezvous place, const fs:
             const int fd = connectTo(address, valueOr(json, "port", 0), kConnect);
             if (fd < 0)
                 continue;
-            Peer zero{Wire(fd), 0, textAt(json, "host"), textAt(json, "boot_id"), {}, Clock::now(), false, false};
+            Peer zero{Wire(fd), 0, textAt(json, "host"), {}, textAt(json, "network"), {}, Clock::now(), false, false};
             zero.wire.say({{"kind", "here"},
                            {"token", textAt(json, "token")},
                            {"rank", meeting->m_place.rank},
                            {"world", meeting->m_place.worldSize},
                            {"host", runs::hostName()},
-                           {"boot_id", runs::bootId()}});
+                           {"boot_id", runs::bootId()},
+                           {"network", networkIdentity()}});
             // Anybody may listen there by now: only rank 0 knows the answer.
             std::optional<std::string> refused;
             for (const auto until = Clock::now() + kConnect; Clock::now() < until && zero.wire.open() && !zero.introduced && !refused;) {

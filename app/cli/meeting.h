@@ -43,7 +43,7 @@ public:
     struct Peer {
         Wire wire;
         int rank = -1; // -1: has not said yet
-        std::string host, boot;
+        std::string host, boot, network; // network: of those that reach each other by loopback
         Introduction says;
         Clock::time_point lastWord{};
         bool introduced = false, left = false;

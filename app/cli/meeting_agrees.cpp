@@ -77,7 +77,7 @@ Result<Agreement> Meeting::agree(const Introduction& mine, Signals& signals, con
 void Meeting::acceptAll()
 {
     for (int fd; (fd = ::accept4(m_listener.fd, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;)
-        m_peers.push_back({Wire(fd), -1, {}, {}, {}, Clock::now(), false, false});
+        m_peers.push_back({Wire(fd), -1, {}, {}, {}, {}, Clock::now(), false, false});
 }
 
 void Meeting::hearFirst(Peer& peer, const Json& line)
@@ -87,6 +87,7 @@ void Meeting::hearFirst(Peer& peer, const Json& line)
         peer.rank = valueOr(line, "rank", -1);
         peer.host = textAt(line, "host");
         peer.boot = textAt(line, "boot_id");
+        peer.network = textAt(line, "network");
         if (valueOr(line, "world", 0) != m_place.worldSize || peer.rank < 1 || peer.rank >= m_place.worldSize)
             m_problem = Error{ErrorCode::Usage,
                               fmt::format("Rank 0 was started as one of {} ranks, and rank {} on {} as one of {}. Start them together.",
@@ -105,7 +106,7 @@ void Meeting::hearFirst(Peer& peer, const Json& line)
         peer.says = {line.value("config", Json::object()), textAt(line, "program"), textAt(line, "gpu"), line.value("job", Json())};
         peer.introduced = true;
     } else if (peer.rank < 1) {
-        peer = Peer{Wire(-1), -1, {}, {}, {}, {}, false, true}; // nobody of ours
+        peer = Peer{Wire(-1), -1, {}, {}, {}, {}, {}, false, true}; // nobody of ours
     }
 }
 
@@ -236,10 +237,11 @@ Result<Agreement> Meeting::conclude(const Introduction& mine)
                                fmt::format("Ranks {} and {} would both train on GPU {}. Give each rank a GPU of its own.", uses[k].rank,
                                            uses[i].rank, uses[i].gpu),
                                "devices"});
-    const auto onMachine = [&](const std::string& which) {
-        return static_cast<int>(std::count_if(uses.begin(), uses.end(), [&](const Use& use) { return use.boot == which; }));
+    const auto here = networkIdentity();
+    const auto together = [&](const std::string& which) {
+        return static_cast<int>(std::ranges::count(m_peers, which, &Peer::network)) + (which == here ? 1 : 0);
     };
-    Agreement agreed{m_place.address, m_place.port, m_token.substr(0, 8) + fmt::format("-{}", m_place.restart), onMachine(boot)};
+    Agreement agreed{m_place.address, m_place.port, m_token.substr(0, 8) + fmt::format("-{}", m_place.restart), together(here)};
     if (agreed.port == 0) { // nobody named one
         agreed.port = freePort();
         if (agreed.localWorldSize == m_place.worldSize)
@@ -252,7 +254,7 @@ Result<Agreement> Meeting::conclude(const Introduction& mine)
                        {"address", agreed.address},
                        {"port", agreed.port},
                        {"name", agreed.name},
-                       {"local_world_size", onMachine(peer.boot)}});
+                       {"local_world_size", together(peer.network)}});
     return agreed;
 }
 

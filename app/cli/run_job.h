@@ -6,6 +6,7 @@
 #include "core/base/json.h"
 #include "core/base/result.h"
 #include "core/runs/events.h"
+#include "core/runs/rendezvous.h"
 
 #include <functional>
 #include <string>
@@ -19,9 +20,12 @@ struct Job {
     std::string device = "cpu";
     std::vector<int> inherit;                        // the lock of a run at rest
     std::function<void(const runs::Event&)> onEvent; // events for that run
+    std::vector<std::string> devices = {};           // of a job that several workers may share, one each; empty: `device` alone
+    runs::Rendezvous place = {};                     // where this is one rank of several that were started one by one
 };
 
-/// Hands a job to espalier-worker and waits for its result, showing its progress. The first signal asks it to cancel, the second kills it.
+/// Hands a job to espalier-worker, on several devices to one for each, and waits for its result, showing its progress. The first signal asks
+/// it to cancel, the second kills it. On a rank other than 0 the result is an empty object: rank 0 has it.
 Result<Json> runJob(const Job& job, Signals& signals, Console& console);
 
 } // namespace espalier::cli

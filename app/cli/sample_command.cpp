@@ -140,7 +140,8 @@ Result<Done> tellRun(OwnedRun& run, Json& result, const ChosenCheckpoint& chosen
                            .seconds = seconds});
 }
 
-int sampleResting(const SampleOptions& options, const runs::RunFolder& run, Json request, Signals& signals, Console& console)
+int sampleResting(const SampleOptions& options, const runs::RunFolder& run, Json request, const JobPlaces& places, Signals& signals,
+                  Console& console)
 {
     const auto wanted = configOf(run, "samples", {{"sampler", options.sampler.overlay()}});
     if (!wanted)
@@ -153,7 +154,9 @@ int sampleResting(const SampleOptions& options, const runs::RunFolder& run, Json
     request["sampler"] = config::write(*wanted)["samples"]["sampler"];
     request["out"] = options.out.empty() ? (run.samplesFolder() / "drawn" / name).string() : absolutePath(options.out);
     const auto began = runs::wallTime();
-    const Job job{"sample", request, workerDevice(request["device"].get<std::string>()), {}, {}};
+    const Job job{"sample", request, {}, {}, {}, places.devices, places.place};
+    if (!places.leads())
+        return helpWith(job, signals, console);
     const auto result = jobOnRun(
         run, job, [&](OwnedRun& owned, Json& made) { return tellRun(owned, made, *chosen, options, name, runs::wallTime() - began); },
         signals, console);
@@ -170,17 +173,26 @@ int sample(const SampleOptions& options, Console& console)
     request["seed"] = options.seed.value_or(0);
     request["npz"] = options.npz;
     request["class_folders"] = options.classFolders;
+    auto& places = drawing->places;
     Signals signals;
     if (const auto& run = drawing->weights.run) {
         const auto state = runs::summarize(run->root()).state;
-        if (const auto may = runs::possible(runs::Action::Sample, state); !may)
+        if (const auto may = runs::possible(runs::Action::Sample, state); places.leads() && !may)
             return console.fail({ErrorCode::Busy, fmt::format("{} ({}): {}", run->name(), runs::stateText(state), may.why), {}});
-        return runs::isLive(state) ? sampleLive(options, *run, signals, console)
-                                   : sampleResting(options, *run, std::move(request), signals, console);
+        if (runs::isLive(state) && places.leads()) // to the others a run that rank 0 has taken may look so
+            return places.place.placed() ? console.fail(drawsItself(*run, "sample")) : sampleLive(options, *run, signals, console);
+        if (auto met = meetIn(places, run->root()); !met)
+            return console.fail(met.error());
+        return sampleResting(options, *run, std::move(request), places, signals, console);
     }
     if (options.out.empty())
         return console.fail({ErrorCode::Usage, "No folder was named for the images. Give one with --out.", {}});
-    const auto result = runJob({"sample", request, workerDevice(drawing->device), {}, {}}, signals, console);
+    if (auto met = meetIn(places, absolutePath(options.out)); !met)
+        return console.fail(met.error());
+    const Job job{"sample", request, {}, {}, {}, places.devices, places.place};
+    if (!places.leads())
+        return helpWith(job, signals, console);
+    const auto result = runJob(job, signals, console);
     return result ? tellDrawn(*result, options, console) : console.fail(result.error());
 }
 

@@ -2,10 +2,12 @@
 #include "app/cli/wire.h"
 
 #include "core/base/parse_json.h"
+#include "core/runs/lease.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
+#include <filesystem>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -175,6 +177,12 @@ int connectTo(const std::string& address, int port, std::chrono::milliseconds li
     }
     ::freeaddrinfo(found);
     return connected;
+}
+
+std::string networkIdentity()
+{
+    std::error_code error;
+    return runs::bootId() + " " + std::filesystem::read_symlink("/proc/self/ns/net", error).string();
 }
 
 bool isLoopback(const std::string& address)

@@ -45,6 +45,8 @@ struct Listener {
 Listener listenForRanks(bool everywhere, int port = 0);
 /// Connects within `limit`, whatever the number of addresses behind the name; -1 where nobody answers.
 int connectTo(const std::string& address, int port, std::chrono::milliseconds limit);
+/// The same for processes that reach each other by loopback: containers of one machine may have networks of their own.
+std::string networkIdentity();
 /// Whether only this machine is reached there.
 bool isLoopback(const std::string& address);
 

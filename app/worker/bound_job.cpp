@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "app/worker/job.h"
+#include "app/worker/job_ranks.h"
 
 #include "core/config/respacing.h"
 #include "core/data/dataset.h"
 #include "core/data/order.h"
 #include "core/diffusion/bound.h"
 #include "core/diffusion/guidance.h"
-#include "core/generation/previews.h"
+#include "core/generation/generator.h"
 #include "core/generation/weights.h"
 #include "core/runs/events.h"
 #include "core/runs/run_folder.h"
@@ -56,14 +56,15 @@ Result<std::shared_ptr<const data::Dataset>> heldOut(const config::DataConfig& d
 
 Result<Json> boundJob(const Json& request, const Checkpoint& checkpoint, JobContext& context)
 {
-    const auto devices = textOf(request, "device", "auto"), weights = textOf(request, "weights", "ema");
-    for (const auto* text : {&devices, &weights})
-        if (!*text)
-            return text->error();
-    const auto device = deviceFor(*devices, 0);
-    if (!device)
-        return device.error();
-    setThreads(0, 1);
+    const auto weights = textOf(request, "weights", "ema");
+    if (!weights)
+        return weights.error();
+    auto ranks = JobRanks::join(request, context);
+    if (!ranks)
+        return ranks.error();
+    if (auto same = ranks->agree(request, checkpoint.identity); !same)
+        return same.error();
+    const auto device = ranks->device();
     const auto& config = checkpoint.config;
     const auto asked = numberOf(request, "num", config.evaluation.images, 2, 1'000'000),
                seed = numberOf(request, "seed", config.evaluation.seed, 0, std::int64_t{9} << 50);
@@ -78,7 +79,7 @@ Result<Json> boundJob(const Json& request, const Checkpoint& checkpoint, JobCont
     const auto dataset = heldOut(config.data, context.log);
     if (!dataset)
         return dataset.error();
-    generation::DrawingModel drawing(config, *device);
+    generation::DrawingModel drawing(config, device);
     const auto model = drawing.from(checkpoint.folder, *weights);
     if (!model)
         return model.error();
@@ -87,20 +88,22 @@ Result<Json> boundJob(const Json& request, const Checkpoint& checkpoint, JobCont
     if (image.channels != 3 || image.height != (*dataset)->side())
         return Error{ErrorCode::Usage, "bpd is measured in pixels, and this network does not see pixels."};
 
-    const c10::InferenceMode inference;
-    const auto began = std::chrono::steady_clock::now();
     diffusion::Process process(config.diffusion);
     if (!sampler->timestepRespacing.empty())
         process = process.respaced(*config::respacedLevels(sampler->timestepRespacing, process.levels()));
-    config::SamplerConfig plain; // the bound is that of the class, not of a guided output
-    const auto count = std::min(*asked, (*dataset)->size()), batch = generation::drawingBatch(*device);
+    const auto count = std::min(*asked, (*dataset)->size()), batch = generation::drawingBatch(device);
     const data::Permutation order(0, Stream::Subset, 0, (*dataset)->size());
-    double total = 0.0, prior = 0.0, first = 0.0;
-    std::int64_t images = 0;
-    for (std::int64_t from = 0; from < count; from += batch) {
-        const auto n = std::min(batch, count - from);
-        auto [x0, labels] = imagesOf(**dataset, order, from, n, *device);
-        const at::Tensor slots = at::arange(from, from + x0.size(0), labels.options());
+    // Of images number `places` a row each: bound, prior, first level, and 1; zeros where it cannot be read.
+    const auto bounds = [&](const at::Tensor& places) -> Result<at::Tensor> {
+        const c10::InferenceMode inference;
+        const auto from = places[0].item<std::int64_t>(), n = places.size(0);
+        auto [x0, labels] = imagesOf(**dataset, order, from, n, device);
+        auto rows = at::zeros({n, 4}, at::kDouble);
+        const auto kept = x0.size(0);
+        if (kept == 0)
+            return rows;
+        const config::SamplerConfig plain; // the bound is that of the class, not of a guided output
+        const at::Tensor slots = at::arange(from, from + kept, labels.options());
         const auto network = diffusion::guidedNetwork(**model, (*model)->classes() > 0 ? labels : at::Tensor(), plain);
         const auto noise = [&, &x = x0](std::int64_t step) {
             const auto share = static_cast<double>(step) / static_cast<double>(process.levels());
@@ -112,33 +115,44 @@ Result<Json> boundJob(const Json& request, const Checkpoint& checkpoint, JobCont
         const auto bound = diffusion::bound(process, network, x0, noise, sampler->clipDenoised, [&] { return stop.stop_requested(); });
         if (!bound.total.defined())
             return Error{ErrorCode::Cancelled, "The evaluation was stopped before its numbers were there."};
-        total += bound.total.sum(at::kDouble).item<double>();
-        prior += bound.prior.sum(at::kDouble).item<double>();
-        first += bound.vb.select(1, -1).sum(at::kDouble).item<double>();
-        images += x0.size(0);
-    }
-    if (images == 0)
-        return Error{ErrorCode::Format, fmt::format("No image of {} could be read.", (*dataset)->description())};
-    const auto mean = [&](double sum) { return sum / static_cast<double>(images); };
-    const Json recipe{{"name", fmt::format("BPD-{}, {}, {} levels, seed {}", images, *weights, process.levels(), *seed)},
-                      {"images", images},
-                      {"weights", *weights},
-                      {"levels", process.levels()},
-                      {"timestep_respacing", sampler->timestepRespacing},
-                      {"clip_denoised", sampler->clipDenoised},
-                      {"seed", *seed},
-                      {"of", (*dataset)->description()}};
-    const Json extra{{"prior", mean(prior)}, {"first_level", mean(first)}};
-    const auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-    const runs::Evaluated event{.step = checkpoint.step,
-                                .weights = *weights,
-                                .metric = "bpd",
-                                .value = mean(total),
-                                .recipe = recipe,
-                                .extra = extra,
-                                .seconds = seconds};
-    return Json{{"bpd", mean(total)},      {"prior", mean(prior)}, {"first_level", mean(first)}, {"images", images},
-                {"step", checkpoint.step}, {"recipe", recipe},     {"event", event.fields()}};
+        rows.narrow(0, 0, kept).copy_(at::stack({bound.total, bound.prior, bound.vb.select(1, -1), at::ones_like(bound.total)}, 1));
+        return rows;
+    };
+    const auto lead = [&](parallel::Crew& crew) -> Result<Json> {
+        const auto began = std::chrono::steady_clock::now();
+        at::Tensor sums = at::zeros({4}, at::kDouble);
+        const auto done = crew.map(Json::object(), at::arange(count, at::kLong), batch, bounds,
+                                   [&](std::int64_t, const at::Tensor& rows) -> Result<Done> {
+                                       sums += rows.sum(0);
+                                       return Done{};
+                                   });
+        if (!done)
+            return done.error();
+        const auto images = static_cast<std::int64_t>(sums[3].item<double>());
+        if (images == 0)
+            return Error{ErrorCode::Format, fmt::format("No image of {} could be read.", (*dataset)->description())};
+        const auto mean = [&](int which) { return sums[which].item<double>() / static_cast<double>(images); };
+        const Json recipe{{"name", fmt::format("BPD-{}, {}, {} levels, seed {}", images, *weights, process.levels(), *seed)},
+                          {"images", images},
+                          {"weights", *weights},
+                          {"levels", process.levels()},
+                          {"timestep_respacing", sampler->timestepRespacing},
+                          {"clip_denoised", sampler->clipDenoised},
+                          {"seed", *seed},
+                          {"of", (*dataset)->description()}};
+        const Json extra{{"prior", mean(1)}, {"first_level", mean(2)}};
+        const auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+        const runs::Evaluated event{.step = checkpoint.step,
+                                    .weights = *weights,
+                                    .metric = "bpd",
+                                    .value = mean(0),
+                                    .recipe = recipe,
+                                    .extra = extra,
+                                    .seconds = seconds};
+        return Json{{"bpd", mean(0)},      {"prior", mean(1)}, {"first_level", mean(2)}, {"images", images},
+                    {"step", checkpoint.step}, {"recipe", recipe},     {"event", event.fields()}};
+    };
+    return ranks->work(lead, [&](const Json&) { return Result<parallel::Crew::Work>(bounds); });
 }
 
 } // namespace espalier::worker

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/worker/classify_job.h"
 
+#include "app/worker/job_ranks.h"
 #include "core/base/files.h"
 #include "core/data/dataset.h"
 #include "core/evaluation/classifier_report.h"
-#include "core/generation/previews.h"
+#include "core/generation/generator.h"
 #include "core/generation/weights.h"
 #include "core/models/pixels.h"
 #include "core/runs/run_folder.h"
@@ -74,29 +75,54 @@ Result<std::vector<std::int64_t>> matchClasses(const std::vector<std::string>& n
     return matched;
 }
 
+/// The numbers, the event that they become, and with `out` the confusion matrix.
+Result<Json> answer(const evaluation::ClassifierScore& score, const Checkpoint& checkpoint, const std::string& weights, const std::string& folder,
+                    const std::string& out, const config::DataConfig& data, const data::Dataset& images)
+{
+    auto event = evaluation::classifierEvent(
+        score, {weights, folder.empty() ? "test" : folder, data.cropRatio, data.side}, checkpoint.step, 0);
+    event.recipe["checkpoint"] = checkpoint.identity;
+    if (!folder.empty()) // other images than the run's own: no number of its
+        event.recipe["reference"] = {{"path", folder}};
+    Json result{{"top1", score.top1()},           {"top5", score.top5()},           {"loss", score.loss},
+                {"images", score.counts.count()}, {"unreadable", score.unreadable}, {"crop_ratio", data.cropRatio}};
+    if (!out.empty()) {
+        const auto file = fs::path(out) / "confusion.csv";
+        std::error_code problem;
+        fs::create_directories(file.parent_path(), problem);
+        const auto names = checkpoint.classNames.empty() ? images.classNames() : checkpoint.classNames;
+        if (auto written = writeFileAtomically(file, runs::confusionCsv(evaluation::confusionOf(score, names))); !written)
+            return written.error();
+        result["confusion"] = file.string();
+    }
+    result["event"] = event.fields();
+    return result;
+}
+
 } // namespace
 
 Result<Json> classifyJob(const Json& request, const Checkpoint& checkpoint, JobContext& context)
 {
     auto config = checkpoint.config;
-    const auto folder = textOf(request, "data", ""), weights = textOf(request, "weights", "ema"),
-               devices = textOf(request, "device", "auto"), out = textOf(request, "out", "");
-    for (const auto* text : {&folder, &weights, &devices, &out})
+    const auto folder = textOf(request, "data", ""), weights = textOf(request, "weights", "ema"), out = textOf(request, "out", "");
+    for (const auto* text : {&folder, &weights, &out})
         if (!*text)
             return text->error();
     const auto count = numberOf(request, "num", 0, 2, 100'000'000);
     if (!count)
         return count.error();
-    const auto device = deviceFor(*devices, 0);
-    if (!device)
-        return device.error();
-    setThreads(0, 1);
+    auto ranks = JobRanks::join(request, context);
+    if (!ranks)
+        return ranks.error();
+    if (auto same = ranks->agree(request, checkpoint.identity); !same)
+        return same.error();
+    const auto device = ranks->device();
 
     const auto images = folder->empty() ? data::open(config.data, data::Split::Test, runs::dataFolder(), context.log)
                                         : openFolder(request, *folder, config.data, context.log);
     if (!images)
         return images.error();
-    generation::DrawingModel network(config, *device);
+    generation::DrawingModel network(config, device);
     const auto model = network.from(checkpoint.folder, *weights);
     if (!model)
         return model.error();
@@ -104,33 +130,21 @@ Result<Json> classifyJob(const Json& request, const Checkpoint& checkpoint, JobC
     if (!classes)
         return classes.error();
     const auto total = static_cast<double>(*count > 0 ? std::min(*count, (*images)->size()) : (*images)->size());
-    const auto score = evaluation::testClassifier(**model, models::PixelReader(config.model, *device), **images,
-                                                  {.images = *count,
-                                                   .batch = generation::drawingBatch(*device),
-                                                   .threads = static_cast<int>(config.data.workers),
-                                                   .classes = *classes,
-                                                   .share = [&](double done) { context.link.progress(done * total, total, "images"); }},
-                                                  context.link.stopToken());
-    if (!score)
-        return score.error();
-    auto event = evaluation::classifierEvent(
-        *score, {*weights, folder->empty() ? "test" : *folder, config.data.cropRatio, config.data.side}, checkpoint.step, 0);
-    event.recipe["checkpoint"] = checkpoint.identity;
-    if (!folder->empty()) // other images than the run's own: no number of its
-        event.recipe["reference"] = {{"path", *folder}};
-    Json result{{"top1", score->top1()},           {"top5", score->top5()},           {"loss", score->loss},
-                {"images", score->counts.count()}, {"unreadable", score->unreadable}, {"crop_ratio", config.data.cropRatio}};
-    if (!out->empty()) {
-        const auto file = fs::path(*out) / "confusion.csv";
-        std::error_code problem;
-        fs::create_directories(file.parent_path(), problem);
-        const auto names = checkpoint.classNames.empty() ? (*images)->classNames() : checkpoint.classNames;
-        if (auto written = writeFileAtomically(file, runs::confusionCsv(evaluation::confusionOf(*score, names))); !written)
-            return written.error();
-        result["confusion"] = file.string();
-    }
-    result["event"] = event.fields();
-    return result;
+    const models::PixelReader pixels(config.model, device);
+    const evaluation::ClassifierOnImages what{**model, pixels, **images};
+    const evaluation::ClassifierTest test{.images = *count,
+                                          .batch = generation::drawingBatch(device),
+                                          .threads = static_cast<int>(config.data.workers),
+                                          .classes = *classes,
+                                          .share = [&](double done) { context.link.progress(done * total, total, "images"); }};
+    const auto stop = context.link.stopToken();
+    const auto lead = [&](parallel::Crew& crew) -> Result<Json> {
+        const auto score = evaluation::testClassifier(what, test, crew, Json::object(), stop);
+        return score ? answer(*score, checkpoint, *weights, *folder, *out, config.data, **images) : score.error();
+    };
+    return ranks->work(lead, [&](const Json&) -> Result<parallel::Crew::Work> {
+        return evaluation::classifierWork(what, test, ranks->size(), stop);
+    });
 }
 
 } // namespace espalier::worker

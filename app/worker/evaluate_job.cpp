@@ -2,12 +2,12 @@
 #include "app/worker/classify_job.h"
 #include "app/worker/given_images.h"
 #include "app/worker/inception_scores.h"
-#include "app/worker/job.h"
+#include "app/worker/job_ranks.h"
 
 #include "core/base/files.h"
 #include "core/data/dataset.h"
 #include "core/generation/evaluation_set.h"
-#include "core/generation/previews.h"
+#include "core/generation/shared_drawing.h"
 #include "core/generation/weights.h"
 #include "core/runs/run_folder.h"
 
@@ -54,7 +54,7 @@ struct Asked {
 
 /// Two sets of images given as they are, at the size of the first.
 Result<Json> compareImages(const Json& request, const GivenImages& images, const std::optional<GivenImages>& reference, const Asked& asked,
-                           JobContext& context)
+                           parallel::Crew& crew, JobContext& context)
 {
     const auto count = numberOf(request, "num", 50'000, 2, 1'000'000);
     if (!count)
@@ -66,7 +66,7 @@ Result<Json> compareImages(const Json& request, const GivenImages& images, const
     if (!side)
         return side.error();
     if (asked.onInception) {
-        auto judge = InceptionJudge::open(*asked.onInception, asked.features, asked.device, context);
+        auto judge = InceptionJudge::open(*asked.onInception, asked.features, asked.device, crew, context);
         if (!judge)
             return judge.error();
         if (reference)
@@ -83,7 +83,7 @@ Result<Json> compareImages(const Json& request, const GivenImages& images, const
         return real.error();
     if (!real->sizes().slice(1).equals(samples->sizes().slice(1)))
         return otherSize(*reference, *real, samples->size(1), samples->size(2));
-    const auto score = scoreAgainst(*real, *samples, asked.device, [&] { context.link.progress(0, 0, "features"); });
+    const auto score = scoreAgainst(*real, *samples, asked.device, crew, [&] { context.link.progress(0, 0, "features"); });
     return score ? Result<Json>(numbers(*score)) : score.error();
 }
 
@@ -96,13 +96,13 @@ struct Judge {
     std::int64_t count = 0;
 
     static Result<Judge> make(const config::RunConfig& config, std::int64_t count, const std::optional<GivenImages>& reference,
-                              const Asked& asked, JobContext& context)
+                              const Asked& asked, parallel::Crew& crew, JobContext& context)
     {
         Judge judge;
         judge.count = count;
         const auto side = config.data.side;
         if (asked.onInception) {
-            auto opened = InceptionJudge::open(*asked.onInception, asked.features, asked.device, context);
+            auto opened = InceptionJudge::open(*asked.onInception, asked.features, asked.device, crew, context);
             if (!opened)
                 return opened.error();
             judge.onInception.emplace(*std::move(opened));
@@ -121,11 +121,11 @@ struct Judge {
             judge.count = std::min(count, real->size(0));
             return judge;
         }
-        const auto done = judge.openData(config, asked, context);
+        const auto done = judge.openData(config, asked, crew, context);
         return done ? Result<Judge>(std::move(judge)) : done.error();
     }
 
-    Result<Done> openData(const config::RunConfig& config, const Asked& asked, JobContext& context)
+    Result<Done> openData(const config::RunConfig& config, const Asked& asked, parallel::Crew& crew, JobContext& context)
     {
         const auto dataFolder = runs::dataFolder();
         const auto opened = data::open(config.data, data::Split::Train, dataFolder, context.log);
@@ -143,7 +143,7 @@ struct Judge {
             return onInception->against(*train, test.get(), count);
         }
         auto made = generation::SetJudge::make(
-            train, test, count, asked.device, std::nullopt, [&] { context.link.progress(0, 0, "features of real images"); },
+            train, test, count, asked.device, std::nullopt, crew, [&] { context.link.progress(0, 0, "features of real images"); },
             context.link.stopToken());
         if (!made)
             return made.error();
@@ -152,14 +152,14 @@ struct Judge {
         return Done{};
     }
 
-    Result<generation::SetScore> operator()(const at::Tensor& images, const Asked& asked, JobContext& context)
+    Result<generation::SetScore> operator()(const at::Tensor& images, const Asked& asked, parallel::Crew& crew, JobContext& context)
     {
         if (onInception)
             return onInception->judge(images);
         if (ofData)
             return ofData->judge(
-                images, train->size(), [&] { context.link.progress(0, 0, "nearest training images"); }, context.link.stopToken());
-        return scoreAgainst(given, images, asked.device, [&] { context.link.progress(0, 0, "features"); });
+                images, train->size(), crew, [&] { context.link.progress(0, 0, "nearest training images"); }, context.link.stopToken());
+        return scoreAgainst(given, images, asked.device, crew, [&] { context.link.progress(0, 0, "features"); });
     }
 };
 
@@ -178,13 +178,90 @@ Result<Json> aboutReference(const GivenImages& reference, const Judge& judge)
     return about;
 }
 
+/// What rank 0 does of a checkpoint's evaluation: real images, drawn ones, numbers.
+Result<Json> evaluateCheckpoint(const Json& request, const Checkpoint& checkpoint, generation::Generator& generator, std::int64_t seed,
+                                std::int64_t num, const std::optional<GivenImages>& reference, const Asked& what, parallel::Crew& crew,
+                                JobContext& context)
+{
+    auto made = Judge::make(checkpoint.config, num, reference, what, crew, context);
+    if (!made)
+        return made.error();
+    auto& judge = *made;
+    const auto count = judge.count;
+    const auto weights = request.value("weights", "ema"), out = request.value("out", "");
+    const auto name = evaluationName(checkpoint, weights, generator, seed, count);
+    const auto beside = checkpoint.step < 0 ? checkpoint.folder.parent_path() : checkpoint.folder.parent_path().parent_path();
+    const fs::path folder = out.empty() ? beside / "evaluations" / name : fs::path(out);
+    const auto progress = [&](double done) {
+        context.link.progress(done * static_cast<double>(count), static_cast<double>(count), "images");
+    };
+    const auto began = std::chrono::steady_clock::now();
+    auto recipe = generator.recipe();
+    recipe["weights"] = weights;
+    recipe["checkpoint"] = checkpoint.identity;
+    auto images = generation::drawEvaluationSet(generator, count, {folder, {}}, recipe, true, crew, progress, context.link.stopToken());
+    if (!images)
+        return images.error();
+    const auto score = judge(*images, what, crew, context);
+    if (!score)
+        return score.error();
+    auto result = numbers(*score);
+    const auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    result["folder"] = folder.string();
+    result["npz"] = (folder / "samples.npz").string();
+    result["step"] = checkpoint.step;
+    auto event = generation::evaluatedEvent(*score, generator, weights, checkpoint.step, 0, seconds);
+    if (reference) {
+        const auto name = event.recipe["name"].get<std::string>();
+        event.recipe["name"] = fmt::format("{}, against {}", name, reference->path.filename().string());
+        auto about = aboutReference(*reference, judge);
+        if (!about)
+            return about.error();
+        event.recipe["reference"] = *about;
+        result["reference"] = *about;
+    }
+    result["recipe"] = event.recipe;
+    result["event"] = event.fields();
+    return result;
+}
+
+
+/// What the other ranks do of it, and of a comparison of images.
+class Help {
+public:
+    Help(const Asked& asked, generation::Generator* generator, JobContext& context) : m_asked(asked), m_generator(generator), m_context(context) {}
+
+    Result<parallel::Crew::Work> operator()(const Json& ask)
+    {
+        const auto stop = m_context.link.stopToken();
+        const auto work = ask.value("work", "");
+        if (work == generation::kDrawAsk && m_generator)
+            return generation::drawingWork(*m_generator, [this](double) { m_context.link.progress(0, 0, "images"); }, stop);
+        if (work == evaluation::RandomDistance::kAsk)
+            return evaluation::RandomDistance::workFor(ask, m_asked.device);
+        if (!m_inception) {
+            auto opened = openFeatures(m_asked.features, m_asked.device);
+            if (!opened)
+                return opened.error();
+            m_inception = *std::move(opened);
+        }
+        return evaluation::InceptionSet::workFor(ask, m_inception->network, stop);
+    }
+
+private:
+    const Asked& m_asked;
+    generation::Generator* m_generator; // null: nothing is drawn
+    JobContext& m_context;
+    std::optional<evaluation::InceptionFile> m_inception;
+};
+
 } // namespace
 
 Result<Json> evaluateJob(const Json& request, JobContext& context)
 {
     const auto metric = textOf(request, "metric", "auto"), features = textOf(request, "features", "random"),
-               devices = textOf(request, "device", "auto"), weights = textOf(request, "weights", "ema"), out = textOf(request, "out", "");
-    for (const auto* text : {&metric, &features, &devices, &weights, &out})
+               weights = textOf(request, "weights", "ema"), out = textOf(request, "out", "");
+    for (const auto* text : {&metric, &features, &weights, &out})
         if (!*text)
             return text->error();
     const auto imagesPath = textOf(request, "images", ""), referencePath = textOf(request, "reference", "");
@@ -218,76 +295,44 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
     auto onInception = MetricNames::of(*metric == "auto" ? "fd" : *metric, *features);
     if (!onInception)
         return onInception.error();
-    const auto device = deviceFor(*devices, 0);
-    if (!device)
-        return device.error();
-    setThreads(0, 1);
-    const Asked what{*std::move(onInception), *features, *device};
+    auto ranks = JobRanks::join(request, context);
+    if (!ranks)
+        return ranks.error();
+    const Asked what{*std::move(onInception), *features, ranks->device()};
     std::optional<GivenImages> reference;
     if (!referencePath->empty())
         reference = GivenImages{"--reference", *referencePath};
-    if (!imagesPath->empty())
-        return compareImages(request, {"--images", *imagesPath}, reference, what, context);
+    if (!imagesPath->empty()) {
+        if (auto same = ranks->agree(request, ""); !same)
+            return same.error();
+        return ranks->work(
+            [&](parallel::Crew& crew) { return compareImages(request, {"--images", *imagesPath}, reference, what, crew, context); },
+            Help(what, nullptr, context));
+    }
 
     const auto& config = checkpoint->config;
-    const auto asked = numberOf(request, "num", config.evaluation.images, 2, 1'000'000),
+    const auto num = numberOf(request, "num", config.evaluation.images, 2, 1'000'000),
                seed = numberOf(request, "seed", config.evaluation.seed, 0, std::int64_t{9} << 50);
     const auto sampler = samplerOf(request, config, "evaluation");
-    if (!asked)
-        return asked.error();
+    if (!num)
+        return num.error();
     if (!seed)
         return seed.error();
     if (!sampler)
         return sampler.error();
-
-    auto judge = Judge::make(config, *asked, reference, what, context);
-    if (!judge)
-        return judge.error();
-    const auto count = judge->count;
-
-    generation::DrawingModel drawing(config, *device);
+    if (auto same = ranks->agree(request, checkpoint->identity); !same)
+        return same.error();
+    generation::DrawingModel drawing(config, what.device);
     const auto model = drawing.from(checkpoint->folder, *weights);
     if (!model)
         return model.error();
-    const auto codec = codecFor(*checkpoint, *device, context.log);
+    const auto codec = codecFor(*checkpoint, what.device, context.log);
     if (!codec)
         return codec.error();
     generation::Generator generator(*model, config.diffusion, *sampler, static_cast<std::uint64_t>(*seed), *codec);
-    const auto name = evaluationName(*checkpoint, *weights, generator, *seed, count);
-    const auto beside = checkpoint->step < 0 ? checkpoint->folder.parent_path() : checkpoint->folder.parent_path().parent_path();
-    const fs::path folder = out->empty() ? beside / "evaluations" / name : fs::path(*out);
-    const auto progress = [&](double done) {
-        context.link.progress(done * static_cast<double>(count), static_cast<double>(count), "images");
-    };
-    const auto began = std::chrono::steady_clock::now();
-    auto recipe = generator.recipe();
-    recipe["weights"] = *weights;
-    recipe["checkpoint"] = checkpoint->identity;
-    auto images = generation::drawEvaluationSet(generator, count, generation::drawingBatch(*device), {folder, {}}, recipe, true, progress,
-                                                context.link.stopToken());
-    if (!images)
-        return images.error();
-    const auto score = (*judge)(*images, what, context);
-    if (!score)
-        return score.error();
-    auto result = numbers(*score);
-    const auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-    result["folder"] = folder.string();
-    result["npz"] = (folder / "samples.npz").string();
-    result["step"] = checkpoint->step;
-    auto event = generation::evaluatedEvent(*score, generator, *weights, checkpoint->step, 0, seconds);
-    if (reference) {
-        const auto name = event.recipe["name"].get<std::string>();
-        event.recipe["name"] = fmt::format("{}, against {}", name, reference->path.filename().string());
-        auto about = aboutReference(*reference, *judge);
-        if (!about)
-            return about.error();
-        event.recipe["reference"] = *about;
-        result["reference"] = *about;
-    }
-    result["recipe"] = event.recipe;
-    result["event"] = event.fields();
-    return result;
+    return ranks->work(
+        [&](parallel::Crew& crew) { return evaluateCheckpoint(request, *checkpoint, generator, *seed, *num, reference, what, crew, context); },
+        Help(what, &generator, context));
 }
 
 } // namespace espalier::worker

@@ -187,19 +187,32 @@ Error otherSize(const GivenImages& given, const at::Tensor& images, std::int64_t
             {}};
 }
 
-Result<generation::SetScore> scoreAgainst(const at::Tensor& real, const at::Tensor& samples, at::Device device,
+Result<generation::SetScore> scoreAgainst(const at::Tensor& real, const at::Tensor& samples, at::Device device, parallel::Crew& crew,
                                           const evaluation::RandomDistance::Tick& tick)
 {
     const auto n = std::min(samples.size(0), real.size(0)), half = n / 2;
     if (n < 2)
         return Error{ErrorCode::Usage, "A distance needs at least two images on each side.", {}};
     const auto mine = samples.narrow(0, 0, n), theirs = real.narrow(0, 0, n);
-    const evaluation::RandomDistance distance(theirs, device, tick);
-    const auto found = distance(mine, tick);
-    generation::SetScore score{.distance = {found.value, found.spread}, .images = n, .about = generation::aboutRandomFeatures()};
-    score.ceiling = distance(evaluation::RandomDistance::noise(n, real.size(1), real.size(2)), tick).value;
-    if (half >= 2)
-        score.floor = evaluation::RandomDistance(real.narrow(0, 0, half), device, tick)(real.narrow(0, half, half), tick).value;
+    using evaluation::RandomDistance;
+    const auto distance = RandomDistance::make(theirs, device, crew, tick);
+    if (!distance)
+        return distance.error();
+    const auto found = (*distance)(mine, crew, tick);
+    if (!found)
+        return found.error();
+    generation::SetScore score{.distance = {found->value, found->spread}, .images = n, .about = generation::aboutRandomFeatures()};
+    const auto ceiling = (*distance)(RandomDistance::noise(n, real.size(1), real.size(2)), crew, tick);
+    if (!ceiling)
+        return ceiling.error();
+    score.ceiling = ceiling->value;
+    if (half >= 2) {
+        const auto first = RandomDistance::make(real.narrow(0, 0, half), device, crew, tick);
+        const auto floor = first ? (*first)(real.narrow(0, half, half), crew, tick) : Result<RandomDistance::Score>(first.error());
+        if (!floor)
+            return floor.error();
+        score.floor = floor->value;
+    }
     evaluation::NearestSearch search(mine);
     search.add(theirs, 0);
     score.nearest = search.result();

@@ -35,7 +35,7 @@ Error otherSize(const GivenImages& given, const at::Tensor& images, std::int64_t
 
 /// Samples against real images given as they are. Nothing else is known of these, so the floor is one half of them against the other:
 /// half as many images give a somewhat larger distance. Both sets are cut to the size of the smaller one.
-Result<generation::SetScore> scoreAgainst(const at::Tensor& real, const at::Tensor& samples, at::Device device,
+Result<generation::SetScore> scoreAgainst(const at::Tensor& real, const at::Tensor& samples, at::Device device, parallel::Crew& crew,
                                           const evaluation::RandomDistance::Tick& tick);
 
 /// SHA-256 of the pixels, which says what a number was measured against.

@@ -96,12 +96,21 @@ Result<std::optional<MetricNames>> MetricNames::of(const std::string& metric, co
     return std::optional(std::move(asked));
 }
 
-Result<InceptionJudge> InceptionJudge::open(MetricNames asked, const std::string& file, at::Device device, JobContext& context)
+Result<evaluation::InceptionFile> openFeatures(const std::string& file, at::Device device)
 {
     auto inception = evaluation::openInception(file, device);
+    return inception ? std::move(inception)
+                     : Result<evaluation::InceptionFile>(
+                           Error{inception.error().code, "--features: " + inception.error().message, inception.error().detail});
+}
+
+Result<InceptionJudge> InceptionJudge::open(MetricNames asked, const std::string& file, at::Device device, parallel::Crew& crew,
+                                            JobContext& context)
+{
+    auto inception = openFeatures(file, device);
     if (!inception)
-        return Error{inception.error().code, "--features: " + inception.error().message, inception.error().detail};
-    return InceptionJudge(std::move(asked), *std::move(inception), device, context);
+        return inception.error();
+    return InceptionJudge(std::move(asked), *std::move(inception), device, crew, context);
 }
 
 evaluation::InceptionSet::Tick InceptionJudge::tick(const char* what) const
@@ -146,7 +155,7 @@ Result<Done> InceptionJudge::against(const GivenImages& reference, std::int64_t 
     metrics.inceptionScore = false;
     if (!metrics.needsReference())
         return Done{};
-    evaluation::InceptionSet set(m_inception.network, metrics);
+    evaluation::InceptionSet set(m_inception.network, metrics, m_crew);
     if (auto looked = look(set, reference, side, std::numeric_limits<std::int64_t>::max(), "features of the reference"); !looked)
         return looked.error();
     auto found = evaluation::referenceOf(set, metrics);
@@ -169,7 +178,7 @@ Result<Done> InceptionJudge::against(const data::Dataset& train, const data::Dat
     const auto real = generation::realImages(train, 0, count, stop);
     if (!real)
         return real.error();
-    evaluation::InceptionSet set(m_inception.network, metrics);
+    evaluation::InceptionSet set(m_inception.network, metrics, m_crew);
     if (auto added = set.add(*real, tick("features of real images"), stop); !added)
         return added.error();
     m_reference = evaluation::referenceOf(set, metrics);
@@ -181,7 +190,7 @@ Result<Done> InceptionJudge::against(const data::Dataset& train, const data::Dat
         return others.error();
     if (others->size(0) < 2)
         return Done{};
-    evaluation::InceptionSet other(m_inception.network, {.fid = true});
+    evaluation::InceptionSet other(m_inception.network, {.fid = true}, m_crew);
     if (auto added = other.add(*others, tick("features of other real images"), stop); !added)
         return added.error();
     m_floor = evaluation::frechetDistance(other.pool(), *m_reference.pool);
@@ -190,7 +199,7 @@ Result<Done> InceptionJudge::against(const data::Dataset& train, const data::Dat
 
 Result<generation::SetScore> InceptionJudge::judge(const GivenImages& images, std::int64_t side, std::int64_t count)
 {
-    evaluation::InceptionSet set(m_inception.network, m_asked.metrics);
+    evaluation::InceptionSet set(m_inception.network, m_asked.metrics, m_crew);
     if (auto looked = look(set, images, side, count, "features"); !looked)
         return looked.error();
     return score(set);
@@ -198,7 +207,7 @@ Result<generation::SetScore> InceptionJudge::judge(const GivenImages& images, st
 
 Result<generation::SetScore> InceptionJudge::judge(const at::Tensor& images)
 {
-    evaluation::InceptionSet set(m_inception.network, m_asked.metrics);
+    evaluation::InceptionSet set(m_inception.network, m_asked.metrics, m_crew);
     if (auto added = set.add(images, tick("features"), m_context.link.stopToken()); !added)
         return added.error();
     return score(set);

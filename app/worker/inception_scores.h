@@ -21,11 +21,15 @@ struct MetricNames {
     static Result<std::optional<MetricNames>> of(const std::string& metric, const std::string& features);
 };
 
-/// Measures sets of images on the Inception network, against real ones that are looked at once.
+/// The network of --features.
+Result<evaluation::InceptionFile> openFeatures(const std::string& file, at::Device device);
+
+/// Measures sets of images on the Inception network, against real ones that are looked at once. The crew makes features together.
 class InceptionJudge {
 public:
     /// `file`: the weights of the network.
-    static Result<InceptionJudge> open(MetricNames asked, const std::string& file, at::Device device, JobContext& context);
+    static Result<InceptionJudge> open(MetricNames asked, const std::string& file, at::Device device, parallel::Crew& crew,
+                                       JobContext& context);
 
     /// Compares with an npz or a folder: all its images, and of an npz that holds statistics these for fid and sfid. `side` is what a
     /// folder's images are brought to; other images must have it.
@@ -41,8 +45,8 @@ public:
     bool needsReference() const { return m_asked.metrics.needsReference(); }
 
 private:
-    InceptionJudge(MetricNames asked, evaluation::InceptionFile inception, at::Device device, JobContext& context)
-        : m_asked(std::move(asked)), m_inception(std::move(inception)), m_device(device), m_context(context)
+    InceptionJudge(MetricNames asked, evaluation::InceptionFile inception, at::Device device, parallel::Crew& crew, JobContext& context)
+        : m_asked(std::move(asked)), m_inception(std::move(inception)), m_device(device), m_crew(crew), m_context(context)
     {
     }
     evaluation::InceptionSet::Tick tick(const char* what) const;
@@ -52,6 +56,7 @@ private:
     MetricNames m_asked;
     evaluation::InceptionFile m_inception;
     at::Device m_device;
+    parallel::Crew& m_crew;
     JobContext& m_context;
     evaluation::InceptionReference m_reference;
     std::int64_t m_referenceImages = 0; // 0: statistics from a file

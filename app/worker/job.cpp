@@ -14,6 +14,7 @@
 #include <torch/cuda.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace espalier::worker {
 namespace fs = std::filesystem;
@@ -34,6 +35,15 @@ Result<at::Device> deviceFor(const std::string& devices, int localRank)
                              "devices asks for GPU {}, but no usable GPU was found. Set devices to cpu, or run espalier-cli doctor.", index)
                        : fmt::format("devices asks for GPU {}, but only 0 to {} are here.", index, found - 1)};
     return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+Result<at::Device> deviceOfRank(const std::string& devices, const runs::Ranks& ranks)
+{
+    const char* given = std::getenv(runs::environment::kDevice);
+    if (!given || !*given)
+        return deviceFor(devices, ranks.localRank);
+    const std::string_view text(given);
+    return deviceFor(std::string(text.starts_with("cuda:") ? text.substr(5) : text), 0);
 }
 
 void setThreads(std::int64_t threads, int localWorkers)

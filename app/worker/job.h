@@ -50,6 +50,8 @@ Result<Json> benchJob(const Json& request, JobContext& context);
 
 /// The device of a rank: "auto" takes a GPU when there is one; a GPU that is not there is an error that names it.
 Result<at::Device> deviceFor(const std::string& devices, int localRank);
+/// The one that the supervisor chose for this rank; run by hand, that of `devices`.
+Result<at::Device> deviceOfRank(const std::string& devices, const runs::Ranks& ranks);
 /// CPU threads of this worker, and what only the first worker of a process may set.
 void setThreads(std::int64_t threads, int localWorkers);
 

@@ -24,22 +24,40 @@
 namespace espalier::worker {
 namespace {
 
-/// SIGINT and SIGTERM of a worker run by hand: the first asks to stop cleanly, the second leaves at once. Under a supervisor the group gets
-/// no Ctrl-C, and its SIGTERM means the same as the second.
+sigset_t endingSignals()
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    return set;
+}
+
+/// Inherited by every thread made later: so before the first.
+void blockEndingSignals()
+{
+    const auto set = endingSignals();
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+/// SIGINT and SIGTERM of a worker run by hand: the first asks to stop cleanly, the second leaves at once. Under a supervisor only its own
+/// SIGTERM counts, and ends at once: Slurm and its like signal every process of a job, and it is the supervisor that then says what to do.
 class Signals {
 public:
     explicit Signals(runs::WorkerLink& link)
     {
-        sigemptyset(&m_set);
-        sigaddset(&m_set, SIGINT);
-        sigaddset(&m_set, SIGTERM);
-        pthread_sigmask(SIG_BLOCK, &m_set, nullptr); // inherited by every thread made later
         m_thread = std::jthread([this, &link](std::stop_token done) {
             for (int seen = 0; !done.stop_requested();) {
                 const timespec tick{0, 500'000'000};
-                const int signal = ::sigtimedwait(&m_set, nullptr, &tick);
+                siginfo_t about{};
+                const int signal = ::sigtimedwait(&m_set, &about, &tick);
                 if (signal <= 0)
                     continue;
+                if (link.supervised()) {
+                    if (about.si_pid == ::getppid())
+                        ::_exit(1);
+                    continue;
+                }
                 link.requestStop();
                 if (++seen > 1)
                     ::_exit(1);
@@ -48,7 +66,7 @@ public:
     }
 
 private:
-    sigset_t m_set{};
+    const sigset_t m_set = endingSignals();
     std::jthread m_thread;
 };
 
@@ -145,6 +163,7 @@ int main(int argc, char** argv)
 {
     using namespace espalier;
     using namespace espalier::worker;
+    blockEndingSignals();
     runs::WorkerLink link;         // first thing: no orphan outlives its supervisor
     std::signal(SIGXFSZ, SIG_IGN); // a limit on file sizes is told as a write that failed
     tensors::keepFreedMemory();

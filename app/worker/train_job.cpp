@@ -42,16 +42,6 @@ void beDeterministic(const config::RunConfig& config)
     at::globalContext().setDeterministicFillUninitializedMemory(false);
 }
 
-/// The device that the supervisor chose for this worker; run by hand, that of the settings.
-Result<at::Device> deviceOf(const config::RunConfig& config, const runs::Ranks& ranks)
-{
-    const char* given = std::getenv(runs::environment::kDevice);
-    if (!given || !*given)
-        return deviceFor(config.devices, ranks.localRank);
-    const std::string_view text(given);
-    return deviceFor(std::string(text.starts_with("cuda:") ? text.substr(5) : text), 0);
-}
-
 /// Off has to be said too: cuDNN would round unasked.
 void chooseTf32(const config::RunConfig& config, at::Device device)
 {
@@ -107,7 +97,7 @@ Result<Json> train(const Json& request, JobContext& context, bool searchOnly)
     const auto ranks = runs::ranksFromEnvironment();
     if (!ranks)
         return ranks.error();
-    const auto device = deviceOf(*config, *ranks);
+    const auto device = deviceOfRank(config->devices, *ranks);
     if (!device)
         return device.error();
     chooseTf32(*config, *device);

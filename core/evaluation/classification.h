@@ -12,8 +12,10 @@ namespace espalier::evaluation {
 class ClassificationCounts {
 public:
     explicit ClassificationCounts(std::int64_t classes);
-    /// scores: [n, classes] of any floating type, labels: int64 [n]; on the same device.
-    void add(const at::Tensor& scores, const at::Tensor& labels);
+    /// How each image fares, int64 [n, 3] on the CPU: its class, the best scored one (-1 where there is a NaN), and how many classes come
+    /// before its own. scores: [n, classes] of any floating type, labels: int64 [n]; on the same device.
+    static at::Tensor outcomesOf(const at::Tensor& scores, const at::Tensor& labels);
+    void add(const at::Tensor& outcomes);
 
     std::int64_t count() const { return m_count; }
     std::int64_t notFinite() const { return m_notFinite; }

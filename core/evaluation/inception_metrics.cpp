@@ -20,33 +20,48 @@ Error cancelled()
 
 } // namespace
 
-InceptionSet::InceptionSet(std::shared_ptr<const models::Inception> network, const InceptionMetrics& metrics)
-    : m_network(std::move(network)), m_metrics(metrics), m_pool(models::Inception::kPool)
+InceptionSet::InceptionSet(std::shared_ptr<const models::Inception> network, const InceptionMetrics& metrics, parallel::Crew& crew)
+    : m_crew(crew), m_network(std::move(network)), m_metrics(metrics), m_pool(models::Inception::kPool)
 {
     if (metrics.sfid)
         m_spatial.emplace(models::Inception::kSpatial);
 }
 
+parallel::Crew::Work InceptionSet::workFor(const Json& ask, std::shared_ptr<const models::Inception> network, std::stop_token stop)
+{
+    const bool spatial = ask.value("spatial", false), logits = ask.value("logits", false);
+    return [=, network = std::move(network)](const at::Tensor& images) -> Result<at::Tensor> {
+        const c10::InferenceMode inference;
+        if (stop.stop_requested())
+            return cancelled();
+        const auto seen = network->forward(models::inceptionInput(images.to(network->device()), models::InceptionResize::Tf1), spatial);
+        std::vector<at::Tensor> columns{seen.pool};
+        if (spatial)
+            columns.push_back(seen.spatial);
+        if (logits)
+            columns.push_back(network->logitsWithoutBias(seen.pool));
+        return at::cat(columns, 1).cpu(); // [n, 2048 + 2023 + 1008]
+    };
+}
+
 Result<Done> InceptionSet::add(const at::Tensor& images, const Tick& tick, std::stop_token stop)
 {
     const c10::InferenceMode inference;
-    const auto batch = batchOn(m_network->device());
-    for (std::int64_t from = 0; from < images.size(0); from += batch) {
-        if (stop.stop_requested())
-            return cancelled();
-        const auto part = images.narrow(0, from, std::min(batch, images.size(0) - from)).to(m_network->device());
-        const auto seen = m_network->forward(models::inceptionInput(part, models::InceptionResize::Tf1), static_cast<bool>(m_spatial));
-        m_pool.add(seen.pool);
-        if (m_spatial)
-            m_spatial->add(seen.spatial);
-        if (m_metrics.needsImagesOfReference())
-            m_features.push_back(seen.pool.cpu());
-        if (m_metrics.inceptionScore)
-            m_logits.push_back(m_network->logitsWithoutBias(seen.pool).cpu());
-        if (tick)
-            tick();
-    }
-    return Done{};
+    const Json ask{{"work", kAsk}, {"spatial", m_spatial.has_value()}, {"logits", m_metrics.inceptionScore}};
+    return m_crew.map(ask, images, batchOn(m_network->device()), workFor(ask, m_network, stop),
+                      [&](std::int64_t, const at::Tensor& made) -> Result<Done> {
+                          const auto pool = made.narrow(1, 0, models::Inception::kPool);
+                          m_pool.add(pool);
+                          if (m_spatial)
+                              m_spatial->add(made.narrow(1, models::Inception::kPool, models::Inception::kSpatial));
+                          if (m_metrics.needsImagesOfReference())
+                              m_features.push_back(pool.contiguous());
+                          if (m_metrics.inceptionScore)
+                              m_logits.push_back(made.narrow(1, made.size(1) - models::Inception::kClasses, models::Inception::kClasses).contiguous());
+                          if (tick)
+                              tick();
+                          return Done{};
+                      });
 }
 
 at::Tensor InceptionSet::features() const

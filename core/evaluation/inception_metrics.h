@@ -7,6 +7,7 @@
 #include "core/evaluation/precision_recall.h"
 #include "core/evaluation/statistics.h"
 #include "core/models/inception.h"
+#include "core/parallel/crew.h"
 
 #include <functional>
 #include <memory>
@@ -29,8 +30,9 @@ class InceptionSet {
 public:
     using Tick = std::function<void()>; // called now and then, so that a watchdog sees life
 
-    InceptionSet(std::shared_ptr<const models::Inception> network, const InceptionMetrics& metrics);
-    /// images: uint8 [n, h, w, 3] on any device.
+    /// The crew, which must outlive the set, makes features together.
+    InceptionSet(std::shared_ptr<const models::Inception> network, const InceptionMetrics& metrics, parallel::Crew& crew);
+    /// images: uint8 [n, h, w, 3] on the CPU.
     Result<Done> add(const at::Tensor& images, const Tick& tick, std::stop_token stop);
 
     std::int64_t count() const { return m_pool.count(); }
@@ -40,7 +42,12 @@ public:
     at::Tensor features() const;
     at::Tensor logits() const;
 
+    /// What the other ranks are asked for.
+    static constexpr const char* kAsk = "inception features";
+    static parallel::Crew::Work workFor(const Json& ask, std::shared_ptr<const models::Inception> network, std::stop_token stop);
+
 private:
+    parallel::Crew& m_crew;
     std::shared_ptr<const models::Inception> m_network;
     InceptionMetrics m_metrics;
     FeatureStatistics m_pool;

@@ -14,35 +14,56 @@ namespace {
 constexpr std::int64_t kBatch = 250;
 constexpr double kLeastVariance = 1e-12; // of real images that are all alike
 
-Gaussian gaussianOf(const RandomFeatures& network, const at::Tensor& images, const RandomDistance::Tick& tick)
+parallel::Crew::Work featuresOf(RandomFeatures network)
 {
-    FeatureStatistics statistics(RandomFeatures::kDimensions);
-    for (std::int64_t from = 0; from < images.size(0); from += kBatch) {
-        statistics.add(network(images.narrow(0, from, std::min(kBatch, images.size(0) - from))));
-        if (tick)
-            tick();
-    }
-    return {statistics.mean(), statistics.covariance()};
+    return [network = std::move(network)](const at::Tensor& images) -> Result<at::Tensor> { return network(images).cpu(); };
 }
 
 } // namespace
 
-RandomDistance::RandomDistance(const at::Tensor& real, at::Device device, const Tick& tick)
+parallel::Crew::Work RandomDistance::workFor(const Json& ask, at::Device device)
 {
-    for (const auto seed : RandomFeatures::kSeeds) {
-        m_networks.emplace_back(seed, device);
-        m_real.push_back(gaussianOf(m_networks.back(), real, tick));
-    }
+    return featuresOf(RandomFeatures(ask.value("seed", std::uint64_t{0}), device));
 }
 
-RandomDistance::Score RandomDistance::operator()(const at::Tensor& images, const Tick& tick) const
+Result<Gaussian> RandomDistance::gaussianOf(std::size_t network, const at::Tensor& images, parallel::Crew& crew, const Tick& tick) const
+{
+    FeatureStatistics statistics(RandomFeatures::kDimensions);
+    const auto done = crew.map({{"work", kAsk}, {"seed", RandomFeatures::kSeeds[network]}}, images, kBatch, featuresOf(m_networks[network]),
+                               [&](std::int64_t, const at::Tensor& features) -> Result<Done> {
+                                   statistics.add(features);
+                                   if (tick)
+                                       tick();
+                                   return Done{};
+                               });
+    return done ? Result<Gaussian>(Gaussian{statistics.mean(), statistics.covariance()}) : done.error();
+}
+
+Result<RandomDistance> RandomDistance::make(const at::Tensor& real, at::Device device, parallel::Crew& crew, const Tick& tick)
+{
+    RandomDistance distance;
+    for (const auto seed : RandomFeatures::kSeeds) {
+        distance.m_networks.emplace_back(seed, device);
+        auto gaussian = distance.gaussianOf(distance.m_real.size(), real, crew, tick);
+        if (!gaussian)
+            return gaussian.error();
+        distance.m_real.push_back(*std::move(gaussian));
+    }
+    return distance;
+}
+
+Result<RandomDistance::Score> RandomDistance::operator()(const at::Tensor& images, parallel::Crew& crew, const Tick& tick) const
 {
     std::vector<double> distances;
-    for (std::size_t i = 0; i < m_networks.size(); ++i)
-        distances.push_back(100.0 * frechetDistance(gaussianOf(m_networks[i], images, tick), m_real[i]) /
+    for (std::size_t i = 0; i < m_networks.size(); ++i) {
+        const auto gaussian = gaussianOf(i, images, crew, tick);
+        if (!gaussian)
+            return gaussian.error();
+        distances.push_back(100.0 * frechetDistance(*gaussian, m_real[i]) /
                             std::max(at::trace(m_real[i].covariance).item<double>(), kLeastVariance));
+    }
     const auto [mean, deviation] = spreadOf(distances, /*ofSample=*/true);
-    return {mean, deviation};
+    return Score{mean, deviation};
 }
 
 at::Tensor RandomDistance::noise(std::int64_t count, std::int64_t height, std::int64_t width)

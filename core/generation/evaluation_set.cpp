@@ -7,6 +7,7 @@
 #include "core/evaluation/inception_metrics.h"
 #include "core/formats/image_decode.h"
 #include "core/formats/npz.h"
+#include "core/generation/shared_drawing.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -25,17 +26,18 @@ Error cancelled()
     return {ErrorCode::Cancelled, "The evaluation was stopped before its numbers were there."};
 }
 
-/// Loads images up to the first that is missing or of another size.
-std::int64_t loadKept(const ImageFiles& files, at::Tensor& images)
+/// Loads images up to the first that is missing or of another size, and of these as many as whole pieces hold: the others are drawn again
+/// in the company in which they would have been drawn.
+std::int64_t loadKept(const ImageFiles& files, std::int64_t piece, at::Tensor& images)
 {
     const auto bytes = images.size(1) * images.size(2) * images.size(3);
     for (std::int64_t i = 0; i < images.size(0); ++i) {
         const auto file = files(i);
         if (!fs::exists(file))
-            return i;
+            return i / piece * piece;
         const auto decoded = formats::decodeImageFile(file);
         if (!decoded || decoded->height != images.size(1) || decoded->width != images.size(2))
-            return i;
+            return i / piece * piece;
         std::copy(decoded->rgb.begin(), decoded->rgb.end(), images.data_ptr<std::uint8_t>() + i * bytes);
     }
     return images.size(0);
@@ -76,8 +78,8 @@ Result<at::Tensor> realImages(const data::Dataset& dataset, std::int64_t skip, s
     return images.narrow(0, 0, kept);
 }
 
-Result<at::Tensor> drawEvaluationSet(Generator& generator, std::int64_t count, std::int64_t batch, const ImageFiles& files,
-                                     const Json& recipe, bool npz, const Progress& progress, std::stop_token stop)
+Result<at::Tensor> drawEvaluationSet(Generator& generator, std::int64_t count, const ImageFiles& files, const Json& recipe, bool npz,
+                                     parallel::Crew& crew, const Progress& progress, std::stop_token stop)
 {
     const auto& folder = files.folder;
     std::error_code problem;
@@ -88,19 +90,18 @@ Result<at::Tensor> drawEvaluationSet(Generator& generator, std::int64_t count, s
         return same.error();
     const auto image = generator.image();
     auto all = at::empty({count, image.height, image.width, image.channels}, at::kByte);
-    for (auto from = loadKept(files, all); from < count; from += batch) {
-        const auto n = std::min(batch, count - from);
-        const auto share = [&](double done) {
-            if (progress)
-                progress((static_cast<double>(from) + done * static_cast<double>(n)) / static_cast<double>(count));
-        };
-        auto drawn = generator.draw(from, n, n, share, stop);
-        if (!drawn)
-            return drawn.error();
-        if (auto written = writeSingles(files, *drawn, from); !written)
-            return written.error();
-        all.narrow(0, from, n).copy_(*drawn);
-    }
+    const auto kept = loadKept(files, drawingPiece(generator.device(), count, crew.size()), all);
+    const auto share = [&](double done) {
+        if (progress)
+            progress((static_cast<double>(kept) + done * static_cast<double>(count - kept)) / static_cast<double>(count));
+    };
+    const auto drawn = drawTogether(generator, {{"work", kDrawAsk}}, kept, count, crew, share, stop,
+                                    [&](std::int64_t first, const at::Tensor& images) -> Result<Done> {
+                                        all.narrow(0, first, images.size(0)).copy_(images);
+                                        return writeSingles(files, images, first);
+                                    });
+    if (!drawn)
+        return drawn.error();
     if (npz) {
         auto file = formats::NpzWriter::create(folder / "samples.npz");
         if (!file)
@@ -127,40 +128,43 @@ Json aboutInception(const evaluation::InceptionFile& inception)
         {"features", "inception-2015-12-05"}, {"features_file", inception.name}, {"features_sha256", inception.sha256}, {"resize", "tf1"}};
 }
 
-SetJudge::Distance SetJudge::randomDistance(const at::Tensor& real, at::Device device, const Tick& tick)
+Result<SetJudge::Distance> SetJudge::randomDistance(const at::Tensor& real, at::Device device, parallel::Crew& crew, const Tick& tick)
 {
-    const auto distance = std::make_shared<evaluation::RandomDistance>(real, device, tick);
-    return [distance](const at::Tensor& images, const Tick& tick, std::stop_token) -> Result<SetDistance> {
-        const auto score = (*distance)(images, tick);
-        return SetDistance{score.value, score.spread};
-    };
+    auto made = evaluation::RandomDistance::make(real, device, crew, tick);
+    if (!made)
+        return made.error();
+    return Distance([distance = *std::move(made)](const at::Tensor& images, parallel::Crew& crew, const Tick& tick,
+                                                  std::stop_token) -> Result<SetDistance> {
+        const auto score = distance(images, crew, tick);
+        return score ? Result<SetDistance>(SetDistance{score->value, score->spread}) : score.error();
+    });
 }
 
-Result<SetJudge::Distance> SetJudge::inceptionDistance(const at::Tensor& real, const evaluation::InceptionFile& inception, const Tick& tick,
-                                                       std::stop_token stop)
+Result<SetJudge::Distance> SetJudge::inceptionDistance(const at::Tensor& real, const evaluation::InceptionFile& inception,
+                                                       parallel::Crew& crew, const Tick& tick, std::stop_token stop)
 {
-    const auto gaussianOf = [network = inception.network](const at::Tensor& images, const Tick& tick,
+    const auto gaussianOf = [network = inception.network](const at::Tensor& images, parallel::Crew& crew, const Tick& tick,
                                                           std::stop_token stop) -> Result<evaluation::Gaussian> {
-        evaluation::InceptionSet set(network, {.fid = true});
+        evaluation::InceptionSet set(network, {.fid = true}, crew);
         if (auto added = set.add(images, tick, stop); !added)
             return added.error();
         return set.pool();
     };
-    const auto reference = gaussianOf(real, tick, stop);
+    const auto reference = gaussianOf(real, crew, tick, stop);
     if (!reference)
         return reference.error();
-    return Distance(
-        [gaussianOf, reference = *reference](const at::Tensor& images, const Tick& tick, std::stop_token stop) -> Result<SetDistance> {
-            const auto gaussian = gaussianOf(images, tick, stop);
-            if (!gaussian)
-                return gaussian.error();
-            return SetDistance{evaluation::frechetDistance(*gaussian, reference), {}};
-        });
+    return Distance([gaussianOf, reference = *reference](const at::Tensor& images, parallel::Crew& crew, const Tick& tick,
+                                                         std::stop_token stop) -> Result<SetDistance> {
+        const auto gaussian = gaussianOf(images, crew, tick, stop);
+        if (!gaussian)
+            return gaussian.error();
+        return SetDistance{evaluation::frechetDistance(*gaussian, reference), {}};
+    });
 }
 
 Result<SetJudge> SetJudge::make(std::shared_ptr<const data::Dataset> train, std::shared_ptr<const data::Dataset> test, std::int64_t count,
-                                at::Device device, const std::optional<evaluation::InceptionFile>& inception, const Tick& tick,
-                                std::stop_token stop)
+                                at::Device device, const std::optional<evaluation::InceptionFile>& inception, parallel::Crew& crew,
+                                const Tick& tick, std::stop_token stop)
 {
     count = std::min(count, test ? std::min(train->size(), test->size()) : train->size() / 2);
     if (count < 2)
@@ -173,15 +177,11 @@ Result<SetJudge> SetJudge::make(std::shared_ptr<const data::Dataset> train, std:
     if (!other)
         return other.error();
     SetJudge judge(train, count);
-    if (inception) {
-        auto distance = inceptionDistance(*real, *inception, tick, stop);
-        if (!distance)
-            return distance.error();
-        judge.m_distance = *std::move(distance);
-    } else {
-        judge.m_distance = randomDistance(*real, device, tick);
-    }
-    const auto floor = judge.m_distance(*other, tick, stop);
+    auto distance = inception ? inceptionDistance(*real, *inception, crew, tick, stop) : randomDistance(*real, device, crew, tick);
+    if (!distance)
+        return distance.error();
+    judge.m_distance = *std::move(distance);
+    const auto floor = judge.m_distance(*other, crew, tick, stop);
     if (!floor)
         return floor.error();
     judge.m_blank.metric = inception ? "fid" : "fd";
@@ -189,16 +189,17 @@ Result<SetJudge> SetJudge::make(std::shared_ptr<const data::Dataset> train, std:
     judge.m_blank.floor = floor->value;
     if (inception)
         return judge;
-    const auto ceiling = judge.m_distance(evaluation::RandomDistance::noise(count, train->side(), train->side()), tick, stop);
+    const auto ceiling = judge.m_distance(evaluation::RandomDistance::noise(count, train->side(), train->side()), crew, tick, stop);
     if (!ceiling)
         return ceiling.error();
     judge.m_blank.ceiling = ceiling->value;
     return judge;
 }
 
-Result<SetScore> SetJudge::judge(const at::Tensor& images, std::int64_t nearestOf, const Tick& tick, std::stop_token stop) const
+Result<SetScore> SetJudge::judge(const at::Tensor& images, std::int64_t nearestOf, parallel::Crew& crew, const Tick& tick,
+                                 std::stop_token stop) const
 {
-    const auto distance = m_distance(images, tick, stop);
+    const auto distance = m_distance(images, crew, tick, stop);
     if (!distance)
         return distance.error();
     SetScore score = m_blank;

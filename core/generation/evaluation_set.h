@@ -7,6 +7,7 @@
 #include "core/evaluation/random_distance.h"
 #include "core/generation/generator.h"
 #include "core/generation/grid.h"
+#include "core/parallel/crew.h"
 #include "core/runs/events.h"
 
 #include <functional>
@@ -19,10 +20,10 @@ namespace espalier::generation {
 /// smaller of `count` and what the set has after `skip` images. An image that cannot be read is passed over.
 Result<at::Tensor> realImages(const data::Dataset& dataset, std::int64_t skip, std::int64_t count, std::stop_token stop);
 
-/// Draws `count` images, keeping each in its file and, with `npz`, all as samples.npz (arr_0). What an earlier, interrupted call
-/// has drawn with the same recipe (recipe.json beside them) is not drawn again; images of another recipe are refused.
-Result<at::Tensor> drawEvaluationSet(Generator& generator, std::int64_t count, std::int64_t batch, const ImageFiles& files,
-                                     const Json& recipe, bool npz, const Progress& progress, std::stop_token stop);
+/// Draws `count` images with the crew, keeping each in its file and, with `npz`, all as samples.npz (arr_0). What an earlier, interrupted
+/// call has drawn with the same recipe (recipe.json beside them) is not drawn again; images of another recipe are refused.
+Result<at::Tensor> drawEvaluationSet(Generator& generator, std::int64_t count, const ImageFiles& files, const Json& recipe, bool npz,
+                                     parallel::Crew& crew, const Progress& progress, std::stop_token stop);
 
 /// A distance between two sets of images.
 struct SetDistance {
@@ -51,19 +52,20 @@ public:
     using Tick = std::function<void()>;
     /// `train` gives the reference; `test` the floor (other training images when there is no test split).
     static Result<SetJudge> make(std::shared_ptr<const data::Dataset> train, std::shared_ptr<const data::Dataset> test, std::int64_t count,
-                                 at::Device device, const std::optional<evaluation::InceptionFile>& inception, const Tick& tick,
-                                 std::stop_token stop);
+                                 at::Device device, const std::optional<evaluation::InceptionFile>& inception, parallel::Crew& crew,
+                                 const Tick& tick, std::stop_token stop);
 
     /// `nearestOf`: how many training images are searched for copies; 0: none are.
-    Result<SetScore> judge(const at::Tensor& images, std::int64_t nearestOf, const Tick& tick, std::stop_token stop) const;
+    Result<SetScore> judge(const at::Tensor& images, std::int64_t nearestOf, parallel::Crew& crew, const Tick& tick,
+                           std::stop_token stop) const;
     std::int64_t count() const { return m_count; }
 
 private:
-    using Distance = std::function<Result<SetDistance>(const at::Tensor&, const Tick&, std::stop_token)>;
+    using Distance = std::function<Result<SetDistance>(const at::Tensor&, parallel::Crew&, const Tick&, std::stop_token)>;
     SetJudge(std::shared_ptr<const data::Dataset> train, std::int64_t count) : m_train(std::move(train)), m_count(count) {}
-    static Distance randomDistance(const at::Tensor& real, at::Device device, const Tick& tick);
-    static Result<Distance> inceptionDistance(const at::Tensor& real, const evaluation::InceptionFile& inception, const Tick& tick,
-                                              std::stop_token stop);
+    static Result<Distance> randomDistance(const at::Tensor& real, at::Device device, parallel::Crew& crew, const Tick& tick);
+    static Result<Distance> inceptionDistance(const at::Tensor& real, const evaluation::InceptionFile& inception, parallel::Crew& crew,
+                                              const Tick& tick, std::stop_token stop);
 
     std::shared_ptr<const data::Dataset> m_train;
     std::int64_t m_count;

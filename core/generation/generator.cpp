@@ -116,6 +116,11 @@ Json Generator::recipe() const
     return recipe;
 }
 
+std::int64_t drawingBatch(at::Device device)
+{
+    return device.is_cpu() ? 64 : 256;
+}
+
 at::Tensor quantised(const at::Tensor& images)
 {
     return (images * 127.5 + 127.5).round().clamp(0, 255).to(at::kByte).permute({0, 2, 3, 1}).contiguous();

@@ -53,6 +53,9 @@ private:
     std::unique_ptr<diffusion::Sampler> m_sampler;
 };
 
+/// How many images one forward pass takes.
+std::int64_t drawingBatch(at::Device device);
+
 /// round(127.5 x + 127.5), ties to even, clamped to 0..255; [n, 3, h, w] in [-1, 1] to uint8 [n, h, w, 3] (ddpm-torch, generate.py).
 at::Tensor quantised(const at::Tensor& images);
 

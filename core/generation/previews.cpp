@@ -2,6 +2,7 @@
 #include "core/generation/previews.h"
 
 #include "core/generation/grid.h"
+#include "core/generation/shared_drawing.h"
 
 #include <ATen/ATen.h>
 
@@ -10,25 +11,8 @@
 
 namespace espalier::generation {
 
-std::int64_t drawingBatch(at::Device device)
-{
-    return device.is_cpu() ? 64 : 256;
-}
-
-Result<Generator> Previews::generator(const tensors::TrainState& state, const std::string& weights, const config::SamplerConfig& sampler,
-                                      std::uint64_t seed)
-{
-    if (m_config.latents.enabled && !m_codec)
-        return Error{ErrorCode::Usage,
-                     "This run has no autoencoder to show its latents with. Pause it, and name one in latents.vae as it is resumed."};
-    auto model = m_model.from(state, weights);
-    if (!model)
-        return model.error();
-    return Generator(*model, m_config.diffusion, sampler, seed, m_codec);
-}
-
-Result<Done> Previews::draw(const tensors::TrainState& state, int stage, const config::SamplesConfig& samples, const Progress& progress,
-                            std::stop_token stop)
+Result<Done> Previews::draw(const tensors::TrainState& state, int stage, const config::SamplesConfig& samples, parallel::Crew& crew,
+                            const Progress& progress, std::stop_token stop)
 {
     std::vector<std::string> kinds;
     if (samples.weights != config::WeightsChoice::Raw && !state.emaDecays.empty())
@@ -38,16 +22,23 @@ Result<Done> Previews::draw(const tensors::TrainState& state, int stage, const c
     const auto folder = m_writer.folder().samplesFolder(stage, state.counters.step);
     for (std::size_t k = 0; k < kinds.size(); ++k) {
         const auto began = std::chrono::steady_clock::now();
-        auto drawing = generator(state, kinds[k], samples.sampler, static_cast<std::uint64_t>(samples.seed));
+        const auto ask = m_painter.ask(kinds[k], samples.sampler, samples.seed);
+        auto drawing = m_painter.generator(state, ask);
         if (!drawing)
             return drawing.error();
         const auto share = [&](double done) {
             if (progress)
                 progress((static_cast<double>(k) + done) / static_cast<double>(kinds.size()));
         };
-        auto images = drawing->draw(0, samples.count, drawingBatch(drawing->device()), share, stop);
-        if (!images)
-            return images.error();
+        const auto image = drawing->image();
+        auto images = at::empty({samples.count, image.height, image.width, image.channels}, at::kByte);
+        const auto drawn = drawTogether(*drawing, ask, 0, samples.count, crew, share, stop,
+                                        [&](std::int64_t first, const at::Tensor& some) -> Result<Done> {
+                                            images.narrow(0, first, some.size(0)).copy_(some);
+                                            return Done{};
+                                        });
+        if (!drawn)
+            return drawn;
         auto recipe = drawing->recipe();
         recipe["weights"] = kinds[k];
         recipe["step"] = state.counters.step;
@@ -59,7 +50,7 @@ Result<Done> Previews::draw(const tensors::TrainState& state, int stage, const c
         std::error_code problem;
         std::filesystem::create_directories(folder, problem);
         const auto file = folder / (kinds[k] + ".png");
-        if (auto written = writeGrid(file, *images, layout, recipe); !written)
+        if (auto written = writeGrid(file, images, layout, recipe); !written)
             return written;
         const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
         m_writer.write(runs::SamplesDrawn{.step = state.counters.step,

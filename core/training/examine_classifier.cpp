@@ -17,7 +17,7 @@ public:
     {
     }
 
-    Result<Outcome> measure(const Call& call, std::stop_token now) override
+    Result<Outcome> measure(const Call& call, parallel::Crew& crew, std::stop_token now) override
     {
         if (!m_parts.test)
             return Error{
@@ -30,12 +30,8 @@ public:
         const auto model = m_model.from(call.state, weights);
         if (!model)
             return model.error();
-        const auto score = evaluation::testClassifier(**model, m_pixels, *m_parts.test,
-                                                      {.images = call.settings.images,
-                                                       .batch = generation::drawingBatch(m_parts.device),
-                                                       .threads = static_cast<int>(m_config.data.workers),
-                                                       .share = [this](double) { m_parts.tick(); }},
-                                                      now);
+        const auto score = evaluation::testClassifier({**model, m_pixels, *m_parts.test}, testOf(call.settings.images), crew,
+                                                      {{"weights", weights}, {"images", call.settings.images}}, now);
         if (!score)
             return score.error();
         Outcome outcome{evaluation::classifierEvent(*score, {weights, "test", m_config.data.cropRatio, m_config.data.side},
@@ -53,7 +49,23 @@ public:
         return outcome;
     }
 
+    Result<parallel::Crew::Work> workFor(const Json& ask, const tensors::TrainState& state, std::stop_token now) override
+    {
+        const auto model = m_model.from(state, ask.at("weights").get<std::string>());
+        if (!model)
+            return model.error();
+        return evaluation::classifierWork({**model, m_pixels, *m_parts.test}, testOf(ask.at("images").get<std::int64_t>()), m_parts.ranks, now);
+    }
+
 private:
+    evaluation::ClassifierTest testOf(std::int64_t images) const
+    {
+        return {.images = images,
+                .batch = generation::drawingBatch(m_parts.device),
+                .threads = static_cast<int>(m_config.data.workers),
+                .share = [this](double) { m_parts.tick(); }};
+    }
+
     const ExaminationParts m_parts;
     const config::RunConfig m_config;
     const runs::RunFolder m_folder;

@@ -159,7 +159,7 @@ Result<Done> TrainingSession::begin(const plan::Stage& stage)
         }
     }
     now.loop.emplace(StageLoop::Parts{*now.step, *now.loader, now.trainee.state, now.share, m_request.group, m_link, m_clock,
-                                      m_request.device, now.train->size(), now.scribe ? &*now.scribe : nullptr, now.prefix, m_control,
+                                      m_request.device, now.train->size(), now.scribe ? &*now.scribe : nullptr, *now.painter, *now.examination, now.prefix, m_control,
                                       m_wishes},
                      now.config, stage, StagePlace{before, horizon(), stage.id == m_plan.stages.back().id});
     return Done{};
@@ -216,6 +216,8 @@ Result<Done> TrainingSession::startLoader(StageSetup& setup)
 
 Result<Done> TrainingSession::giveScribe(StageSetup& setup)
 {
+    setup.painter = std::make_unique<generation::Painter>(setup.config, m_request.device, m_codec);
+    setup.examination = makeExamination(setup);
     if (!m_writer)
         return Done{};
     const auto pen = penOf(setup.stage);
@@ -236,17 +238,16 @@ Result<Done> TrainingSession::giveScribe(StageSetup& setup)
     if (!m_originOfRun.is_null())
         about["origin"] = m_originOfRun;
     setup.checkpoints = std::make_unique<CheckpointKeeper>(**pen, setup.config.checkpoints, about);
-    setup.previews = std::make_unique<generation::Previews>(setup.config, m_request.device, m_train->classNames(), **pen, m_codec);
-    setup.examination = makeExamination(setup);
-    setup.scribe.emplace(Scribe{*m_writer, **pen, *setup.checkpoints, *setup.previews, *setup.examination});
+    setup.previews = std::make_unique<generation::Previews>(*setup.painter, m_train->classNames(), **pen);
+    setup.scribe.emplace(Scribe{*m_writer, **pen, *setup.checkpoints, *setup.previews});
     return Done{};
 }
 
 std::unique_ptr<Examination> TrainingSession::makeExamination(StageSetup& setup)
 {
-    ExaminationParts parts{setup.train, setup.test, m_request.device, [this] { m_link.heartbeat(state().counters.step, "evaluating"); }};
+    ExaminationParts parts{setup.train, setup.test, m_request.device, m_request.group->world(), [this] { m_link.heartbeat(state().counters.step, "evaluating"); }};
     if (config::drawsImages(setup.config.model))
-        return examineDrawings(std::move(parts), *setup.previews, m_inception);
+        return examineDrawings(std::move(parts), *setup.painter, m_inception);
     return examineClassifier(std::move(parts), setup.config, folderOf(setup.stage));
 }
 

@@ -4,6 +4,7 @@
 #include "core/base/text.h"
 #include "core/base/philox.h"
 #include "core/config/config.h"
+#include "core/generation/shared_drawing.h"
 #include "core/plan/forecast.h"
 
 #include <fmt/format.h>
@@ -315,10 +316,35 @@ Result<Done> StageLoop::save(const std::string& because)
     return saved;
 }
 
+parallel::Crew::Waits StageLoop::tellWaiting()
+{
+    return [this](bool waits) { m_parts.link.setWaiting(waits); };
+}
+
+/// What ranks other than 0 do while it draws or measures.
+Result<Done> StageLoop::helpRankZero(std::string_view doing, std::stop_token now)
+{
+    if (m_parts.group->world() == 1)
+        return Done{};
+    parallel::Crew crew(m_parts.group, tellWaiting());
+    std::optional<generation::Generator> generator;
+    const auto tick = [this, doing](double) { heartbeat(doing); };
+    return crew.help([&](const Json& ask) -> Result<parallel::Crew::Work> {
+        if (ask.value("work", "") != generation::kDrawAsk)
+            return m_parts.examination.workFor(ask, m_parts.state, now);
+        auto drawing = m_parts.painter.generator(m_parts.state, ask);
+        if (!drawing)
+            return drawing.error();
+        generator = *std::move(drawing);
+        return generation::drawingWork(*generator, tick, now);
+    });
+}
+
 Result<Done> StageLoop::drawSamples(const runs::Wish* wish, std::stop_token now)
 {
     if (!m_parts.scribe)
-        return Done{};
+        return helpRankZero("sampling", now);
+    parallel::Crew crew(m_parts.group, tellWaiting());
     if (!config::drawsImages(m_config.model))
         return Error{ErrorCode::Usage, "This model tells images apart and draws none.", {}};
     const auto asked = configFor(m_config, "samples", wish);
@@ -328,7 +354,7 @@ Result<Done> StageLoop::drawSamples(const runs::Wish* wish, std::stop_token now)
     const ClockScope time(m_parts.clock, Activity::Sampling);
     auto& run = m_parts.scribe->run;
     run.state(runs::RunState::Sampling);
-    const auto drawn = m_parts.scribe->previews.draw(m_parts.state, m_stage.index, samples, [this](double) { heartbeat("sampling"); }, now);
+    const auto drawn = m_parts.scribe->previews.draw(m_parts.state, m_stage.index, samples, crew, [this](double) { heartbeat("sampling"); }, now);
     run.state(runs::RunState::Training);
     return drawn;
 }
@@ -336,7 +362,8 @@ Result<Done> StageLoop::drawSamples(const runs::Wish* wish, std::stop_token now)
 Result<Done> StageLoop::evaluate(const runs::Wish* wish, bool last, std::stop_token now)
 {
     if (!m_parts.scribe)
-        return Done{};
+        return helpRankZero("evaluating", now);
+    parallel::Crew crew(m_parts.group, tellWaiting());
     const auto asked = configFor(m_config, "evaluation", wish);
     if (!asked)
         return asked.error();
@@ -352,8 +379,8 @@ Result<Done> StageLoop::evaluate(const runs::Wish* wish, bool last, std::stop_to
     const auto step = m_parts.state.counters.step;
     scribe.run.state(runs::RunState::Evaluating);
     const auto began = std::chrono::steady_clock::now();
-    auto measured = scribe.examination.measure(
-        {.state = m_parts.state, .stage = m_stage.index, .settings = evaluation, .asked = wish != nullptr, .last = last}, now);
+    auto measured = m_parts.examination.measure(
+        {.state = m_parts.state, .stage = m_stage.index, .settings = evaluation, .asked = wish != nullptr, .last = last}, crew, now);
     if (measured) {
         measured->event.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
         scribe.writer.write(measured->event);

@@ -22,13 +22,12 @@
 
 namespace espalier::training {
 
-/// What only rank 0 has: the pen, the checkpoints, the pictures and the numbers.
+/// What only rank 0 has: the pen, the checkpoints and the pictures.
 struct Scribe {
     runs::RunWriter& run;    // what concerns the run: its state, and answers to wishes
     runs::RunWriter& writer; // what the stage leaves behind: of its branch, or the run's
     CheckpointKeeper& checkpoints;
     generation::Previews& previews;
-    Examination& examination;
 };
 
 /// Where a stage lies in its run.
@@ -56,6 +55,8 @@ public:
         at::Device device;
         std::int64_t datasetSize;
         Scribe* scribe;                  // null except on rank 0
+        generation::Painter& painter;    // of this rank, for the pictures and numbers that all make together
+        Examination& examination;
         const plan::Prefix& prefix;      // what the loader may give in place of images
         ControlWord& control;            // of the run
         std::vector<runs::Wish>& wishes; // granted when their order comes back; rank 0
@@ -73,6 +74,8 @@ private:
     void tellPace(const std::vector<double>& seconds);
     Result<Done> doWhatIsDue(std::int64_t orders, std::stop_token now);
     Result<Done> save(const std::string& because);
+    Result<Done> helpRankZero(std::string_view doing, std::stop_token now);
+    parallel::Crew::Waits tellWaiting();
     Result<Done> drawSamples(const runs::Wish* wish, std::stop_token now);
     Result<Done> evaluate(const runs::Wish* wish, bool last, std::stop_token now);
     std::int64_t ordersToGive();

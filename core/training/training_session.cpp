@@ -128,11 +128,11 @@ void TrainingSession::warn(std::string message)
         m_earlyWarnings.push_back(std::move(message));
 }
 
-/// The network that FID is measured on: only the rank that measures has it.
+/// The network that FID is measured on: every rank makes its share of the features.
 Result<Done> TrainingSession::openFeatures()
 {
     const auto& evaluation = m_request.config.evaluation;
-    if (evaluation.metric != config::MetricKind::Fid || m_request.group->rank() != 0)
+    if (evaluation.metric != config::MetricKind::Fid)
         return Done{};
     auto opened = evaluation::openInception(evaluation.features, m_request.device);
     if (!opened)

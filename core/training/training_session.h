@@ -39,10 +39,12 @@ struct StageSetup {
     Trainee trainee;
     std::unique_ptr<TrainStep> step;
     std::vector<std::shared_ptr<const data::LatentSet>> ofCandidates; // of a supernet on latents: for each candidate, of its side
+    // Made as it begins, on every rank: all draw and measure together.
+    std::unique_ptr<generation::Painter> painter;
+    std::unique_ptr<Examination> examination;
     // Made as it begins, on rank 0.
     std::unique_ptr<CheckpointKeeper> checkpoints;
     std::unique_ptr<generation::Previews> previews;
-    std::unique_ptr<Examination> examination;
     std::optional<Scribe> scribe;
     // Made as it begins, on every rank; the loader's threads warn.
     std::unique_ptr<data::Loader> loader;
@@ -160,7 +162,7 @@ private:
     std::unique_ptr<runs::RunWriter> m_branchWriter;      // rank 0, while a stage of a branch has its turn
     std::int64_t m_stepOfRun = 0;                         // where the run itself went on, whatever branch trains
     std::map<plan::StageId, Error> m_failed;              // stages that this attempt no longer tries
-    std::optional<evaluation::InceptionFile> m_inception; // rank 0, for FID
+    std::optional<evaluation::InceptionFile> m_inception; // for FID
     std::unique_ptr<StageSetup> m_now;
 };
 

@@ -4,6 +4,7 @@
 // A step costs FAKE_STEP_MS (5). FAKE_CRASH_AT=N: ends by FAKE_CRASH (abort, segv, exit, fail, usage, quiet) at step N or the first after
 // it, on rank FAKE_RANK (0), in branch FAKE_BRANCH (none). FAKE_HANG_AT=N: stands still there. FAKE_SAVE_MS: what a checkpoint costs.
 // FAKE_DEAF: never answers wishes.
+// A job takes FAKE_PARTS steps; FAKE_CRASH as "fail" or anything else, on rank FAKE_RANK. FAKE_TRACE: a folder where each rank says what it was told.
 #include "core/base/files.h"
 #include "core/config/config.h"
 #include "core/plan/strategy.h"
@@ -19,6 +20,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <thread>
+#include <unistd.h>
 
 namespace {
 
@@ -299,6 +301,21 @@ private:
     std::vector<Wish> m_ending;
 };
 
+/// What each rank of a job was told, as a file of FAKE_TRACE.
+void leaveTrace(const Ranks& ranks)
+{
+    if (const auto folder = setting("FAKE_TRACE"); !folder.empty())
+        (void)writeFileAtomically(fs::path(folder) / fmt::format("rank{}.json", ranks.rank),
+                                  Json{{"world", ranks.worldSize},
+                                       {"local", ranks.localRank},
+                                       {"local_world", ranks.localWorldSize},
+                                       {"address", ranks.masterAddress},
+                                       {"port", ranks.masterPort},
+                                       {"device", setting(environment::kDevice)},
+                                       {"pid", ::getpid()}}
+                                      .dump());
+}
+
 int job(WorkerLink& link, const std::string& name, const char* file)
 {
     const auto text = readFile(file, 1 << 20);
@@ -307,6 +324,10 @@ int job(WorkerLink& link, const std::string& name, const char* file)
         link.failed({ErrorCode::Usage, "The request cannot be read.", ""});
         return 2;
     }
+    const auto ranks = ranksFromEnvironment();
+    if (!ranks)
+        return 2;
+    leaveTrace(*ranks);
     const auto parts = setting("FAKE_PARTS", 3);
     for (std::int64_t i = 0; i < parts; ++i) {
         if (link.stopRequested()) {
@@ -316,7 +337,11 @@ int job(WorkerLink& link, const std::string& name, const char* file)
         link.progress(static_cast<double>(i + 1), static_cast<double>(parts), name);
         rest(setting("FAKE_STEP_MS", 5));
     }
-    if (!setting("FAKE_CRASH").empty()) {
+    if (!setting("FAKE_CRASH").empty() && ranks->rank == setting("FAKE_RANK", 0)) {
+        if (setting("FAKE_CRASH") == "fail") {
+            link.failed({ErrorCode::Format, "The weights are damaged.", ""});
+            return 1;
+        }
         std::fputs("the job broke\n", stderr);
         return 1;
     }

@@ -78,6 +78,17 @@ TEST_F(FidRuns, TrainingFollowsFidAndACheckpointIsMeasured)
     for (const auto* name : {"sfid", "inception_score", "precision", "recall", "density", "coverage", "kid"})
         EXPECT_TRUE(std::isfinite(numbers.value(name, NAN))) << name << measured.out;
     EXPECT_EQ(numbers["reference_images"], 16);
+    // Two workers make the features of 16 images at a time in turn: the sums are taken in the same order.
+    std::vector<Json> shared;
+    for (const std::string devices : {"cpu", "cpu:2"}) {
+        const auto done = call({"evaluate", "--checkpoint", run.root().string(), "--num", "24", "--metrics", "fid,sfid,is,pr,kid", "--features",
+                                m_weights.string(), "--json", "--threads", "1", "--devices", devices});
+        ASSERT_EQ(done.status, 0) << done.err;
+        shared.push_back(done.json());
+        shared.back().erase("event");
+    }
+    for (const auto* name : {"fid", "sfid", "inception_score", "precision", "recall", "kid"})
+        EXPECT_EQ(shared[1][name], shared[0][name]) << name;
     follower.poll();
     ASSERT_EQ(follower.evaluations().size(), 2u);
     EXPECT_EQ(follower.evaluations().back().evaluated.extra.at("sfid"), numbers["sfid"]);

@@ -71,6 +71,42 @@ TEST_F(ManyRanks, ARunOfFourGoesOnWithTwoAsIfNothingHadHappened)
     EXPECT_TRUE(follower.curve("speed/rank_1")) << "how each rank fares";
 }
 
+TEST_F(ManyRanks, OneWhoseSplitIsFixedSaysWhatToChangeAndTrainsTheSame)
+{
+    const RunFolder straight(m_folder / "straight"), changed(m_folder / "changed");
+    const std::vector<std::string> split{"--set", "training.micro_batch=1", "--set", "training.accumulation=2"};
+    auto whole = onRanks(4, split), half = onRanks(4, split), two = onRanks(2);
+    whole.insert(whole.end(), {"--set", "training.steps=20"});
+    half.insert(half.end(), {"--set", "training.steps=10"});
+    two.insert(two.end(), {"--set", "training.steps=20"});
+    ASSERT_EQ(call(trainInto(straight, whole)).status, 0);
+    ASSERT_EQ(call(trainInto(changed, half)).status, 0);
+    auto refused = two;
+    refused.insert(refused.end(), split.begin(), split.end());
+    const auto said = call(trainInto(changed, refused));
+    EXPECT_EQ(said.status, 2);
+    EXPECT_NE(said.err.find("set training.accumulation to 4"), std::string::npos) << said.err;
+    two.insert(two.end(), {"--set", "training.accumulation=4"});
+    const auto resumed = call(trainInto(changed, two));
+    ASSERT_EQ(resumed.status, 0) << resumed.err;
+    expectNear(straight, changed);
+}
+
+TEST_F(ManyRanks, ASignalToEveryProcessSavesACheckpoint)
+{
+    // As Slurm ends a job: supervisor and workers get the same SIGTERM.
+    const RunFolder run(m_folder / "job");
+    CliProcess process(trainInto(run, onRanks(2, {"--set", "training.steps=100000"})), {}, m_folder / "start");
+    ASSERT_TRUE(passes(run, 12)) << process.err();
+    for (const auto pid : tests::processesIn(run.root()))
+        ::kill(pid, SIGTERM);
+    EXPECT_EQ(process.wait(30s), 0) << process.err();
+    EXPECT_EQ(stateOf(run), runs::RunState::Stopped);
+    runs::RunFollower follower(run.root());
+    follower.poll();
+    EXPECT_EQ(runs::storedCheckpoints(run).back().step, follower.progress().step) << "nothing is trained again";
+}
+
 TEST_F(ManyRanks, OneThatIsKilledOrStoppedIsNamedAndNobodyIsLeft)
 {
     for (const int signal : {SIGKILL, SIGSTOP}) {

@@ -197,8 +197,8 @@ TEST(GoldenScores, ClassesAreCountedWithTheLowestFirst)
     const auto logits = goldenMatrix(document.at("logits"));
     const auto target = at::tensor(document.at("target").get<std::vector<std::int64_t>>(), at::kLong);
     ClassificationCounts counts(logits.size(1));
-    counts.add(logits.narrow(0, 0, 7), target.narrow(0, 0, 7));
-    counts.add(logits.slice(0, 7), target.slice(0, 7));
+    counts.add(ClassificationCounts::outcomesOf(logits.narrow(0, 0, 7), target.narrow(0, 0, 7)));
+    counts.add(ClassificationCounts::outcomesOf(logits.slice(0, 7), target.slice(0, 7)));
     EXPECT_EQ(counts.count(), logits.size(0));
     EXPECT_EQ(counts.top1(), document.at("correct").at("top1").at("lowest_index_first").get<std::int64_t>());
     EXPECT_EQ(counts.top5(), document.at("correct").at("top5").at("lowest_index_first").get<std::int64_t>());
@@ -208,7 +208,7 @@ TEST(GoldenScores, ClassesAreCountedWithTheLowestFirst)
     const auto broken = logits.clone();
     broken[0][2] = std::numeric_limits<double>::quiet_NaN();
     ClassificationCounts withNan(logits.size(1));
-    withNan.add(broken, target);
+    withNan.add(ClassificationCounts::outcomesOf(broken, target));
     EXPECT_EQ(withNan.notFinite(), 1);
     EXPECT_EQ(withNan.count(), logits.size(0));
     EXPECT_EQ(withNan.confusion().sum().item<std::int64_t>(), logits.size(0) - 1);

@@ -97,8 +97,11 @@ TEST(RandomFeatures, AreAFunctionOfTheSeedAndSeeTheDifference)
 TEST(RandomDistance, IsZeroForTheRealImagesAndCountsInPerCentOfTheirVariance)
 {
     const auto real = (wave({60, 16, 16, 3}, 0.21, 0) * 60 + 128).clamp(0, 255).to(at::kByte);
-    const RandomDistance distance(real, at::kCPU);
-    EXPECT_NEAR(distance(real).value, 0.0, 1e-4);
+    parallel::Crew crew;
+    const auto made = RandomDistance::make(real, at::kCPU, crew);
+    ASSERT_TRUE(made);
+    const auto distance = [&](const at::Tensor& images) { return (*made)(images, crew)->value; };
+    EXPECT_NEAR(distance(real), 0.0, 1e-4);
     // One grey picture for all has no variance and another mean: all of the variance is missing, and the means are apart.
     const auto grey = at::full_like(real, 128);
     double wanted = 0.0;
@@ -108,8 +111,8 @@ TEST(RandomDistance, IsZeroForTheRealImagesAndCountsInPerCentOfTheirVariance)
         const double variance = features.var(0).sum().item<double>(), apart = (features.mean(0) - one).square().sum().item<double>();
         wanted += 100.0 * (variance + apart) / variance / 5.0;
     }
-    EXPECT_NEAR(distance(grey).value, wanted, 1e-3 * wanted);
-    EXPECT_GT(distance(RandomDistance::noise(60, 16, 16)).value, 1.0);
+    EXPECT_NEAR(distance(grey), wanted, 1e-3 * wanted);
+    EXPECT_GT(distance(RandomDistance::noise(60, 16, 16)), 1.0);
 }
 
 TEST(Nearest, FindsACopyAmongTrainingImages)
