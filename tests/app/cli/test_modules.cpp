@@ -129,7 +129,7 @@ TEST_F(Modules, ArePackedOnADeviceOrTrainInTurnAsSettingsSay)
     EXPECT_EQ(run->wait(), 0) << run->err();
     const auto expected = finalState();
     m_run = RunFolder(m_folder / "in-turn");
-    auto turns = start(assembled("cpu:3", 3, 40, {"--set", "schedule.at_once=1"}), {{"FAKE_STEP_MS", "1"}});
+    auto turns = start(assembled("cpu:2", 3, 40, {"--set", "schedule.at_once=1"}), {{"FAKE_STEP_MS", "1"}});
     std::ptrdiff_t most = 0;
     for (RunFollower each(m_run.root()); turns->running(); std::this_thread::sleep_for(3ms)) {
         each.poll();

@@ -105,7 +105,8 @@ TEST_F(AssemblingUNets, PhasesAreTrainedApartJoinedAndSwapped)
         {{"assemble", "--modules", at("m0"), "--out", at("x.pt")}, "has 2 modules, and 1 were named"},
         {{"assemble", at("run"), "--to", "deep-incubation", "--out", at("x.pth")}, "that code has the ViT"},
         {assembled("x", {"--phase", "FT", "--modules", at("m0")}), "a place for each of the 2 modules"},
-        {assembled("x", {"--phase", "MT", "--module", "0", "--meta", at("m1")}), "cannot be the meta model: it is module 1"},
+        {assembled("x", {"--phase", "MT", "--module", "0", "--meta", at("m1")}), "The run m1 has no stage meta"},
+        {assembled("x", {"--phase", "MT", "--module", "0", "--meta", at("m1.safetensors")}), "cannot be the meta model: it is module 1"},
         {assembled("x", {"--phase", "MT", "--module", "2", "--meta", at("meta")}), "schedule.module must be from 0 to 1"},
         {assembled("x", {"--set", "schedule.modules=4"}), "schedule.modules must be 2, the levels of the U-Net"},
         {assembled("x", {"--phase", "MT", "--meta", at("meta"), "--set", "model.hid_channels=64"}), "the model is 64 channels wide"}};

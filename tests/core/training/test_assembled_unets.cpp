@@ -83,8 +83,10 @@ TEST_F(AssembledUNet, TrainsItsLevelsInsideAMetaModelAndAllOfThemTogether)
     const auto folder = trained("whole", config);
     const auto meta = tensorsAt(folder, 3), whole = tensorsAt(folder, 9), averages = tensorsAt(folder, 9, "ema");
     const tensors::TensorMap inside[] = {tensorsAt(folder.branch("module-0"), 6), tensorsAt(folder.branch("module-1"), 6)};
-    EXPECT_EQ(inside[0].size(), inside[1].size()) << "each has two blocks more on the way down and up";
-    EXPECT_GT(whole.size(), inside[0].size());
+    for (const auto& each : inside) { // a block more on the way down and one on the way up
+        EXPECT_GT(each.size(), meta.size());
+        EXPECT_GT(whole.size(), each.size());
+    }
     for (const auto& [name, value] : whole) {
         const auto module = levelOf(name);
         const auto& from = module < 0 ? meta.at(name) : inside[module].at(name);
@@ -205,13 +207,13 @@ TEST_F(AssembledUNet, AveragesGoOnWhereTheyAreNamed)
         SCOPED_TRACE(name);
         auto config = tinyLevels({.modules = modules, .weights = "ema:0.9"});
         config.model = model;
-        config.training.ema.decays = {0.5, 0.9}; // not the first one
+        config.training.ema.decays = {0.1, 0.9}; // not the first one, and the other not so slow that both still warm up alike
         phasesOf(config).ft.learningRate = 0.0;
         const auto folder = trained(name, config);
         const auto first = folder.branch("module-0"), second = folder.branch("module-1");
         const auto came = [](const char* parameter, const tensors::TensorMap& to, const runs::RunFolder& from, std::int64_t step) {
             EXPECT_TRUE(at::equal(to.at(parameter), tensorsAt(from, step, "ema:0.9").at(parameter))) << parameter;
-            for (const auto* other : {"raw", "ema:0.5"})
+            for (const auto* other : {"raw", "ema:0.1"})
                 EXPECT_FALSE(at::equal(to.at(parameter), tensorsAt(from, step, other).at(parameter))) << parameter << " " << other;
         };
         came(ofSecond, tensorsAt(first, 6), folder, 3); // the meta model around module 0
