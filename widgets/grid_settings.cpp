@@ -76,7 +76,7 @@ std::vector<GridSettings::Line> GridSettings::linesOf(const runs::SampleEntry& e
     return lines;
 }
 
-GridSettings::GridSettings(QWidget* parent) : Card(tr("Settings"), parent), m_lines(new QGridLayout)
+GridSettings::GridSettings(QWidget* parent) : Card(tr("Settings"), parent), m_layout(new QGridLayout)
 {
     setFixedWidth(kWidth);
     auto* area = new QScrollArea(this);
@@ -85,10 +85,10 @@ GridSettings::GridSettings(QWidget* parent) : Card(tr("Settings"), parent), m_li
     auto* lines = new QWidget(area);
     auto* column = new QVBoxLayout(lines);
     column->setContentsMargins(0, 0, 0, 0);
-    m_lines->setHorizontalSpacing(metric::kGap);
-    m_lines->setVerticalSpacing(metric::kGrid);
-    m_lines->setColumnStretch(1, 1);
-    column->addLayout(m_lines);
+    m_layout->setHorizontalSpacing(metric::kGap);
+    m_layout->setVerticalSpacing(metric::kGrid);
+    m_layout->setColumnStretch(1, 1);
+    column->addLayout(m_layout);
     column->addStretch(1);
     area->setWidget(lines);
     body()->addWidget(area, 1);
@@ -96,26 +96,39 @@ GridSettings::GridSettings(QWidget* parent) : Card(tr("Settings"), parent), m_li
 
 void GridSettings::show(const runs::SampleEntry* entry, const runs::SampleEntry* other)
 {
-    while (QLayoutItem* item = m_lines->takeAt(0)) {
-        delete item->widget();
-        delete item;
-    }
-    if (entry == nullptr)
-        return;
-    const auto compared = other != nullptr ? linesOf(*other, m_names) : std::vector<Line>();
-    int row = 0;
-    for (const Line& line : linesOf(*entry, m_names)) {
-        m_lines->addWidget(dimLabel(line.title, this), row, 0, Qt::AlignTop);
-        QString text = line.text;
+    auto lines = entry != nullptr ? linesOf(*entry, m_names) : std::vector<Line>();
+    const auto compared = entry != nullptr && other != nullptr ? linesOf(*other, m_names) : std::vector<Line>();
+    for (Line& line : lines) {
         const auto same = std::find_if(compared.begin(), compared.end(), [&](const Line& l) { return l.title == line.title; });
-        if (same != compared.end() && same->text != text)
-            text = tr("A %1\nB %2").arg(same->text, text);
-        auto* label = new QLabel(text, this);
-        label->setTextFormat(Qt::PlainText);
-        label->setWordWrap(true);
-        label->setTextInteractionFlags(Qt::TextSelectableByMouse);
-        m_lines->addWidget(label, row++, 1, Qt::AlignTop);
+        if (same != compared.end() && same->text != line.text)
+            line.text = tr("A %1\nB %2").arg(same->text, line.text);
     }
+    if (lines == m_shown) // the run moved on, the grid did not
+        return;
+    m_shown = std::move(lines);
+    for (; m_labels.size() > m_shown.size(); m_labels.pop_back()) {
+        delete m_labels.back().first;
+        delete m_labels.back().second;
+    }
+    while (m_labels.size() < m_shown.size())
+        addRow();
+    for (std::size_t i = 0; i < m_shown.size(); ++i) {
+        m_labels[i].first->setText(m_shown[i].title);
+        m_labels[i].second->setText(m_shown[i].text);
+    }
+}
+
+void GridSettings::addRow()
+{
+    const int row = static_cast<int>(m_labels.size());
+    auto* title = dimLabel(QString(), this);
+    auto* text = new QLabel(this);
+    text->setTextFormat(Qt::PlainText);
+    text->setWordWrap(true);
+    text->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    m_layout->addWidget(title, row, 0, Qt::AlignTop);
+    m_layout->addWidget(text, row, 1, Qt::AlignTop);
+    m_labels.emplace_back(title, text);
 }
 
 } // namespace espalier::widgets

@@ -5,9 +5,11 @@
 #include "widgets/card.h"
 #include "widgets/stage_words.h"
 
+#include <utility>
 #include <vector>
 
 class QGridLayout;
+class QLabel;
 
 namespace espalier::widgets {
 
@@ -24,6 +26,7 @@ class GridSettings : public Card {
 public:
     struct Line {
         QString title, text;
+        bool operator==(const Line&) const = default;
     };
     explicit GridSettings(QWidget* parent = nullptr);
     /// `other` is the grid beside it, or nothing.
@@ -33,7 +36,11 @@ public:
     void setStageNames(const StageNames& names) { m_names = names; }
 
 private:
-    QGridLayout* m_lines;
+    void addRow();
+
+    QGridLayout* m_layout;
+    std::vector<Line> m_shown;
+    std::vector<std::pair<QLabel*, QLabel*>> m_labels; // title and text of each
     StageNames m_names;
 };
 

@@ -38,7 +38,7 @@ SamplesPage::SamplesPage(ImageProvider* provider, QWidget* parent) : QWidget(par
     buildLayout();
     connectSignals();
     setExpectation({}, {});
-    refilter();
+    refilter(-1);
 }
 
 void SamplesPage::buildLayout()
@@ -161,7 +161,7 @@ void SamplesPage::connectSignals()
     });
     const auto filtered = [this] {
         m_filtersTouched = true;
-        refilter();
+        refilter(currentStep());
     };
     connect(m_weights, &QComboBox::activated, this, filtered);
     connect(m_stages, &QComboBox::activated, this, filtered);
@@ -213,8 +213,8 @@ void SamplesPage::setSamples(const QString& runFolder, const std::vector<runs::S
 {
     const bool another = std::exchange(m_folder, runFolder) != runFolder;
     const bool atEnd = another || m_current < 0 || m_current + 1 == shownCount();
-    const std::int64_t step = currentStep();
-    const std::int64_t pinnedStep = m_pinned >= 0 ? m_grids.entry(m_pinned).drawn.step : -1;
+    const std::int64_t step = atEnd && !isPlaying() ? -1 : currentStep();
+    const std::int64_t pinnedStep = m_pinned >= 0 && !another ? m_grids.entry(m_pinned).drawn.step : -1;
     m_grids.set(runFolder, samples);
     if (another) {
         m_transport->play(false);
@@ -229,14 +229,8 @@ void SamplesPage::setSamples(const QString& runFolder, const std::vector<runs::S
     m_current = -1;
     m_pinned = -1;
     refreshFilters();
-    refilter();
-    if (shownCount() == 0)
-        return;
-    if (!atEnd || isPlaying())
-        showStep(step);
-    else
-        setCurrent(shownCount() - 1);
-    if (pinnedStep >= 0 && m_compare->isChecked()) {
+    refilter(step);
+    if (pinnedStep >= 0) {
         for (int i = 0; i < shownCount() && m_pinned < 0; ++i)
             if (m_grids.entry(i).drawn.step == pinnedStep)
                 m_pinned = i;
@@ -273,9 +267,8 @@ void SamplesPage::refreshFilters()
     m_pairs->setVisible(m_pairs->count() > 1);
 }
 
-void SamplesPage::refilter()
+void SamplesPage::refilter(std::int64_t step)
 {
-    const std::int64_t step = currentStep();
     const std::string weights = m_weights->currentData().toString().toStdString();
     const int stage = m_stages->count() > 0 ? m_stages->currentData().toInt() : -1;
     m_grids.filter(weights, stage);
@@ -302,7 +295,7 @@ void SamplesPage::setStage(int stage)
         return;
     m_filtersTouched = true;
     m_stages->setCurrentIndex(index);
-    refilter();
+    refilter(currentStep());
 }
 
 bool SamplesPage::hasPair(int stage) const
@@ -317,7 +310,7 @@ void SamplesPage::comparePair(int stage)
     setStage(-1);
     if (m_weights->currentData().toString() == QLatin1String("*")) { // grids of the same weights
         m_weights->setCurrentIndex(0);
-        refilter();
+        refilter(currentStep());
     }
     const int before = m_grids.lastOfStage(stage), after = m_grids.lastOfStage(stage + 1);
     if (before < 0 || after < 0)

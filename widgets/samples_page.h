@@ -74,7 +74,8 @@ private:
     void buildLayout();
     QWidget* buildHeader();
     void connectSignals();
-    void refilter();
+    /// Lists what the filters let through and shows the grid of `step`, or the last one up to it; -1: the last.
+    void refilter(std::int64_t step);
     void refreshFilters();
     void setCurrent(int index);
     void refreshPicture();

@@ -91,17 +91,8 @@ runs::RunState stateOf(const runs::RunFollower& run, const plan::Stage& stage, b
         return Finished;
     if (const auto* status = statusOf(run, stage); status != nullptr && status->state != New)
         return status->state;
-    bool begun = false, failed = false; // since it began, or went on, for the last time
-    for (const auto& event : run.events()) {
-        if (const auto begins = runs::StageStarted::from(event); begins && begins->id == stage.id) {
-            begun = true;
-            failed = false;
-        } else if (const auto warned = runs::Warned::from(event)) {
-            failed = failed || warned->message.starts_with(stage.id + " failed");
-        }
-    }
-    if (!begun || failed)
-        return failed ? Failed : New;
+    if (std::ranges::none_of(run.stages(), [&](const auto& begun) { return begun.id == stage.id; }))
+        return New;
     return run.stages().back().id == stage.id ? run.state() : Stopped; // another one's turn
 }
 

@@ -163,7 +163,7 @@ void RunPage::setRun(const RunChanged& change)
     if (config || before.plan != m_view.plan)
         showPlan();
     if (state || before.samples != m_view.samples)
-        showSamples();
+        showSamples(other || before.samples != m_view.samples);
     if (state || before.evaluations != m_view.evaluations || m_view.state == runs::RunState::Evaluating)
         showEvaluations();
     if (state || before.checkpoints != m_view.checkpoints || before.plan != m_view.plan)
@@ -179,9 +179,10 @@ void RunPage::setRun(const RunChanged& change)
         m_configuration->showRun(qstr(m_view.name), m_view.config.is_object() ? m_view.config : Json::object());
 }
 
-void RunPage::showSamples()
+void RunPage::showSamples(bool changed)
 {
-    m_samples->setSamples(qstr(m_view.folder.string()), *m_view.samples);
+    if (changed)
+        m_samples->setSamples(qstr(m_view.folder.string()), *m_view.samples);
     const auto every = settingNumber(m_view.config, "samples", "every");
     const auto may = runs::possible(runs::Action::Sample, m_view.state);
     if (!widgets::drawsImages(m_view.config))

@@ -97,7 +97,7 @@ private:
     void placeInQueue();
     void showLanesWords();
     void logEvents(const RunChanged& change);
-    void showSamples();
+    void showSamples(bool changed);
     void showEvaluations();
     void showCheckpoints();
     void showPlan();

@@ -135,6 +135,17 @@ void TestSamples::newGridsAreFollowedOnlyFromTheEnd()
     QTest::keyClick(view(), Qt::Key_End);
     m_page->setSamples(m_dir.path(), m_samples);
     QCOMPARE(m_page->currentStep(), 4500);
+
+    // What is compared with stays beside it.
+    m_page->setSamples(m_dir.path(), early);
+    m_page->showStep(1500);
+    m_page->findChild<QPushButton*>(QStringLiteral("compareSteps"))->click();
+    QTest::keyClick(view(), Qt::Key_End);
+    m_page->setSamples(m_dir.path(), m_samples);
+    QCOMPARE(m_page->currentStep(), 4500);
+    auto* other = m_page->findChild<GridView*>(QStringLiteral("gridA"));
+    QVERIFY(!other->isHidden());
+    m_page->findChild<QPushButton*>(QStringLiteral("compareSteps"))->click();
 }
 
 void TestSamples::filtersKeepTheStep()
