@@ -179,12 +179,12 @@ TEST(UNet, LevelsThatAreSaidOneByOneRunAsTheSameNetwork)
     listed.levelBlocks = {2, 2};
     uneven.levelBlocks = {2, 1};
     const auto run = [](const UNetOptions& options, std::vector<std::string>& names) {
-        UNet model(options, ImageShape{3, 8, 8}, Place{});
-        initialise(model, 5);
-        model.train(); // masks too
-        model.watch = [&](const std::string& name, const at::Tensor&) { names.push_back(name); };
+        const auto model = std::make_shared<UNet>(options, ImageShape{3, 8, 8}, Place{});
+        initialise(*model, 5);
+        model->train(); // masks too
+        model->watch = [&](const std::string& name, const at::Tensor&) { names.push_back(name); };
         const auto draws = tensors::Draws::at(1, 0, 0, 4);
-        return model.forward({draws.normal(Stream::Noise, {3, 8, 8}), at::full({4}, 10, at::kLong), {}}, {}, draws);
+        return model->forward({draws.normal(Stream::Noise, {3, 8, 8}), at::full({4}, 10, at::kLong), {}}, {}, draws);
     };
     std::vector<std::string> first, second, third;
     EXPECT_TRUE(at::equal(run(plain, first), run(listed, second)));
