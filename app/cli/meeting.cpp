@@ -90,7 +90,9 @@ Result<std::unique_ptr<Meeting>> Meeting::open(runs::Rendezvous place, fs::path 
     meeting->m_token = secret();
     meeting->m_welcome = secret();
     Json addresses = Json::array();
-    for (const auto& address : {at.address, runs::hostName()})
+    auto known = ownAddresses(); // for where nobody knows the name
+    known.insert(known.begin(), {at.address, runs::hostName()});
+    for (const auto& address : known)
         if (!address.empty())
             addresses.push_back(address);
     const Json json{{"addresses", addresses},    {"port", meeting->m_listener.port}, {"host", runs::hostName()},
@@ -123,14 +125,15 @@ Result<std::unique_ptr<Meeting>> Meeting::find(runs::Rendezvous place, const fs:
             const int fd = connectTo(address, valueOr(json, "port", 0), kConnect);
             if (fd < 0)
                 continue;
-            Peer zero{Wire(fd), 0, textAt(json, "host"), {}, textAt(json, "network"), {}, Clock::now(), false, false};
+            Peer zero{Wire(fd), 0, textAt(json, "host"), {}, textAt(json, "network"), address, {}, Clock::now(), false, false};
             zero.wire.say({{"kind", "here"},
                            {"token", textAt(json, "token")},
                            {"rank", meeting->m_place.rank},
                            {"world", meeting->m_place.worldSize},
                            {"host", runs::hostName()},
                            {"boot_id", runs::bootId()},
-                           {"network", networkIdentity()}});
+                           {"network", networkIdentity()},
+                           {"reached", address}});
             // Anybody may listen there by now: only rank 0 knows the answer.
             std::optional<std::string> refused;
             for (const auto until = Clock::now() + kConnect; Clock::now() < until && zero.wire.open() && !zero.introduced && !refused;) {

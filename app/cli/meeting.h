@@ -17,6 +17,7 @@
 #include <optional>
 #include <poll.h>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace espalier::cli {
@@ -34,7 +35,11 @@ struct Agreement {
     std::string address; // where workers meet
     int port = 0;
     std::string name;       // of this attempt: no other has the same
-    int localWorldSize = 1; // ranks on this rank's machine
+    int localWorldSize = 1;  // ranks on this rank's machine
+    std::string interface{}; // by which this rank and others of other machines reach each other; empty: not known, or there are none
+
+    /// What a worker reads of its place among `world` ranks.
+    std::vector<std::pair<std::string, std::string>> environment(int rank, int localRank, int world, bool agentHoldsStore) const;
 };
 
 class Meeting {
@@ -44,6 +49,7 @@ public:
         Wire wire;
         int rank = -1; // -1: has not said yet
         std::string host, boot, network; // network: of those that reach each other by loopback
+        std::string reached;             // the address at which rank 0 was found
         Introduction says;
         Clock::time_point lastWord{};
         bool introduced = false, left = false;

@@ -7,10 +7,12 @@
 #include "core/config/config.h"
 #include "core/runs/events.h"
 #include "core/runs/lease.h"
+#include "core/runs/worker_link.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -64,6 +66,22 @@ std::optional<std::string> difference(const Introduction& mine, const Introducti
 
 } // namespace
 
+std::vector<std::pair<std::string, std::string>> Agreement::environment(int rank, int localRank, int world, bool agentHoldsStore) const
+{
+    std::vector<std::pair<std::string, std::string>> all{{"RANK", std::to_string(rank)},
+                                                         {"LOCAL_RANK", std::to_string(localRank)},
+                                                         {"WORLD_SIZE", std::to_string(world)},
+                                                         {"LOCAL_WORLD_SIZE", std::to_string(localWorldSize)},
+                                                         {"MASTER_ADDR", address},
+                                                         {"MASTER_PORT", std::to_string(port)},
+                                                         {"TORCHELASTIC_USE_AGENT_STORE", agentHoldsStore ? "True" : "False"},
+                                                         {runs::environment::kAttempt, name}};
+    constexpr const char* kGlooInterface = "GLOO_SOCKET_IFNAME";
+    if (!interface.empty() && std::getenv(kGlooInterface) == nullptr) // Gloo asks for the machine's own name, which need not be known
+        all.emplace_back(kGlooInterface, interface);
+    return all;
+}
+
 Result<Agreement> Meeting::agree(const Introduction& mine, Signals& signals, const std::function<void()>& tick)
 {
     auto agreed = m_place.rank == 0 ? gather(mine, signals, tick) : waitForVerdict(mine, signals, tick);
@@ -77,7 +95,7 @@ Result<Agreement> Meeting::agree(const Introduction& mine, Signals& signals, con
 void Meeting::acceptAll()
 {
     for (int fd; (fd = ::accept4(m_listener.fd, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;)
-        m_peers.push_back({Wire(fd), -1, {}, {}, {}, {}, Clock::now(), false, false});
+        m_peers.push_back({Wire(fd), -1, {}, {}, {}, {}, {}, Clock::now(), false, false});
 }
 
 void Meeting::hearFirst(Peer& peer, const Json& line)
@@ -88,6 +106,7 @@ void Meeting::hearFirst(Peer& peer, const Json& line)
         peer.host = textAt(line, "host");
         peer.boot = textAt(line, "boot_id");
         peer.network = textAt(line, "network");
+        peer.reached = textAt(line, "reached");
         if (valueOr(line, "world", 0) != m_place.worldSize || peer.rank < 1 || peer.rank >= m_place.worldSize)
             m_problem = Error{ErrorCode::Usage,
                               fmt::format("Rank 0 was started as one of {} ranks, and rank {} on {} as one of {}. Start them together.",
@@ -106,7 +125,7 @@ void Meeting::hearFirst(Peer& peer, const Json& line)
         peer.says = {line.value("config", Json::object()), textAt(line, "program"), textAt(line, "gpu"), line.value("job", Json())};
         peer.introduced = true;
     } else if (peer.rank < 1) {
-        peer = Peer{Wire(-1), -1, {}, {}, {}, {}, {}, false, true}; // nobody of ours
+        peer = Peer{Wire(-1), -1, {}, {}, {}, {}, {}, {}, false, true}; // nobody of ours
     }
 }
 
@@ -242,16 +261,17 @@ Result<Agreement> Meeting::conclude(const Introduction& mine)
         return static_cast<int>(std::ranges::count(m_peers, which, &Peer::network)) + (which == here ? 1 : 0);
     };
     Agreement agreed{m_place.address, m_place.port, m_token.substr(0, 8) + fmt::format("-{}", m_place.restart), together(here)};
-    if (agreed.port == 0) { // nobody named one
+    const auto elsewhere = std::ranges::find_if(m_peers, [&](const Peer& peer) { return peer.network != here; });
+    if (elsewhere != m_peers.end())
+        agreed.interface = interfaceOf(elsewhere->wire.fd());
+    const bool named = agreed.port != 0;
+    if (!named) { // workers find each other where we did
         agreed.port = freePort();
-        if (agreed.localWorldSize == m_place.worldSize)
-            agreed.address = "127.0.0.1";
-        else if (agreed.address.empty() || !runs::hostName().starts_with(agreed.address.substr(0, agreed.address.find('.'))))
-            agreed.address = runs::hostName();
+        agreed.address = elsewhere == m_peers.end() ? "127.0.0.1" : elsewhere->reached;
     }
     for (auto& peer : m_peers)
         peer.wire.say({{"kind", "agreed"},
-                       {"address", agreed.address},
+                       {"address", named || peer.network == here ? agreed.address : peer.reached},
                        {"port", agreed.port},
                        {"name", agreed.name},
                        {"local_world_size", together(peer.network)}});
@@ -278,7 +298,8 @@ Result<Agreement> Meeting::waitForVerdict(const Introduction& mine, Signals& sig
             const auto kind = textAt(line, "kind");
             if (kind == "agreed")
                 verdict = Agreement{textAt(line, "address"), valueOr(line, "port", 0), textAt(line, "name"),
-                                    valueOr(line, "local_world_size", 1)};
+                                    valueOr(line, "local_world_size", 1),
+                                    zero.network == networkIdentity() ? std::string() : interfaceOf(zero.wire.fd())};
             else if (kind == "refused")
                 verdict = Error{runs::errorCodeFromText(textAt(line, "code")), textAt(line, "message"), {}};
         });

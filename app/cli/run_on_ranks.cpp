@@ -81,14 +81,7 @@ private:
         for (std::size_t i = 0; i < m_job.devices.size(); ++i) {
             const int rank = m_placed ? place.rank : static_cast<int>(i);
             auto worker = JobWorker::spawn(m_job, rank, m_job.devices[i],
-                                           {{"RANK", std::to_string(rank)},
-                                            {"LOCAL_RANK", std::to_string(m_placed ? place.localRank : rank)},
-                                            {"WORLD_SIZE", std::to_string(world)},
-                                            {"LOCAL_WORLD_SIZE", std::to_string(m_agreed.localWorldSize)},
-                                            {"MASTER_ADDR", m_agreed.address},
-                                            {"MASTER_PORT", std::to_string(m_agreed.port)},
-                                            {"TORCHELASTIC_USE_AGENT_STORE", place.agentHoldsStore ? "True" : "False"},
-                                            {runs::environment::kAttempt, m_agreed.name}},
+                                           m_agreed.environment(rank, m_placed ? place.localRank : rank, world, place.agentHoldsStore),
                                            m_signals);
             if (!worker)
                 return worker.error();

@@ -109,16 +109,12 @@ Result<Done> Supervisor::meet()
 std::vector<std::pair<std::string, std::string>> Supervisor::placeOf(int worker) const
 {
     const auto& place = m_plan.place;
-    const bool one = place.worldSize > 1; // one worker of several supervisors
-    const int world = one ? place.worldSize : static_cast<int>(m_plan.devices.size());
-    return {{"RANK", std::to_string(one ? place.rank : worker)},
-            {"LOCAL_RANK", std::to_string(one ? place.localRank : worker)},
-            {"WORLD_SIZE", std::to_string(world)},
-            {"LOCAL_WORLD_SIZE", std::to_string(one ? m_agreed.localWorldSize : world)},
-            {"MASTER_ADDR", one ? m_agreed.address : "127.0.0.1"},
-            {"MASTER_PORT", std::to_string(m_agreed.port)},
-            {"TORCHELASTIC_USE_AGENT_STORE", one && place.agentHoldsStore ? "True" : "False"},
-            {runs::environment::kAttempt, m_agreed.name}};
+    if (place.worldSize > 1) // one worker of several supervisors
+        return m_agreed.environment(place.rank, place.localRank, place.worldSize, place.agentHoldsStore);
+    auto here = m_agreed;
+    here.address = "127.0.0.1";
+    here.localWorldSize = static_cast<int>(m_plan.devices.size());
+    return here.environment(worker, worker, here.localWorldSize, false);
 }
 
 Result<Done> Supervisor::spawnAll()

@@ -5,9 +5,13 @@
 #include "core/runs/lease.h"
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
+#include <ifaddrs.h>
+#include <memory>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -24,6 +28,37 @@ namespace {
 std::chrono::milliseconds left(std::chrono::steady_clock::time_point end)
 {
     return std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+}
+
+/// As text; empty for what is no address of IP, or one that means something only together with an interface. IPv4 as IPv6 carries it is IPv4.
+std::string textOf(const sockaddr* address)
+{
+    char text[INET6_ADDRSTRLEN] = {};
+    if (address == nullptr)
+        return {};
+    if (address->sa_family == AF_INET)
+        return ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(address)->sin_addr, text, sizeof text) ? text : "";
+    if (address->sa_family != AF_INET6)
+        return {};
+    const auto& six = reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr;
+    if (IN6_IS_ADDR_LINKLOCAL(&six) || !::inet_ntop(AF_INET6, &six, text, sizeof text))
+        return {};
+    const std::string said = text;
+    return said.starts_with("::ffff:") ? said.substr(7) : said;
+}
+
+/// What `use` makes of the interfaces that are up, but for the loopback.
+template <class Use>
+void eachInterface(Use use)
+{
+    ifaddrs* all = nullptr;
+    if (::getifaddrs(&all) != 0)
+        return;
+    const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owned(all, &::freeifaddrs);
+    for (const auto* each = all; each != nullptr; each = each->ifa_next)
+        if ((each->ifa_flags & IFF_UP) && !(each->ifa_flags & IFF_LOOPBACK))
+            if (const auto address = textOf(each->ifa_addr); !address.empty())
+                use(std::string(each->ifa_name), address);
 }
 
 } // namespace
@@ -188,6 +223,27 @@ std::string networkIdentity()
 bool isLoopback(const std::string& address)
 {
     return address == "localhost" || address == "::1" || address.starts_with("127.");
+}
+
+std::vector<std::string> ownAddresses()
+{
+    std::vector<std::string> all;
+    eachInterface([&](const std::string&, const std::string& address) { all.push_back(address); });
+    return all;
+}
+
+std::string interfaceOf(int fd)
+{
+    sockaddr_storage here{};
+    socklen_t size = sizeof here;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&here), &size) != 0)
+        return {};
+    std::string found;
+    eachInterface([&, at = textOf(reinterpret_cast<const sockaddr*>(&here))](const std::string& name, const std::string& address) {
+        if (found.empty() && address == at)
+            found = name;
+    });
+    return found;
 }
 
 } // namespace espalier::cli

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <vector>
 #include <utility>
 
 namespace espalier::cli {
@@ -49,5 +50,9 @@ int connectTo(const std::string& address, int port, std::chrono::milliseconds li
 std::string networkIdentity();
 /// Whether only this machine is reached there.
 bool isLoopback(const std::string& address);
+/// Addresses of this machine in its networks, for where nobody knows its name: no loopback, none that needs a scope.
+std::vector<std::string> ownAddresses();
+/// The network interface that a connection goes through ("eth0"); empty where it is the loopback, or not known.
+std::string interfaceOf(int fd);
 
 } // namespace espalier::cli

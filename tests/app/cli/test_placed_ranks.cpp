@@ -5,6 +5,9 @@
 
 #include <arpa/inet.h>
 #include <csignal>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <thread>
@@ -301,6 +304,34 @@ TEST_F(PlacedRanks, LetNoStrangerIn)
     auto zero = startRank(0, 20);
     EXPECT_EQ(zero->wait(), 0) << zero->err();
     EXPECT_EQ(one->wait(), 0) << one->err();
+}
+
+TEST_F(PlacedRanks, AreFoundWhereNobodyKnowsTheNameOfTheMachine)
+{
+    auto zero = startWith(0, 20, {{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"LOCAL_RANK", "0"}, {"LOCAL_WORLD_SIZE", "1"}});
+    std::string said;
+    ASSERT_TRUE(tests::eventually([&] {
+        const auto text = readFile(m_run.root() / "meeting.json");
+        said = text ? *text : "";
+        return !said.empty();
+    })) << zero->err();
+    ifaddrs* all = nullptr;
+    ASSERT_EQ(::getifaddrs(&all), 0);
+    int networks = 0;
+    for (const auto* each = all; each != nullptr; each = each->ifa_next) {
+        char text[INET_ADDRSTRLEN] = {};
+        if (each->ifa_addr == nullptr || each->ifa_addr->sa_family != AF_INET || !(each->ifa_flags & IFF_UP))
+            continue;
+        ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(each->ifa_addr)->sin_addr, text, sizeof text);
+        const bool loopback = (each->ifa_flags & IFF_LOOPBACK) != 0;
+        EXPECT_EQ(said.find(std::string("\"") + text + "\"") == std::string::npos, loopback) << text << " in " << said;
+        networks += loopback ? 0 : 1;
+    }
+    ::freeifaddrs(all);
+    zero->signal(SIGTERM);
+    zero->wait();
+    if (networks == 0)
+        GTEST_SKIP() << "this machine has no network";
 }
 
 TEST_F(PlacedRanks, NeedOneFolderAndVariablesThatMakeSense)
