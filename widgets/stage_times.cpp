@@ -17,7 +17,8 @@ namespace espalier::widgets {
 
 namespace {
 
-constexpr qreal kNames = 100, kNumbers = 150, kLegend = 24, kRow = 26, kBar = 14;
+constexpr qreal kNames = 100, kLegend = 24, kRow = 26, kBar = 14;
+constexpr qreal kMark = 14, kBetween = 16; // of the legend: a mark with the gap behind it, and the gap between entries
 
 struct Share {
     double seconds;
@@ -43,9 +44,8 @@ StageTimes::StageTimes(QWidget* parent) : QWidget(parent)
 
 void StageTimes::setStages(const std::vector<StageOutcome>& stages)
 {
-    if (stages.size() != m_stages.size())
-        updateGeometry();
     m_stages = stages;
+    updateGeometry();
     QStringList said;
     for (const auto& stage : m_stages)
         said << QStringLiteral("%1: %2").arg(stage.title, stage.started ? duration(stage.spent()) : tr("to come"));
@@ -61,7 +61,7 @@ void StageTimes::setSelected(int index)
 
 QSize StageTimes::sizeHint() const
 {
-    return {600, static_cast<int>(kLegend + kRow * static_cast<double>(std::max<std::size_t>(1, m_stages.size())))};
+    return {600, static_cast<int>(legendHeight() + kRow * static_cast<double>(std::max<std::size_t>(1, m_stages.size())))};
 }
 
 double StageTimes::longest() const
@@ -74,34 +74,76 @@ double StageTimes::longest() const
 
 QRectF StageTimes::rowOf(std::size_t place) const
 {
-    return QRectF(0, kLegend + kRow * static_cast<qreal>(place), width(), kRow);
+    return QRectF(0, legendHeight() + kRow * static_cast<qreal>(place), width(), kRow);
+}
+
+std::vector<StageTimes::LegendEntry> StageTimes::legend() const
+{
+    const Tokens& t = tokens(palette());
+    std::vector<LegendEntry> entries;
+    const auto all = sharesOf({}, t);
+    for (std::size_t i = 0; i < all.size(); ++i)
+        if (i == 0 || std::any_of(m_stages.begin(), m_stages.end(), [&](const auto& stage) { return sharesOf(stage, t)[i].seconds > 0.0; }))
+            entries.push_back({all[i].title, all[i].colour, {}});
+    if (std::any_of(m_stages.begin(), m_stages.end(), [](const auto& stage) { return stage.forecast.has_value(); }))
+        entries.push_back({tr("forecast"), {}, {}});
+    const QFontMetricsF metrics(typeFont(Type::Small));
+    const auto wide = [&](const LegendEntry& entry) { return kMark + metrics.horizontalAdvance(entry.title); };
+    qreal whole = -kBetween;
+    for (const auto& entry : entries)
+        whole += wide(entry) + kBetween;
+    const qreal left = kNames + whole <= width() ? kNames : 0;
+    QPointF at(left, kLegend / 2 - 2);
+    for (auto& entry : entries) {
+        if (at.x() > left && at.x() + wide(entry) > width())
+            at = {left, at.y() + kLegend};
+        entry.at = at;
+        at.rx() += wide(entry) + kBetween;
+    }
+    return entries;
+}
+
+qreal StageTimes::legendHeight() const
+{
+    return legend().back().at.y() + kLegend / 2 + 2;
+}
+
+/// Room for the seconds behind the bars.
+qreal StageTimes::numbersWidth() const
+{
+    return width() < 400 ? 110 : 150;
+}
+
+void StageTimes::resizeEvent(QResizeEvent* event)
+{
+    QWidget::resizeEvent(event);
+    updateGeometry(); // the legend may need another line
 }
 
 void StageTimes::paintLegend(QPainter& painter) const
 {
     const Tokens& t = tokens(palette());
     painter.setFont(typeFont(Type::Small));
-    const QFontMetricsF metrics(painter.font());
-    qreal x = kNames;
-    for (const Share& share : sharesOf({}, t)) {
-        painter.setPen(Qt::NoPen);
-        painter.setBrush(share.colour);
-        painter.drawRoundedRect(QRectF(x, kLegend / 2 - 7, 9, 9), 2, 2);
+    for (const auto& entry : legend()) {
+        const auto& at = entry.at;
+        if (entry.colour.isValid()) {
+            painter.setPen(Qt::NoPen);
+            painter.setBrush(entry.colour);
+            painter.drawRoundedRect(QRectF(at.x(), at.y() - 5, 9, 9), 2, 2);
+        } else {
+            painter.setPen(QPen(t.text, 1.5));
+            painter.drawLine(QPointF(at.x() + 4, at.y() - 6), QPointF(at.x() + 4, at.y() + 5));
+        }
         painter.setPen(t.dim);
-        painter.drawText(QPointF(x + 14, kLegend / 2 + 1.5), share.title);
-        x += 14 + metrics.horizontalAdvance(share.title) + 16;
+        painter.drawText(QPointF(at.x() + kMark, at.y() + 3.5), entry.title);
     }
-    painter.setPen(QPen(t.text, 1.5));
-    painter.drawLine(QPointF(x + 4, kLegend / 2 - 8), QPointF(x + 4, kLegend / 2 + 3));
-    painter.setPen(t.dim);
-    painter.drawText(QPointF(x + 12, kLegend / 2 + 1.5), tr("forecast"));
 }
 
 void StageTimes::paintBar(QPainter& painter, const StageOutcome& stage, const QRectF& row) const
 {
     const Tokens& t = tokens(palette());
     const double most = longest();
-    const QRectF track(kNames, row.center().y() - kBar / 2, std::max(20.0, row.width() - kNames - kNumbers), kBar);
+    const QRectF track(kNames, row.center().y() - kBar / 2, std::max(20.0, row.width() - kNames - numbersWidth()), kBar);
     const auto wide = [&](double seconds) { return most > 0.0 ? seconds / most * track.width() : 0.0; };
     painter.setFont(typeFont(stage.index == m_selected ? Type::Strong : Type::Small));
     painter.setPen(stage.started ? t.text : t.dim);
@@ -132,7 +174,7 @@ void StageTimes::paintBar(QPainter& painter, const StageOutcome& stage, const QR
     const QString said = stage.started    ? duration(stage.spent())
                          : stage.forecast ? tr("forecast %1").arg(duration(*stage.forecast))
                                           : tr("to come");
-    drawTabular(painter, QRectF(track.right() + 12, row.top(), kNumbers - 12, row.height()), Qt::AlignLeft | Qt::AlignVCenter, said);
+    drawTabular(painter, QRectF(track.right() + 12, row.top(), numbersWidth() - 12, row.height()), Qt::AlignLeft | Qt::AlignVCenter, said);
 }
 
 void StageTimes::paintEvent(QPaintEvent*)

@@ -178,9 +178,12 @@ std::vector<StageView> stageViews(const plan::Plan& plan, std::int64_t pixels)
         view.trains = trainsText(stage);
         view.blocks = blocksOf(stage);
         const auto trained = std::ranges::count(view.blocks, true), blocks = std::ssize(view.blocks);
-        view.counted = QStringLiteral("%1, %2").arg(counted(blocks, "block", "blocks"), trained == blocks ? tr("all train")
-                                                                                        : trained == 1    ? tr("1 trains")
-                                                                                                          : tr("%1 train").arg(trained));
+        // The parts of a U-Net are more than its blocks: only of a transformer both are counted alike.
+        const bool unet = std::holds_alternative<config::UNetConfig>(stage.shape.model);
+        view.counted = QStringLiteral("%1, %2").arg(depthText(stage.shape), trained == blocks ? tr("all train")
+                                                                            : unet            ? view.trains
+                                                                            : trained == 1    ? tr("1 trains")
+                                                                                              : tr("%1 train").arg(trained));
         view.depth = deepest > 0 ? depthOf(stage.shape) / deepest : 1.0;
         view.sideShare = largest > 0 ? static_cast<double>(plan::sideOf(stage)) / static_cast<double>(largest) : 1.0;
         views.push_back(std::move(view));

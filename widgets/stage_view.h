@@ -26,7 +26,7 @@ struct StageView {
     QString growth;                      // "8 blocks · 24²"
     QString trains;                      // "all parts train", "blocks 0–5 train"
     std::int64_t side = 0;               // of images, in pixels
-    QString counted;                     // "5 blocks, 2 train", "4 blocks, all train"
+    QString counted;                     // "5 blocks, 2 train", "2 levels × 2, all train"
     std::vector<bool> blocks;            // from the input to the output: which train
     int lane = 0, lanes = 1;             // where it stands among those side by side, from the top, and how many they are
     double depth = 1.0, sideShare = 1.0; // against the largest of the plan

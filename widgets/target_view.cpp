@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <variant>
 
 namespace espalier::widgets {
 
@@ -171,7 +172,9 @@ TargetView targetView(const plan::Plan& plan, const TargetState* run)
     view.meta = metaOf(plan);
     view.cells = cellsOf(last.shape, division, nullptr);
     const auto blocks = std::ranges::count_if(view.cells, &TargetCell::block);
-    view.words = QObject::tr("%1 blocks in %2 modules").arg(blocks).arg(division.size());
+    const bool levels = std::holds_alternative<config::UNetConfig>(last.shape.model);
+    view.words = levels ? QObject::tr("%1 levels, a module each").arg(division.size())
+                        : QObject::tr("%1 blocks in %2 modules").arg(blocks).arg(division.size());
     for (std::size_t k = 0; k < division.size(); ++k) {
         TargetModule module;
         module.module = static_cast<int>(k);

@@ -162,7 +162,7 @@ QString laneText(const runs::RunFollower& run, const plan::Stage& stage, const S
 std::optional<widgets::ModuleControl> controlOf(const runs::RunFollower& run, const plan::Stage& stage)
 {
     const auto* status = statusOf(run, stage);
-    if (status == nullptr || status->module < 0)
+    if (status == nullptr || status->module < 0 || run.state() == runs::RunState::Finished)
         return std::nullopt;
     const bool starts = status->held || status->state == runs::RunState::Failed;
     const auto may = runs::possible(starts ? runs::Action::Start : runs::Action::Pause, *status, run.state());

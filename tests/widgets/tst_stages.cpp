@@ -16,6 +16,7 @@
 #include "widgets/stage_words.h"
 #include "widgets/stages_view.h"
 #include "widgets/table_parts.h"
+#include "widgets/target_view.h"
 #include "widgets/theme.h"
 
 #include <QAbstractItemModelTester>
@@ -208,7 +209,7 @@ void TestStages::pageOffersTheStagesOfRunsThatGrow()
     QCOMPARE(page.stages()->chosen(), 1); // the one that trains
     QSignalSpy opened(&page, &EvaluationPage::stageOpened);
     auto* times = page.findChild<StageTimes*>();
-    QTest::mouseClick(times, Qt::LeftButton, {}, QPoint(100, 34)); // the bar of the first
+    QTest::mouseClick(times, Qt::LeftButton, {}, times->rowOf(0).center().toPoint());
     QCOMPARE(page.stages()->chosen(), 0);
     page.setStages(QStringLiteral("/oak"), outcomes());
     QCOMPARE(page.stages()->chosen(), 0);
@@ -310,6 +311,18 @@ void TestStages::assembledStagesStandSideBySide()
     QCOMPARE(views[4].lanes, 4);
     QCOMPARE(views[5].title, QStringLiteral("Assembled"));
     QCOMPARE(views[5].lanes, 1);
+    // The modules of a U-Net are its levels.
+    auto levels = config::merge(config::findPreset("garden-assembled")->overlay, {{"training", {{"steps", 0}, {"seconds", 0}}}});
+    levels["schedule"] = config::merge({{"kind", "assembled"}}, steps(60, 40, 40));
+    levels["model"]["num_res_blocks"] = 2;
+    const auto ofLevels = plannedOf(*config::read(levels));
+    if (!ofLevels)
+        QFAIL(ofLevels.error().message.c_str());
+    const auto unets = stageViews(*ofLevels);
+    QVERIFY2(unets.front().counted.endsWith(QStringLiteral(" levels × 1, all train")), qPrintable(unets.front().counted));
+    QVERIFY2(unets[1].counted.contains(QStringLiteral(" levels × 2+1")), qPrintable(unets[1].counted));
+    QVERIFY2(unets.back().counted.endsWith(QStringLiteral(" levels × 2, all train")), qPrintable(unets.back().counted));
+    QVERIFY2(targetView(*ofLevels).words.endsWith(QStringLiteral(" levels, a module each")), qPrintable(targetView(*ofLevels).words));
 
     plan->ledger.push_back(plan::stageFinished("meta", {60, 3840, 30.0, 3e12}));
     plan->ledger.push_back(plan::stageFinished("module-0", {100, 6400, 50.0, 5e12}));
