@@ -109,8 +109,8 @@ void BranchCrew::start(Branch& branch, std::size_t place)
     setState(branch, RunState::Starting);
     const auto began = plan::beginOf(m_plan, stage).value_or(plan::Progress{});
     m_host.tell(runs::makeEvent(runs::StageStarted{stage.index, stage.id, began.steps}));
-    auto child = m_host.spawn(device, {"--branch", stage.branch, "--devices", std::to_string(m_devices.size()), "--at-once",
-                                       std::to_string(m_places)});
+    auto child = m_host.spawn(
+        device, {"--branch", stage.branch, "--devices", std::to_string(m_devices.size()), "--at-once", std::to_string(m_places)});
     branch.now = Now::Trains;
     branch.step = -1;
     branch.told = false;
@@ -175,7 +175,8 @@ void BranchCrew::hearExit(Branch& branch)
     }
     if (*worker->end == runs::EndedHow::Finished) {
         if (!plan::findMeasurement(m_plan, branch.stage.id))
-            return fail(branch, {-1, {ErrorCode::Internal, "its worker ended without saying what it had done.", worker->tail}, -1, "", false});
+            return fail(branch,
+                        {-1, {ErrorCode::Internal, "its worker ended without saying what it had done.", worker->tail}, -1, "", false});
         branch.now = Now::Ended;
         return setState(branch, RunState::Finished);
     }
@@ -215,8 +216,7 @@ void BranchCrew::ask(const runs::Wish& wish)
     if (leaves(wish.kind)) {
         if (m_leaving != WishKind::Stop)
             m_leaving = wish.kind;
-        m_host.tell(
-            runs::makeEvent(runs::StateChanged{wish.kind == WishKind::Pause ? RunState::Pausing : RunState::Stopping, ""}));
+        m_host.tell(runs::makeEvent(runs::StateChanged{wish.kind == WishKind::Pause ? RunState::Pausing : RunState::Stopping, ""}));
     }
     for (auto& branch : m_branches)
         if (branch.worker) {
@@ -288,10 +288,10 @@ void BranchCrew::answerWhatIsDue()
             const auto& branch = *std::ranges::find_if(m_branches, [&](const Branch& each) { return each.stage.branch == name; });
             if (branch.worker && (!given || leaves(asked.wish.kind)))
                 return false;
-            const auto text = given                         ? given->answer
-                              : branch.now == Now::Failed   ? "It failed."
-                              : leaves(asked.wish.kind)     ? "It had just ended."
-                                                            : "It came to its end before this could be done.";
+            const auto text = given                       ? given->answer
+                              : branch.now == Now::Failed ? "It failed."
+                              : leaves(asked.wish.kind)   ? "It had just ended."
+                                                          : "It came to its end before this could be done.";
             granted = granted || (given && given->granted);
             step = std::max(step, given ? given->step : branch.step);
             said += fmt::format("{}{}", said.empty() ? "" : " ", asked.answers.size() > 1 ? fmt::format("{}: {}", name, text) : text);
@@ -349,7 +349,8 @@ std::optional<Cause> BranchCrew::failure() const
 std::optional<runs::StateChanged> BranchCrew::rest() const
 {
     if (m_leaving)
-        return runs::StateChanged{*m_leaving == WishKind::Pause ? RunState::Paused : RunState::Stopped, "While stages trained side by side."};
+        return runs::StateChanged{*m_leaving == WishKind::Pause ? RunState::Paused : RunState::Stopped,
+                                  "While stages trained side by side."};
     std::string held;
     for (const auto& branch : m_branches)
         if (branch.now == Now::Held)

@@ -63,7 +63,7 @@ private:
     struct Branch {
         plan::Stage stage;
         Now now = Now::Waits;
-        bool told = false;               // that it waits
+        bool told = false; // that it waits
         std::unique_ptr<TrainWorker> worker = {};
         std::size_t place = 0;
         std::int64_t step = -1;

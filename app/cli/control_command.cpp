@@ -34,11 +34,11 @@ int holdModule(const runs::RunFollower& follower, const ControlOptions& options,
     const bool held = kind == runs::WishKind::Pause;
     if (auto kept = runs::setHeld(run, branch->name, held); !kept)
         return console.fail(kept.error());
-    console.result({{"run", run.root().string()}, {"wish", options.action}, {"branch", branch->name}, {"held", held}},
-                   console.quiet ? ""
-                   : held        ? fmt::format("{} is held: it does not train when {} goes on.", branch->name, run.name())
-                                 : fmt::format("{} is no longer held. Go on with: espalier-cli train --resume {}", branch->name,
-                                               run.root().string()));
+    console.result(
+        {{"run", run.root().string()}, {"wish", options.action}, {"branch", branch->name}, {"held", held}},
+        console.quiet ? ""
+        : held        ? fmt::format("{} is held: it does not train when {} goes on.", branch->name, run.name())
+                      : fmt::format("{} is no longer held. Go on with: espalier-cli train --resume {}", branch->name, run.root().string()));
     return 0;
 }
 
@@ -99,8 +99,7 @@ void addControl(CLI::App& app, Program& program)
     auto* command = addCommand(app, program, "control", "Ask something of a run that trains",
                                [options, &program] { return control(*options, program.console); });
     command->add_option("run", options->run, "The run: its folder, or its name in the library")->required();
-    command->add_option("action", options->action, "pause, stop, checkpoint, sample or evaluate; with --module pause or start")
-        ->required();
+    command->add_option("action", options->action, "pause, stop, checkpoint, sample or evaluate; with --module pause or start")->required();
     command->add_option("--module", options->module, "Only this module of those that train side by side, counted from 0")
         ->check(CLI::Range(0, 63));
     command->add_flag("--wait", options->wait, "Wait for its answer; with pause and stop until it rests");

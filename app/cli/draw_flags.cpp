@@ -100,8 +100,9 @@ void DrawFlags::addTo(CLI::App& command, const Words& words)
     command.add_option("--out", out, words.out);
     command.add_option("--config", configFile, "The configuration of a safetensors file that does not carry its own");
     command
-        .add_option("--devices,--device", devices,
-                    "auto, cpu, cpu:N for N workers, or GPU numbers such as 0,1: all of them share the work, and what comes out is the same")
+        .add_option(
+            "--devices,--device", devices,
+            "auto, cpu, cpu:N for N workers, or GPU numbers such as 0,1: all of them share the work, and what comes out is the same")
         ->capture_default_str();
     command.add_option("--threads", threads, "CPU threads of each worker (default: the cores of the machine, divided by its workers)")
         ->check(CLI::Range(1, 4096));
@@ -181,8 +182,10 @@ Result<DrawRequest> drawRequest(const DrawFlags& flags)
     auto config = configFor(*weights, flags.configFile);
     if (!config)
         return config.error();
-    Json request{
-        {"checkpoint", weights->path.string()}, {"weights", flags.weights}, {"sampler", flags.sampler.overlay()}, {"device", flags.devices}};
+    Json request{{"checkpoint", weights->path.string()},
+                 {"weights", flags.weights},
+                 {"sampler", flags.sampler.overlay()},
+                 {"device", flags.devices}};
     if (flags.num)
         request["num"] = *flags.num;
     if (flags.threads)
@@ -212,8 +215,8 @@ int helpWith(const Job& job, Signals& signals, Console& console)
 Error drawsItself(const runs::RunFolder& run, std::string_view command)
 {
     return {ErrorCode::Busy,
-            fmt::format("{} is training, and its own ranks do this: ask it once, without a launcher: espalier-cli {} --checkpoint {}", run.name(),
-                        command, run.root().string()),
+            fmt::format("{} is training, and its own ranks do this: ask it once, without a launcher: espalier-cli {} --checkpoint {}",
+                        run.name(), command, run.root().string()),
             {}};
 }
 

@@ -35,9 +35,9 @@ struct DrawFlags {
     std::string checkpoint, weights = "ema", out, configFile, devices = "auto";
     std::optional<std::int64_t> num, seed;
     SamplerFlags sampler;
-    std::string vae;                  // of weights that draw latents; "": as their settings say
-    std::optional<std::int64_t> tile; // pixels
-    std::optional<int> atStage;       // of a run: the checkpoint at its end
+    std::string vae;                     // of weights that draw latents; "": as their settings say
+    std::optional<std::int64_t> tile;    // pixels
+    std::optional<int> atStage;          // of a run: the checkpoint at its end
     std::optional<std::int64_t> threads; // of each worker, on the CPU
     bool noWait = false;
 

@@ -99,8 +99,8 @@ void JobWorker::hear(const Json& line, const Job& job, Console& console)
     } else if (kind == "result" && line.contains("result")) {
         m_result = line["result"];
     } else if (kind == "failed") {
-        m_failure = Error{runs::errorCodeFromText(textOr(line, "code", "")),
-                          textOr(line, "message", "The worker failed without a reason."), textOr(line, "detail", "")};
+        m_failure = Error{runs::errorCodeFromText(textOr(line, "code", "")), textOr(line, "message", "The worker failed without a reason."),
+                          textOr(line, "detail", "")};
     } else if (kind == "event" && job.onEvent && line.contains("event") && line["event"].is_object()) {
         const auto& event = line["event"];
         if (event.contains("kind") && event["kind"].is_string() && event.contains("fields") && event["fields"].is_object())

@@ -95,7 +95,7 @@ Result<std::unique_ptr<Meeting>> Meeting::open(runs::Rendezvous place, fs::path 
     for (const auto& address : known)
         if (!address.empty())
             addresses.push_back(address);
-    const Json json{{"addresses", addresses},    {"port", meeting->m_listener.port}, {"host", runs::hostName()},
+    const Json json{{"addresses", addresses},       {"port", meeting->m_listener.port}, {"host", runs::hostName()},
                     {"network", networkIdentity()}, {"token", meeting->m_token},        {"welcome", meeting->m_welcome}};
     if (auto done = writeSecretly(meeting->m_file, json.dump() + "\n"); !done)
         return done.error();

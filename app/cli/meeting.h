@@ -34,7 +34,7 @@ struct Introduction {
 struct Agreement {
     std::string address; // where workers meet
     int port = 0;
-    std::string name;       // of this attempt: no other has the same
+    std::string name;        // of this attempt: no other has the same
     int localWorldSize = 1;  // ranks on this rank's machine
     std::string interface{}; // by which this rank and others of other machines reach each other; empty: not known, or there are none
 
@@ -47,7 +47,7 @@ public:
     using Clock = std::chrono::steady_clock;
     struct Peer {
         Wire wire;
-        int rank = -1; // -1: has not said yet
+        int rank = -1;                   // -1: has not said yet
         std::string host, boot, network; // network: of those that reach each other by loopback
         std::string reached;             // the address at which rank 0 was found
         Introduction says;

@@ -297,9 +297,9 @@ Result<Agreement> Meeting::waitForVerdict(const Introduction& mine, Signals& sig
         zero.wire.read([&](const Json& line) {
             const auto kind = textAt(line, "kind");
             if (kind == "agreed")
-                verdict = Agreement{textAt(line, "address"), valueOr(line, "port", 0), textAt(line, "name"),
-                                    valueOr(line, "local_world_size", 1),
-                                    zero.network == networkIdentity() ? std::string() : interfaceOf(zero.wire.fd())};
+                verdict =
+                    Agreement{textAt(line, "address"), valueOr(line, "port", 0), textAt(line, "name"), valueOr(line, "local_world_size", 1),
+                              zero.network == networkIdentity() ? std::string() : interfaceOf(zero.wire.fd())};
             else if (kind == "refused")
                 verdict = Error{runs::errorCodeFromText(textAt(line, "code")), textAt(line, "message"), {}};
         });

@@ -248,8 +248,11 @@ Json sideBySideDocument(const plan::Plan& plan, const config::RunConfig& config,
     const auto side = sideBySideOf(plan, config, images);
     if (!side)
         return nullptr;
-    Json json{{"modules", side->branches},       {"devices", side->devices},         {"at_once", side->places},
-              {"device_flops", side->deviceFlops}, {"wall_flops", side->wallFlops}};
+    Json json{{"modules", side->branches},
+              {"devices", side->devices},
+              {"at_once", side->places},
+              {"device_flops", side->deviceFlops},
+              {"wall_flops", side->wallFlops}};
     if (side->wallSeconds)
         json["wall_seconds"] = *side->wallSeconds;
     return json;

@@ -59,8 +59,8 @@ Json branchesDocument(const std::vector<runs::BranchStatus>& branches)
 {
     Json all = Json::array();
     for (const auto& branch : branches) {
-        Json json{{"name", branch.name},     {"module", branch.module},   {"state", runs::stateText(branch.state)},
-                  {"why", branch.why},       {"held", branch.held},       {"device", branch.device},
+        Json json{{"name", branch.name},       {"module", branch.module},    {"state", runs::stateText(branch.state)},
+                  {"why", branch.why},         {"held", branch.held},        {"device", branch.device},
                   {"attempt", branch.attempt}, {"fraction", branch.fraction}};
         if (branch.etaSeconds)
             json["eta_seconds"] = *branch.etaSeconds;

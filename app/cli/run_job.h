@@ -24,8 +24,8 @@ struct Job {
     runs::Rendezvous place = {};                     // where this is one rank of several that were started one by one
 };
 
-/// Hands a job to espalier-worker, on several devices to one for each, and waits for its result, showing its progress. The first signal asks
-/// it to cancel, the second kills it. On a rank other than 0 the result is an empty object: rank 0 has it.
+/// Hands a job to espalier-worker, on several devices to one for each, and waits for its result, showing its progress. The first signal
+/// asks it to cancel, the second kills it. On a rank other than 0 the result is an empty object: rank 0 has it.
 Result<Json> runJob(const Job& job, Signals& signals, Console& console);
 
 } // namespace espalier::cli

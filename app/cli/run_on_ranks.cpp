@@ -23,10 +23,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto kCausesWithin = 500ms;  // when one worker fails, what the others say in this time may explain it better
-constexpr auto kVerdictWithin = 10s;   // rank 0 answers one that failed
-constexpr auto kOneSignal = 2s;        // launchers repeat what a terminal already sent to all
-constexpr auto kLastWords = 30s;       // between rank 0's result and the end of the last worker
+constexpr auto kCausesWithin = 500ms; // when one worker fails, what the others say in this time may explain it better
+constexpr auto kVerdictWithin = 10s;  // rank 0 answers one that failed
+constexpr auto kOneSignal = 2s;       // launchers repeat what a terminal already sent to all
+constexpr auto kLastWords = 30s;      // between rank 0's result and the end of the last worker
 
 class RanksOfJob {
 public:
@@ -65,7 +65,8 @@ private:
         m_meeting = *std::move(meeting);
         auto asked = m_job.request;
         asked.erase("device"); // each has its own
-        auto agreed = m_meeting->agree({{}, ESPALIER_VERSION, gpuIdentity(m_job.devices.front()), {{"job", m_job.name}, {"request", asked}}}, m_signals, [] {});
+        auto agreed = m_meeting->agree(
+            {{}, ESPALIER_VERSION, gpuIdentity(m_job.devices.front()), {{"job", m_job.name}, {"request", asked}}}, m_signals, [] {});
         if (!agreed)
             return agreed.error();
         m_agreed = *std::move(agreed);
@@ -80,9 +81,9 @@ private:
             m_agreed = {"127.0.0.1", freePort(), "", world};
         for (std::size_t i = 0; i < m_job.devices.size(); ++i) {
             const int rank = m_placed ? place.rank : static_cast<int>(i);
-            auto worker = JobWorker::spawn(m_job, rank, m_job.devices[i],
-                                           m_agreed.environment(rank, m_placed ? place.localRank : rank, world, place.agentHoldsStore),
-                                           m_signals);
+            auto worker =
+                JobWorker::spawn(m_job, rank, m_job.devices[i],
+                                 m_agreed.environment(rank, m_placed ? place.localRank : rank, world, place.agentHoldsStore), m_signals);
             if (!worker)
                 return worker.error();
             m_workers.push_back(*std::move(worker));
@@ -228,15 +229,16 @@ private:
         if (m_meeting && !m_firstEnd)
             for (const auto& peer : m_meeting->peers())
                 if (!peer.left && now - peer.lastWord >= m_silence)
-                    return failedBy({peer.rank,
-                                     {ErrorCode::Lost,
-                                      fmt::format("Rank {} on {} gave no sign of life for {}: its processes were stopped, or the machine or "
-                                                  "network went away.",
-                                                  peer.rank, peer.host, durationText(m_silence)),
-                                      {}},
-                                     -1,
-                                     "",
-                                     false});
+                    return failedBy(
+                        {peer.rank,
+                         {ErrorCode::Lost,
+                          fmt::format("Rank {} on {} gave no sign of life for {}: its processes were stopped, or the machine or "
+                                      "network went away.",
+                                      peer.rank, peer.host, durationText(m_silence)),
+                          {}},
+                         -1,
+                         "",
+                         false});
         if (m_firstEnd && now - *m_firstEnd > kLastWords)
             for (auto& worker : m_workers)
                 worker.child().signal(SIGKILL);

@@ -38,8 +38,9 @@ struct SupervisorPlan {
 };
 
 /// Trains a run: one worker per device, wishes relayed, the end told. Where stages stand side by side these workers leave, each branch gets
-/// one of its own, and when all branches have ended the others begin again. Everything in one thread, which must be the main thread. Where ranks
-/// were started one by one, each has a supervisor of one worker; that of rank 0 writes, and hears from the others how their workers fare.
+/// one of its own, and when all branches have ended the others begin again. Everything in one thread, which must be the main thread. Where
+/// ranks were started one by one, each has a supervisor of one worker; that of rank 0 writes, and hears from the others how their workers
+/// fare.
 class Supervisor {
 public:
     /// `run` is missing for ranks other than 0 that were started one by one: they write nothing.
@@ -106,8 +107,8 @@ private:
     Console& m_console;
     runs::FolderWatcher m_watcher;
     runs::SummaryReader m_summary;
-    std::vector<Worker> m_workers; // of the run itself
-    std::unique_ptr<BranchCrew> m_crew; // of its branches, while they train
+    std::vector<Worker> m_workers;            // of the run itself
+    std::unique_ptr<BranchCrew> m_crew;       // of its branches, while they train
     std::optional<runs::StateChanged> m_rest; // in which the branches left the run
     std::vector<runs::WishAnswered> m_unsaid; // answers that rank 0 was given to write, until it says that it did
     std::vector<Cause> m_causes;

@@ -31,7 +31,8 @@ bool Supervisor::trainBranches()
     const auto devices = static_cast<std::int64_t>(m_plan.devices.size());
     const auto count = plan::openBranches(*plan).size();
     if (count == 0) {
-        failedBy({-1, {ErrorCode::Internal, "The run waits for stages side by side, but its plan has none that can begin.", {}}, -1, "", false});
+        failedBy(
+            {-1, {ErrorCode::Internal, "The run waits for stages side by side, but its plan has none that can begin.", {}}, -1, "", false});
         return false;
     }
     const auto places = plan::placesFor(*plan, m_plan.config, devices);

@@ -24,7 +24,7 @@ struct TrainWorker {
     Child child;
     int rank = 0;
     std::string device;
-    std::string tail{}; // what it printed last
+    std::string tail{};                                             // what it printed last
     Clock::time_point lastWord = Clock::now(), lastStep = lastWord; // any word; one that tells of progress
     std::optional<runs::EndedHow> end{};
     bool failed = false;

@@ -30,7 +30,8 @@ std::chrono::milliseconds left(std::chrono::steady_clock::time_point end)
     return std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
 }
 
-/// As text; empty for what is no address of IP, or one that means something only together with an interface. IPv4 as IPv6 carries it is IPv4.
+/// As text; empty for what is no address of IP, or one that means something only together with an interface. IPv4 as IPv6 carries it is
+/// IPv4.
 std::string textOf(const sockaddr* address)
 {
     char text[INET6_ADDRSTRLEN] = {};

@@ -28,9 +28,8 @@ Result<plan::Division> divisionOf(const plan::ModuleSource& source, std::size_t 
         return division;
     const auto depth = plan::depthOf(source.shape.model);
     if (!division.empty() || depth % static_cast<std::int64_t>(modules) != 0)
-        return Error{ErrorCode::Usage,
-                     fmt::format("{} has {} modules, and {} were named.", source.weights.string(), division.size(), modules),
-                     {}};
+        return Error{
+            ErrorCode::Usage, fmt::format("{} has {} modules, and {} were named.", source.weights.string(), division.size(), modules), {}};
     return plan::Division(modules, depth / static_cast<std::int64_t>(modules));
 }
 

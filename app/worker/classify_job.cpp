@@ -76,11 +76,11 @@ Result<std::vector<std::int64_t>> matchClasses(const std::vector<std::string>& n
 }
 
 /// The numbers, the event that they become, and with `out` the confusion matrix.
-Result<Json> answer(const evaluation::ClassifierScore& score, const Checkpoint& checkpoint, const std::string& weights, const std::string& folder,
-                    const std::string& out, const config::DataConfig& data, const data::Dataset& images)
+Result<Json> answer(const evaluation::ClassifierScore& score, const Checkpoint& checkpoint, const std::string& weights,
+                    const std::string& folder, const std::string& out, const config::DataConfig& data, const data::Dataset& images)
 {
-    auto event = evaluation::classifierEvent(
-        score, {weights, folder.empty() ? "test" : folder, data.cropRatio, data.side}, checkpoint.step, 0);
+    auto event =
+        evaluation::classifierEvent(score, {weights, folder.empty() ? "test" : folder, data.cropRatio, data.side}, checkpoint.step, 0);
     event.recipe["checkpoint"] = checkpoint.identity;
     if (!folder.empty()) // other images than the run's own: no number of its
         event.recipe["reference"] = {{"path", folder}};
@@ -142,9 +142,8 @@ Result<Json> classifyJob(const Json& request, const Checkpoint& checkpoint, JobC
         const auto score = evaluation::testClassifier(what, test, crew, Json::object(), stop);
         return score ? answer(*score, checkpoint, *weights, *folder, *out, config.data, **images) : score.error();
     };
-    return ranks->work(lead, [&](const Json&) -> Result<parallel::Crew::Work> {
-        return evaluation::classifierWork(what, test, ranks->size(), stop);
-    });
+    return ranks->work(
+        lead, [&](const Json&) -> Result<parallel::Crew::Work> { return evaluation::classifierWork(what, test, ranks->size(), stop); });
 }
 
 } // namespace espalier::worker

@@ -225,11 +225,13 @@ Result<Json> evaluateCheckpoint(const Json& request, const Checkpoint& checkpoin
     return result;
 }
 
-
 /// What the other ranks do of it, and of a comparison of images.
 class Help {
 public:
-    Help(const Asked& asked, generation::Generator* generator, JobContext& context) : m_asked(asked), m_generator(generator), m_context(context) {}
+    Help(const Asked& asked, generation::Generator* generator, JobContext& context)
+        : m_asked(asked), m_generator(generator), m_context(context)
+    {
+    }
 
     Result<parallel::Crew::Work> operator()(const Json& ask)
     {
@@ -331,7 +333,9 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
         return codec.error();
     generation::Generator generator(*model, config.diffusion, *sampler, static_cast<std::uint64_t>(*seed), *codec);
     return ranks->work(
-        [&](parallel::Crew& crew) { return evaluateCheckpoint(request, *checkpoint, generator, *seed, *num, reference, what, crew, context); },
+        [&](parallel::Crew& crew) {
+            return evaluateCheckpoint(request, *checkpoint, generator, *seed, *num, reference, what, crew, context);
+        },
         Help(what, &generator, context));
 }
 

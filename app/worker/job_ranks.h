@@ -12,7 +12,8 @@ namespace espalier::worker {
 /// The ranks of a job: one alone, or several that share its work. Rank 0 reads, writes and answers; the others help.
 class JobRanks {
 public:
-    /// Finds this worker's device and threads ("device" and "threads" of the request, where the supervisor says nothing) and joins the others.
+    /// Finds this worker's device and threads ("device" and "threads" of the request, where the supervisor says nothing) and joins the
+    /// others.
     static Result<JobRanks> join(const Json& request, JobContext& context);
 
     at::Device device() const { return m_device; }

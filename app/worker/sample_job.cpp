@@ -35,8 +35,9 @@ Result<std::vector<std::string>> classFolders(const Checkpoint& checkpoint, cons
 }
 
 /// What rank 0 does: all images into their files, with the help of the others.
-Result<Json> drawAll(const Json& request, const Checkpoint& checkpoint, generation::Generator& generator, const config::SamplerConfig& sampler,
-                     std::int64_t count, parallel::Crew& crew, const generation::Progress& progress, JobContext& context)
+Result<Json> drawAll(const Json& request, const Checkpoint& checkpoint, generation::Generator& generator,
+                     const config::SamplerConfig& sampler, std::int64_t count, parallel::Crew& crew, const generation::Progress& progress,
+                     JobContext& context)
 {
     const bool npz = request.value("npz", false);
     const fs::path folder = request.at("out").get<std::string>();
@@ -108,7 +109,9 @@ Result<Json> sampleJob(const Json& request, JobContext& context)
     const auto progress = [&](double done) {
         context.link.progress(done * static_cast<double>(*count), static_cast<double>(*count), "images");
     };
-    const auto lead = [&](parallel::Crew& crew) { return drawAll(request, *checkpoint, generator, *sampler, *count, crew, progress, context); };
+    const auto lead = [&](parallel::Crew& crew) {
+        return drawAll(request, *checkpoint, generator, *sampler, *count, crew, progress, context);
+    };
     return ranks->work(lead, [&](const Json&) -> Result<parallel::Crew::Work> {
         return generation::drawingWork(generator, progress, context.link.stopToken());
     });

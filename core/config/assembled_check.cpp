@@ -70,8 +70,8 @@ void checkDivision(const AssembledSchedule& schedule, const ModelConfig& model, 
     if (static_cast<std::int64_t>(division.size()) != modules)
         problems.push_back(
             {"schedule.division",
-             fmt::format("schedule.division must have an entry for each of the {} modules (schedule.modules), or none; it has {}.",
-                         modules, division.size())});
+             fmt::format("schedule.division must have an entry for each of the {} modules (schedule.modules), or none; it has {}.", modules,
+                         division.size())});
     else if (const auto sum = std::accumulate(division.begin(), division.end(), std::int64_t{0}); sum != depth)
         problems.push_back({"schedule.division", fmt::format("schedule.division must deal out the {} blocks of the model (model.depth); it "
                                                              "deals out {}.",
@@ -111,8 +111,8 @@ void checkSources(const AssembledSchedule& schedule, const RunConfig& config, Pr
         problems.push_back({"schedule.module", fmt::format("schedule.module must be -1, because schedule.phase is {} and not MT; it is {}.",
                                                            nameOf(schedule.phase), schedule.module)});
     if (schedule.module >= modules)
-        problems.push_back({"schedule.module", fmt::format("schedule.module must be from 0 to {}, the last module; it is {}.",
-                                                           modules - 1, schedule.module)});
+        problems.push_back({"schedule.module",
+                            fmt::format("schedule.module must be from 0 to {}, the last module; it is {}.", modules - 1, schedule.module)});
     if (!isWeightsName(schedule.weights))
         problems.push_back(
             {"schedule.weights", fmt::format("schedule.weights {} names no weights; known are raw, ema and ema:DECAY (such as "

@@ -74,10 +74,11 @@ struct AssembledSchedule { // path "schedule", kind "assembled"
     bool operator==(const AssembledSchedule&) const = default;
     static void describe(auto& self, auto&& field)
     {
-        field("modules", self.modules,
-              "Modules that the blocks of a ViT (published: 4) or DiT are dealt out to, or the levels of a U-Net, all of them; 0: 4, or the "
-              "levels. Assembling a DiT or a U-Net is ours, not published",
-              {.min = 0, .max = 64, .unit = "modules"});
+        field(
+            "modules", self.modules,
+            "Modules that the blocks of a ViT (published: 4) or DiT are dealt out to, or the levels of a U-Net, all of them; 0: 4, or the "
+            "levels. Assembling a DiT or a U-Net is ours, not published",
+            {.min = 0, .max = 64, .unit = "modules"});
         field("division", self.division,
               "Blocks of each module of a ViT or DiT, in order; empty: the same number for all. The levels of a U-Net are what they are",
               {.min = 1, .max = 256});

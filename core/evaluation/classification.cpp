@@ -13,7 +13,8 @@ at::Tensor ClassificationCounts::outcomesOf(const at::Tensor& scores, const at::
     const auto classes = scores.size(1);
     const auto index = at::arange(classes, labels.options()).unsqueeze(0); // [1, classes]
     const auto own = scores.gather(1, labels.unsqueeze(1));
-    const auto before = (scores > own).logical_or((scores == own).logical_and(index < labels.unsqueeze(1))); // what stands before the true class
+    const auto before =
+        (scores > own).logical_or((scores == own).logical_and(index < labels.unsqueeze(1))); // what stands before the true class
     const auto best = at::where(scores == scores.amax(1, true), index, classes).amin(1);
     return at::stack({labels, at::where(scores.isnan().any(1), at::full_like(best, -1), best), before.sum(1)}, 1).cpu();
 }

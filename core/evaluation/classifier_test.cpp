@@ -95,8 +95,8 @@ parallel::Crew::Work classifierWork(const ClassifierOnImages& what, const Classi
         if (!classes.empty())
             labels = at::tensor(classes, at::kLong).index({labels});
         if (labels.max().item<std::int64_t>() >= what.model.classes())
-            return Error{ErrorCode::Usage, fmt::format("The network tells {} classes apart, and there are more in {}.", what.model.classes(),
-                                                       what.images.description())};
+            return Error{ErrorCode::Usage, fmt::format("The network tells {} classes apart, and there are more in {}.",
+                                                       what.model.classes(), what.images.description())};
         const auto device = what.model.parameters().front().device();
         auto seen = at::empty({labels.size(0), 3, bytes.size(1), bytes.size(2)}, at::TensorOptions(device).dtype(at::kFloat));
         what.pixels.read(bytes.to(device), seen);

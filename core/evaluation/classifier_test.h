@@ -30,11 +30,11 @@ private:
 };
 
 struct ClassifierTest {
-    std::int64_t images = 0; // 0: all; fewer are chosen by Stream::Subset
-    std::int64_t batch = 128; // a piece of the crew's work
-    int threads = 2;                    // that decode
-    std::vector<std::int64_t> classes;  // which class of the network each label is; empty: the same
-    std::function<void(double)> share;  // called with the share done
+    std::int64_t images = 0;           // 0: all; fewer are chosen by Stream::Subset
+    std::int64_t batch = 128;          // a piece of the crew's work
+    int threads = 2;                   // that decode
+    std::vector<std::int64_t> classes; // which class of the network each label is; empty: the same
+    std::function<void(double)> share; // called with the share done
 };
 
 /// A network that is shown labelled images on its device: what one rank does of a test. What is named here must outlive it.

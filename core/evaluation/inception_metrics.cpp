@@ -57,7 +57,8 @@ Result<Done> InceptionSet::add(const at::Tensor& images, const Tick& tick, std::
                           if (m_metrics.needsImagesOfReference())
                               m_features.push_back(pool.contiguous());
                           if (m_metrics.inceptionScore)
-                              m_logits.push_back(made.narrow(1, made.size(1) - models::Inception::kClasses, models::Inception::kClasses).contiguous());
+                              m_logits.push_back(
+                                  made.narrow(1, made.size(1) - models::Inception::kClasses, models::Inception::kClasses).contiguous());
                           if (tick)
                               tick();
                           return Done{};

@@ -28,8 +28,8 @@ config::ModelConfig withBlocks(const config::ModelConfig& model, const Division&
 
 /// What belongs to a module: its blocks; the first of a ViT has all that comes before them too, the last the head. What comes before the
 /// blocks of a DiT belongs to none and stays the meta model's, since every block listens to the condition that is made there.
-/// A module of a U-Net is a level on both ways, down and up: it takes and gives feature maps whose channels are the same however many blocks
-/// it has. The first has the convolutions of the image too, the last the middle; what makes the condition belongs to none.
+/// A module of a U-Net is a level on both ways, down and up: it takes and gives feature maps whose channels are the same however many
+/// blocks it has. The first has the convolutions of the image too, the last the middle; what makes the condition belongs to none.
 std::vector<shapes::PartRange> partsOfModule(const config::ModelConfig& model, const Division& division, std::size_t module);
 
 /// The module that has these parts; none for what every block listens to.

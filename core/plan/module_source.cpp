@@ -196,8 +196,8 @@ Result<Done> checkModuleSource(const ModuleSource& source, const ModuleWanted& w
                 if (division[other] > division[static_cast<std::size_t>(wanted.module)] &&
                     division[other] == wanted.division[static_cast<std::size_t>(wanted.module)])
                     return refuse(fmt::format("it is module {}", other));
-        return refuse(fmt::format("its modules have {} blocks, and {} are needed", fmt::join(division, ", "),
-                                  fmt::join(wanted.division, ", ")));
+        return refuse(
+            fmt::format("its modules have {} blocks, and {} are needed", fmt::join(division, ", "), fmt::join(wanted.division, ", ")));
     }
     if (!divisionIn(source.shape.model) && depthOf(source.shape.model) != depth)
         return refuse(fmt::format("it has {} blocks, and {} are needed", depthOf(source.shape.model), depth));

@@ -98,7 +98,8 @@ public:
     // Jobs (sample, evaluate, export, bench …): progress at most ten times a second, then one result.
     void progress(double done, double of, std::string_view what);
     void result(const Json& result);
-    /// For the events.jsonl of the run that a job works on. A train worker of rank 0 has its own RunWriter, and sends its answers to wishes.
+    /// For the events.jsonl of the run that a job works on. A train worker of rank 0 has its own RunWriter, and sends its answers to
+    /// wishes.
     void event(const Event& event);
     /// Of a branch: an entry for the ledger of plan.json.
     void measured(const Json& measurement);

@@ -54,7 +54,8 @@ public:
         const auto model = m_model.from(state, ask.at("weights").get<std::string>());
         if (!model)
             return model.error();
-        return evaluation::classifierWork({**model, m_pixels, *m_parts.test}, testOf(ask.at("images").get<std::int64_t>()), m_parts.ranks, now);
+        return evaluation::classifierWork({**model, m_pixels, *m_parts.test}, testOf(ask.at("images").get<std::int64_t>()), m_parts.ranks,
+                                          now);
     }
 
 private:

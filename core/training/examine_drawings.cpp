@@ -27,8 +27,8 @@ public:
                 {}};
         const auto& settings = call.settings;
         if (!m_judge) {
-            auto made =
-                generation::SetJudge::make(m_parts.train, m_parts.test, settings.images, m_parts.device, m_inception, crew, m_parts.tick, now);
+            auto made = generation::SetJudge::make(m_parts.train, m_parts.test, settings.images, m_parts.device, m_inception, crew,
+                                                   m_parts.tick, now);
             if (!made)
                 return made.error();
             m_judge.emplace(std::move(*made));
@@ -40,11 +40,12 @@ public:
         const auto count = std::min(settings.images, m_judge->count());
         const auto image = generator->image();
         auto images = at::empty({count, image.height, image.width, image.channels}, at::kByte);
-        const auto drawn = generation::drawTogether(*generator, ask, 0, count, crew, [this](double) { m_parts.tick(); }, now,
-                                                    [&](std::int64_t first, const at::Tensor& some) -> Result<Done> {
-                                                        images.narrow(0, first, some.size(0)).copy_(some);
-                                                        return Done{};
-                                                    });
+        const auto drawn = generation::drawTogether(
+            *generator, ask, 0, count, crew, [this](double) { m_parts.tick(); }, now,
+            [&](std::int64_t first, const at::Tensor& some) -> Result<Done> {
+                images.narrow(0, first, some.size(0)).copy_(some);
+                return Done{};
+            });
         if (!drawn)
             return drawn.error();
         const auto score = m_judge->judge(images, call.asked ? m_parts.train->size() : 0, crew, m_parts.tick, now);

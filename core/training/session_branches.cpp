@@ -18,7 +18,8 @@ Result<Done> TrainingSession::startBranch()
     const auto ours = std::ranges::find_if(ready, [&](const plan::Request& each) { return isOurs(each); });
     const auto* next = ours != ready.end() ? std::get_if<plan::TrainStage>(&*ours) : nullptr;
     if (!next)
-        return Error{ErrorCode::Usage, fmt::format("{} has nothing to train now: it is done, or waits for other stages.", *m_request.branch), {}};
+        return Error{
+            ErrorCode::Usage, fmt::format("{} has nothing to train now: it is done, or waits for other stages.", *m_request.branch), {}};
     const auto stage = *plan::findStage(m_plan, next->stage);
     const auto own = ownCheckpoint(stage);
     if (!own)

@@ -159,8 +159,8 @@ Result<Done> TrainingSession::begin(const plan::Stage& stage)
         }
     }
     now.loop.emplace(StageLoop::Parts{*now.step, *now.loader, now.trainee.state, now.share, m_request.group, m_link, m_clock,
-                                      m_request.device, now.train->size(), now.scribe ? &*now.scribe : nullptr, *now.painter, *now.examination, now.prefix, m_control,
-                                      m_wishes},
+                                      m_request.device, now.train->size(), now.scribe ? &*now.scribe : nullptr, *now.painter,
+                                      *now.examination, now.prefix, m_control, m_wishes},
                      now.config, stage, StagePlace{before, horizon(), stage.id == m_plan.stages.back().id});
     return Done{};
 }
@@ -245,7 +245,8 @@ Result<Done> TrainingSession::giveScribe(StageSetup& setup)
 
 std::unique_ptr<Examination> TrainingSession::makeExamination(StageSetup& setup)
 {
-    ExaminationParts parts{setup.train, setup.test, m_request.device, m_request.group->world(), [this] { m_link.heartbeat(state().counters.step, "evaluating"); }};
+    ExaminationParts parts{setup.train, setup.test, m_request.device, m_request.group->world(),
+                           [this] { m_link.heartbeat(state().counters.step, "evaluating"); }};
     if (config::drawsImages(setup.config.model))
         return examineDrawings(std::move(parts), *setup.painter, m_inception);
     return examineClassifier(std::move(parts), setup.config, folderOf(setup.stage));

@@ -354,7 +354,8 @@ Result<Done> StageLoop::drawSamples(const runs::Wish* wish, std::stop_token now)
     const ClockScope time(m_parts.clock, Activity::Sampling);
     auto& run = m_parts.scribe->run;
     run.state(runs::RunState::Sampling);
-    const auto drawn = m_parts.scribe->previews.draw(m_parts.state, m_stage.index, samples, crew, [this](double) { heartbeat("sampling"); }, now);
+    const auto drawn =
+        m_parts.scribe->previews.draw(m_parts.state, m_stage.index, samples, crew, [this](double) { heartbeat("sampling"); }, now);
     run.state(runs::RunState::Training);
     return drawn;
 }

@@ -54,8 +54,8 @@ public:
         Clock& clock;
         at::Device device;
         std::int64_t datasetSize;
-        Scribe* scribe;                  // null except on rank 0
-        generation::Painter& painter;    // of this rank, for the pictures and numbers that all make together
+        Scribe* scribe;               // null except on rank 0
+        generation::Painter& painter; // of this rank, for the pictures and numbers that all make together
         Examination& examination;
         const plan::Prefix& prefix;      // what the loader may give in place of images
         ControlWord& control;            // of the run

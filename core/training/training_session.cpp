@@ -259,7 +259,7 @@ Result<Done> TrainingSession::record(const plan::Measurement& measurement)
 Result<Done> TrainingSession::writePlan() const
 {
     return m_writer && !isBranch() ? writeFileAtomically(m_request.folder.planFile(), plan::toJson(m_plan).dump(2) + "\n", Sync::Yes)
-                    : Result<Done>(Done{});
+                                   : Result<Done>(Done{});
 }
 
 Result<runs::EndedHow> TrainingSession::follow(std::stop_token now)
@@ -326,10 +326,10 @@ Result<runs::EndedHow> TrainingSession::leaveEarly(const std::string& why)
         if (leaves)
             pause.fill_(wish.kind == runs::WishKind::Pause ? 1 : 0);
         const runs::WishAnswered said{.id = wish.id,
-                                        .wish = std::string(runs::wishText(wish.kind)),
-                                        .answer = leaves ? why : "No step is being trained now.",
-                                        .granted = leaves,
-                                        .step = state().counters.step};
+                                      .wish = std::string(runs::wishText(wish.kind)),
+                                      .answer = leaves ? why : "No step is being trained now.",
+                                      .granted = leaves,
+                                      .step = state().counters.step};
         const auto answer = runs::answerOf(wish).value_or(said);
         if (m_writer)
             m_writer->write(answer);

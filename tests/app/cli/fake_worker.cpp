@@ -4,7 +4,8 @@
 // A step costs FAKE_STEP_MS (5). FAKE_CRASH_AT=N: ends by FAKE_CRASH (abort, segv, exit, fail, usage, quiet) at step N or the first after
 // it, on rank FAKE_RANK (0), in branch FAKE_BRANCH (none). FAKE_HANG_AT=N: stands still there. FAKE_SAVE_MS: what a checkpoint costs.
 // FAKE_DEAF: never answers wishes.
-// A job takes FAKE_PARTS steps; FAKE_CRASH as "fail" or anything else, on rank FAKE_RANK. FAKE_TRACE: a folder where each rank says what it was told.
+// A job takes FAKE_PARTS steps; FAKE_CRASH as "fail" or anything else, on rank FAKE_RANK. FAKE_TRACE: a folder where each rank says what it
+// was told.
 #include "core/base/files.h"
 #include "core/config/config.h"
 #include "core/plan/strategy.h"
@@ -144,8 +145,8 @@ private:
         if (step <= from && !stage.after.empty()) { // it begins with what it was made of
             m_state = std::hash<std::string>()(stage.id);
             for (const auto& id : stage.after)
-                m_state = m_state * 31 + stateAt(RunFolder(".").branch(plan::findStage(m_plan, id)->branch), plan::endOf(m_plan, id)->steps)
-                                             .value_or(0);
+                m_state = m_state * 31 +
+                          stateAt(RunFolder(".").branch(plan::findStage(m_plan, id)->branch), plan::endOf(m_plan, id)->steps).value_or(0);
         }
         step = std::max(step, from);
         if (m_writer) {
@@ -305,15 +306,14 @@ private:
 void leaveTrace(const Ranks& ranks)
 {
     if (const auto folder = setting("FAKE_TRACE"); !folder.empty())
-        (void)writeFileAtomically(fs::path(folder) / fmt::format("rank{}.json", ranks.rank),
-                                  Json{{"world", ranks.worldSize},
-                                       {"local", ranks.localRank},
-                                       {"local_world", ranks.localWorldSize},
-                                       {"address", ranks.masterAddress},
-                                       {"port", ranks.masterPort},
-                                       {"device", setting(environment::kDevice)},
-                                       {"pid", ::getpid()}}
-                                      .dump());
+        (void)writeFileAtomically(fs::path(folder) / fmt::format("rank{}.json", ranks.rank), Json{{"world", ranks.worldSize},
+                                                                                                  {"local", ranks.localRank},
+                                                                                                  {"local_world", ranks.localWorldSize},
+                                                                                                  {"address", ranks.masterAddress},
+                                                                                                  {"port", ranks.masterPort},
+                                                                                                  {"device", setting(environment::kDevice)},
+                                                                                                  {"pid", ::getpid()}}
+                                                                                                 .dump());
 }
 
 int job(WorkerLink& link, const std::string& name, const char* file)

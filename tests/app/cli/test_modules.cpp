@@ -143,8 +143,7 @@ TEST_F(Modules, ArePackedOnADeviceOrTrainInTurnAsSettingsSay)
 TEST_F(Modules, FailAlone)
 {
     const auto expected = undisturbed(3, 20);
-    const auto done =
-        call(assembled("cpu:2", 3, 20), {{"FAKE_BRANCH", "module-1"}, {"FAKE_CRASH", "segv"}, {"FAKE_CRASH_AT", "35"}});
+    const auto done = call(assembled("cpu:2", 3, 20), {{"FAKE_BRANCH", "module-1"}, {"FAKE_CRASH", "segv"}, {"FAKE_CRASH_AT", "35"}});
     EXPECT_EQ(done.status, 1);
     EXPECT_NE(done.err.find("module-1: Its worker was ended by SIGSEGV"), std::string::npos) << done.err;
     auto follower = followed();
@@ -165,7 +164,8 @@ TEST_F(Modules, FailAlone)
 
 TEST_F(Modules, ThatHangIsEndedAlone)
 {
-    const auto done = call(assembled("cpu:2", 2, 20), {{"FAKE_BRANCH", "module-0"}, {"FAKE_HANG_AT", "25"}, {"ESPALIER_HANG_SECONDS", "1"}});
+    const auto done =
+        call(assembled("cpu:2", 2, 20), {{"FAKE_BRANCH", "module-0"}, {"FAKE_HANG_AT", "25"}, {"ESPALIER_HANG_SECONDS", "1"}});
     EXPECT_EQ(done.status, 1);
     EXPECT_NE(done.err.find("module-0: Its worker lives, but took no step"), std::string::npos) << done.err;
     EXPECT_EQ(branch(1).state, RunState::Finished);

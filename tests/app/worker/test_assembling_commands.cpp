@@ -128,7 +128,9 @@ TEST_F(AssemblingCommands, ModulesSideBySideComeToWhatTheyComeToInTurn)
     CliProcess process(tinyVit("beside", two, "30"), {}, m_folder / "start");
     runs::RunFollower follower(beside.root());
     EXPECT_TRUE(eventually(
-        [&] { return follower.poll(), std::ranges::count(follower.branchStatus(), runs::RunState::Training, &runs::BranchStatus::state) == 2; },
+        [&] {
+            return follower.poll(), std::ranges::count(follower.branchStatus(), runs::RunState::Training, &runs::BranchStatus::state) == 2;
+        },
         60s));
     EXPECT_EQ(process.wait(120s), 0) << process.err();
     const auto inTurn = call(tinyVit("turn", turns, "30"));

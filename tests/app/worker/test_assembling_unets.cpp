@@ -16,10 +16,9 @@ protected:
     {
         std::vector<std::string> flags;
         const std::string length = steps;
-        for (const auto& setting :
-             {std::string("model.num_res_blocks=2"), std::string("schedule.kind=assembled"), "schedule.pt.steps=" + length,
-              "schedule.mt.steps=" + length, "schedule.ft.steps=" + length, std::string("checkpoints.every=0"),
-              std::string("samples.every=0")}) {
+        for (const auto& setting : {std::string("model.num_res_blocks=2"), std::string("schedule.kind=assembled"),
+                                    "schedule.pt.steps=" + length, "schedule.mt.steps=" + length, "schedule.ft.steps=" + length,
+                                    std::string("checkpoints.every=0"), std::string("samples.every=0")}) {
             flags.emplace_back("--set");
             flags.push_back(setting);
         }

@@ -85,8 +85,8 @@ TEST_F(FidRuns, TrainingFollowsFidAndACheckpointIsMeasured)
     // Two workers make the features of 16 images at a time in turn: the sums are taken in the same order.
     std::vector<Json> shared;
     for (const std::string devices : {"cpu", "cpu:2"}) {
-        const auto done = call({"evaluate", "--checkpoint", run.root().string(), "--num", "24", "--metrics", "fid,sfid,is,pr,kid", "--features",
-                                m_weights.string(), "--json", "--threads", "1", "--devices", devices});
+        const auto done = call({"evaluate", "--checkpoint", run.root().string(), "--num", "24", "--metrics", "fid,sfid,is,pr,kid",
+                                "--features", m_weights.string(), "--json", "--threads", "1", "--devices", devices});
         ASSERT_EQ(done.status, 0) << done.err;
         shared.push_back(done.json());
         shared.back().erase("event");

@@ -17,8 +17,21 @@ protected:
     }
     std::vector<std::string> sample(const std::string& name, const std::string& devices, int count = 40, int steps = 3) const
     {
-        return {"sample", "--checkpoint", m_run.root().string(), "--out", (m_folder / name).string(), "--num", std::to_string(count),
-                "--steps", std::to_string(steps), "--threads", "1", "--npz", "--json", "--devices", devices};
+        return {"sample",
+                "--checkpoint",
+                m_run.root().string(),
+                "--out",
+                (m_folder / name).string(),
+                "--num",
+                std::to_string(count),
+                "--steps",
+                std::to_string(steps),
+                "--threads",
+                "1",
+                "--npz",
+                "--json",
+                "--devices",
+                devices};
     }
     Json evaluate(const std::string& devices, std::vector<std::string> more) const
     {
@@ -78,7 +91,8 @@ TEST_F(ShardedJobs, ImagesAreTheSameWhateverTheNumberOfDevices)
 TEST_F(ShardedJobs, NumbersAreThoseOfOneDevice)
 {
     const auto fd = [&](const std::string& devices) {
-        auto json = evaluate(devices, {"--checkpoint", m_run.root().string(), "--num", "32", "--out", (m_folder / ("fd" + devices)).string()});
+        auto json =
+            evaluate(devices, {"--checkpoint", m_run.root().string(), "--num", "32", "--out", (m_folder / ("fd" + devices)).string()});
         for (const auto* own : {"folder", "npz", "run"})
             json.erase(own);
         return json;
@@ -92,7 +106,8 @@ TEST_F(ShardedJobs, NumbersAreThoseOfOneDevice)
     };
     EXPECT_EQ(bound("cpu:2"), bound("cpu")); // one piece: nothing to share
     const auto compare = [&](const std::string& devices) {
-        return evaluate(devices, {"--images", (m_folder / "fdcpu").string(), "--reference", (m_folder / "fdcpu:2" / "samples.npz").string()});
+        return evaluate(devices,
+                        {"--images", (m_folder / "fdcpu").string(), "--reference", (m_folder / "fdcpu:2" / "samples.npz").string()});
     };
     EXPECT_EQ(compare("cpu:2"), compare("cpu"));
 }
@@ -107,7 +122,8 @@ TEST_F(ShardedJobs, ClassesAreCountedTogether)
     vit["evaluation"] = {{"every", 4}, {"images", 200}};
     ASSERT_TRUE(writeFileAtomically(m_folder / "vit.json", vit.dump()));
     const RunFolder run(m_folder / "vit");
-    const auto trained = call({"train", "--config", (m_folder / "vit.json").string(), "--run", run.root().string(), "--quiet", "--devices", "cpu:2"});
+    const auto trained =
+        call({"train", "--config", (m_folder / "vit.json").string(), "--run", run.root().string(), "--quiet", "--devices", "cpu:2"});
     ASSERT_EQ(trained.status, 0) << trained.err;
     runs::RunFollower follower(run.root());
     follower.poll();
@@ -129,8 +145,8 @@ TEST_F(ShardedJobs, ClassesAreCountedTogether)
 TEST_F(ShardedJobs, ATrainingDrawsAndMeasuresWithAllItsRanks)
 {
     const RunFolder run(m_folder / "two");
-    const auto trained = call(trainInto(run, {"--devices", "cpu:2", "--set", "training.steps=6", "--set", "samples.every=6", "--set", "samples.count=40",
-                                              "--set", "evaluation.every=6", "--set", "evaluation.images=40"}));
+    const auto trained = call(trainInto(run, {"--devices", "cpu:2", "--set", "training.steps=6", "--set", "samples.every=6", "--set",
+                                              "samples.count=40", "--set", "evaluation.every=6", "--set", "evaluation.images=40"}));
     ASSERT_EQ(trained.status, 0) << trained.err;
     runs::RunFollower follower(run.root());
     follower.poll();

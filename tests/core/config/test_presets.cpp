@@ -61,7 +61,8 @@ TEST(Presets, UnknownOnesNameTheNearest)
     EXPECT_EQ(findPreset("garden")->title, "Garden: ten minutes on a CPU");
     EXPECT_EQ(findPreset("gardn").error().message,
               "There is no preset \"gardn\"; the presets are demo, garden, dit-garden, vit-garden, vit-autoprog-garden, "
-              "vit-assembled-garden, garden-assembled, dit-autoprog-zero-garden, ddpm-cifar10, ddpm-celeba64, ddpm-celebahq256, dit-cifar10, dit-folder64, "
+              "vit-assembled-garden, garden-assembled, dit-autoprog-zero-garden, ddpm-cifar10, ddpm-celeba64, ddpm-celebahq256, "
+              "dit-cifar10, dit-folder64, "
               "dit-s2-256, dit-b2-256, "
               "dit-xl2-256, dit-xl2-512, dit-xl2-autoprog-zero, vit-cifar10, deit-ti, deit-s, deit-b, deit-s-autoprog, "
               "vit-b-assembled, vit-l-assembled, vit-h-assembled, smoke. Did you mean garden?");

@@ -96,7 +96,8 @@ TEST(ScheduleSettings, AnAssembledUNetIsMadeOfItsLevels)
                   "schedule.modules must be 4, the levels of the U-Net (model.ch_multipliers), or 0, which takes their number; it is 3.");
     expectProblem(kOfUNet, R"({"schedule":{"kind":"assembled","division":[2,2,2,2]}})", "schedule.division", "must be empty for a U-Net");
     expectProblem(kOfUNet, R"({"schedule":{"kind":"assembled","meta_blocks":17}})", "schedule.meta_blocks", "at most 16 for a U-Net");
-    expectProblem(kOfUNet, R"({"schedule":{"kind":"assembled","phase":"MT","meta_from":"/m","module":4}})", "schedule.module", "from 0 to 3");
+    expectProblem(kOfUNet, R"({"schedule":{"kind":"assembled","phase":"MT","meta_from":"/m","module":4}})", "schedule.module",
+                  "from 0 to 3");
     const auto modules = [](const char* overlay) {
         const auto config = read(Json::parse(overlay));
         EXPECT_TRUE(config) << config.error().message;

@@ -194,10 +194,10 @@ TEST(Grow, ALevelOfAUNetKeepsWhatDoesNotMatchAsItBegan)
 TEST(Grow, ALevelThatIsAModuleIsWhatItWasOrNone)
 {
     const auto shape = [](std::vector<std::int64_t> blocks) {
-        return shapes::ModelShape{.side = 16,
-                                  .model = config::withLevelBlocks(
-                                      {.hidChannels = 32, .chMultipliers = {1, 1}, .numResBlocks = 1, .applyAttn = {false, false}},
-                                      std::move(blocks))};
+        return shapes::ModelShape{
+            .side = 16,
+            .model = config::withLevelBlocks({.hidChannels = 32, .chMultipliers = {1, 1}, .numResBlocks = 1, .applyAttn = {false, false}},
+                                             std::move(blocks))};
     };
     auto meta = makeNet(shape({1, 1}), "old:"), hybrid = makeNet(shape({1, 2}), "new:");
     const Parent parents[] = {meta.as("meta")};

@@ -166,7 +166,8 @@ TEST_F(AssembledUNet, WhatDoesNotBelongIsRefusedByName)
     std::get<config::UNetConfig>(wide.model).hidChannels = 64;
     const auto width = refusal("wide", wide);
     EXPECT_NE(width.find("schedule.meta_from"), std::string::npos) << width;
-    EXPECT_NE(width.find("it is 32 channels wide, times 1, 2 in its levels, and the model is 64 channels wide"), std::string::npos) << width;
+    EXPECT_NE(width.find("it is 32 channels wide, times 1, 2 in its levels, and the model is 64 channels wide"), std::string::npos)
+        << width;
     auto deeper = tinyLevels({.phase = Modules, .metaFrom = meta.root().string()});
     auto& unet = std::get<config::UNetConfig>(deeper.model);
     unet.chMultipliers = {1, 2, 2};
@@ -185,16 +186,14 @@ TEST_F(AssembledUNet, LevelsOfAMetaModelThatWasTrainedAsAPlainOneAreTaken)
     plain.model = tinyLevels().model;
     std::get<config::UNetConfig>(plain.model).numResBlocks = 1;
     const auto meta = trained("plain", plain);
-    const auto run =
-        trained("run", tinyLevels({.phase = config::Phases::Modules, .module = 0, .metaFrom = meta.root().string()}));
+    const auto run = trained("run", tinyLevels({.phase = config::Phases::Modules, .module = 0, .metaFrom = meta.root().string()}));
     EXPECT_TRUE(at::equal(tensorsAt(run, 3).at("middle.0.conv1.weight"), tensorsAt(meta, 3).at("middle.0.conv1.weight")));
 }
 
 TEST_F(AssembledUNet, AveragesGoOnWhereTheyAreNamed)
 {
     const auto unet = tinyLevels({.weights = "ema:0.9"}).model;
-    const config::ModelConfig vit =
-        config::VitConfig{.patchSize = 4, .hiddenSize = 32, .depth = 4, .numHeads = 2, .numClasses = 10};
+    const config::ModelConfig vit = config::VitConfig{.patchSize = 4, .hiddenSize = 32, .depth = 4, .numHeads = 2, .numClasses = 10};
     struct Case {
         const char* name;
         config::ModelConfig model;
@@ -202,8 +201,8 @@ TEST_F(AssembledUNet, AveragesGoOnWhereTheyAreNamed)
         const char* ofFirst;  // a parameter of module 0
         const char* ofSecond; // one of module 1, with the same name in every network
     };
-    for (const auto& [name, model, modules, ofFirst, ofSecond] :
-         {Case{"unet", unet, 0, "in_conv.weight", "middle.0.conv1.weight"}, Case{"vit", vit, 2, "blocks.0.mlp.fc1.weight", "head.weight"}}) {
+    for (const auto& [name, model, modules, ofFirst, ofSecond] : {Case{"unet", unet, 0, "in_conv.weight", "middle.0.conv1.weight"},
+                                                                  Case{"vit", vit, 2, "blocks.0.mlp.fc1.weight", "head.weight"}}) {
         SCOPED_TRACE(name);
         auto config = tinyLevels({.modules = modules, .weights = "ema:0.9"});
         config.model = model;
