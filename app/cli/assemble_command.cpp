@@ -75,7 +75,7 @@ int assemble(const AssembleOptions& options, Console& console)
         return console.fail(modules.error());
     Signals signals;
     const Json request{{"modules", *modules}, {"weights", options.weights}, {"to", options.to}, {"out", absolutePath(options.out)}};
-    const auto result = runJob({"assemble", request, "cpu", {}, {}}, signals, console);
+    const auto result = runJob({"assemble", request}, signals, console);
     if (!result)
         return console.fail(result.error());
     const auto division = result->value("division", std::vector<std::int64_t>());

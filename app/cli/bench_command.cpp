@@ -31,9 +31,7 @@ int bench(const BenchOptions& options, Console& console)
                    {"device", *device},
                    {"precision", options.precision},
                    {"threads", options.threads}},
-                  workerDevice(*device),
-                  {},
-                  {}};
+                  {workerDevice(*device)}};
     const auto result = runJob(job, signals, console);
     if (!result)
         return console.fail(result.error());

@@ -65,7 +65,7 @@ int cacheLatents(const CacheOptions& options, Console& console)
     if (!devices)
         return console.fail(devices.error());
     Signals signals;
-    const Job job{"cache-latents", {{"config", config::write(*config)}, {"devices", config->devices}}, devices->front(), {}, {}};
+    const Job job{"cache-latents", {{"config", config::write(*config)}, {"devices", config->devices}}, {devices->front()}};
     const auto result = runJob(job, signals, console);
     if (!result)
         return console.fail(result.error());

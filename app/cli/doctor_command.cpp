@@ -93,9 +93,9 @@ void checkWorker(Report& report, bool quick, Signals& signals, Console& console)
         report.add(Verdict::Fail, "worker", worker.error().message, "Build it with ./dev build.");
         return;
     }
-    Job job{"bench", {{"batch", 1}, {"steps", 1}, {"warmup", 0}, {"device", "cpu"}}, "cpu", {}, {}};
+    Job job{"bench", {{"batch", 1}, {"steps", 1}, {"warmup", 0}, {"device", "cpu"}}};
     if (quick)
-        job = Job{"hello", Json::object(), "cpu", {}, {}};
+        job = Job{"hello"};
     const auto result = runJob(job, signals, console);
     if (!result && !(quick && result.error().code == ErrorCode::Usage)) {
         report.add(Verdict::Fail, "worker", fmt::format("{}: {}", worker->string(), result.error().message),

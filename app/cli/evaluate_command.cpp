@@ -173,7 +173,7 @@ int compareImages(const EvaluateOptions& options, Console& console)
     if (options.threads)
         request["threads"] = *options.threads;
     Signals signals;
-    const Job job{"evaluate", request, {}, {}, {}, places->devices, places->place};
+    const Job job{"evaluate", request, places->devices, places->place};
     if (!places->leads())
         return helpWith(job, signals, console);
     const auto result = runJob(job, signals, console);
@@ -241,7 +241,7 @@ int evaluateResting(const EvaluateOptions& options, const runs::RunFolder& run, 
     if (!chosen)
         return console.fail(chosen.error());
     request["checkpoint"] = chosen->folder.string();
-    const Job job{"evaluate", request, {}, {}, {}, places.devices, places.place};
+    const Job job{"evaluate", request, places.devices, places.place};
     if (!places.leads())
         return helpWith(job, signals, console);
     const auto write = [&](OwnedRun& owned, Json& result) -> Result<Done> {
@@ -298,7 +298,7 @@ int evaluate(const EvaluateOptions& options, Console& console)
         return console.fail({ErrorCode::Usage, "No folder was named for the images that are drawn. Give one with --out.", {}});
     if (auto met = meetIn(places, options.out.empty() ? "" : absolutePath(options.out)); !met)
         return console.fail(met.error());
-    const Job job{"evaluate", request, {}, {}, {}, places.devices, places.place};
+    const Job job{"evaluate", request, places.devices, places.place};
     if (!places.leads())
         return helpWith(job, signals, console);
     const auto result = runJob(job, signals, console);

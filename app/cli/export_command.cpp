@@ -43,7 +43,7 @@ int exportWeights(const ExportOptions& options, const Weights& weights, Console&
     if (!config->is_null())
         request["config"] = *config;
     Signals signals;
-    const auto result = runJob({"export", request, "cpu", {}, {}}, signals, console);
+    const auto result = runJob({"export", request}, signals, console);
     if (!result)
         return console.fail(result.error());
     const auto step = numberIn(*result, "step", -1.0);

@@ -2,6 +2,8 @@
 #include "app/cli/job_worker.h"
 
 #include "app/cli/cause.h"
+#include "core/base/descriptor.h"
+#include "core/base/json_value.h"
 #include "core/runs/worker_link.h"
 
 #include <fmt/format.h>
@@ -14,15 +16,6 @@
 namespace espalier::cli {
 
 namespace {
-
-struct Descriptor {
-    int fd = -1;
-    ~Descriptor()
-    {
-        if (fd >= 0)
-            ::close(fd);
-    }
-};
 
 /// The request as a file without a name: nothing to clean up, whoever dies.
 int requestFile(const Json& request)
@@ -41,18 +34,6 @@ int requestFile(const Json& request)
     if (fd >= 0)
         ::lseek(fd, 0, SEEK_SET);
     return fd;
-}
-
-double numberOr(const Json& json, const char* key, double otherwise)
-{
-    const auto at = json.find(key);
-    return at != json.end() && at->is_number() ? at->get<double>() : otherwise;
-}
-
-std::string textOr(const Json& json, const char* key, std::string otherwise)
-{
-    const auto at = json.find(key);
-    return at != json.end() && at->is_string() ? at->get<std::string>() : otherwise;
 }
 
 } // namespace
@@ -80,31 +61,24 @@ Result<JobWorker> JobWorker::spawn(const Job& job, int rank, const std::string& 
     return JobWorker(*std::move(spawned), rank);
 }
 
-void JobWorker::addTo(std::vector<pollfd>& fds) const
-{
-    for (const int fd : {m_child.statusFd(), m_child.outputFd()})
-        if (fd >= 0)
-            fds.push_back({fd, POLLIN, 0});
-}
-
 void JobWorker::hear(const Json& line, const Job& job, Console& console)
 {
     m_lastWord = Clock::now();
     const auto kind = line["kind"].get<std::string>();
     if (kind == "progress" && m_rank == 0) { // it counts what all do
-        const double done = numberOr(line, "done", 0), of = numberOr(line, "of", 0);
-        console.progress(of > 0     ? fmt::format("{}: {:.0f} of {:.0f}", textOr(line, "what", job.name), done, of)
-                         : done > 0 ? fmt::format("{}: {:.0f}", textOr(line, "what", job.name), done)
-                                    : textOr(line, "what", job.name)); // a sign of life
+        const double done = valueOr(line, "done", 0.0), of = valueOr(line, "of", 0.0);
+        console.progress(of > 0     ? fmt::format("{}: {:.0f} of {:.0f}", valueOr<std::string>(line, "what", job.name), done, of)
+                         : done > 0 ? fmt::format("{}: {:.0f}", valueOr<std::string>(line, "what", job.name), done)
+                                    : valueOr<std::string>(line, "what", job.name)); // a sign of life
     } else if (kind == "result" && line.contains("result")) {
         m_result = line["result"];
     } else if (kind == "failed") {
-        m_failure = Error{runs::errorCodeFromText(textOr(line, "code", "")), textOr(line, "message", "The worker failed without a reason."),
-                          textOr(line, "detail", "")};
+        m_failure = Error{runs::errorCodeFromText(textAt(line, "code")),
+                          valueOr<std::string>(line, "message", "The worker failed without a reason."), textAt(line, "detail")};
     } else if (kind == "event" && job.onEvent && line.contains("event") && line["event"].is_object()) {
         const auto& event = line["event"];
         if (event.contains("kind") && event["kind"].is_string() && event.contains("fields") && event["fields"].is_object())
-            job.onEvent({numberOr(event, "time", 0.0), event["kind"].get<std::string>(), event["fields"]});
+            job.onEvent({valueOr(event, "time", 0.0), event["kind"].get<std::string>(), event["fields"]});
     }
 }
 

@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <optional>
-#include <poll.h>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,7 +23,6 @@ public:
 
     Child& child() { return m_child; }
     int rank() const { return m_rank; }
-    void addTo(std::vector<pollfd>& fds) const;
     /// Takes what it has said; what it shows of its progress goes to the console of rank 0's supervisor. True when it has ended just now.
     bool take(const Job& job, Console& console);
 

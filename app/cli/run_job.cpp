@@ -15,7 +15,7 @@ Result<Json> runJob(const Job& job, Signals& signals, Console& console)
     if (job.devices.size() > 1 || job.place.worldSize > 1)
         return runOnRanks(job, signals, console);
     const auto oomBefore = machine::outOfMemoryKills();
-    auto spawned = JobWorker::spawn(job, 0, job.devices.empty() ? job.device : job.devices.front(),
+    auto spawned = JobWorker::spawn(job, 0, job.devices.front(),
                                     {{"RANK", "0"}, {"WORLD_SIZE", "1"}, {"LOCAL_RANK", "0"}, {"LOCAL_WORLD_SIZE", "1"}}, signals);
     if (!spawned)
         return spawned.error();
@@ -24,7 +24,7 @@ Result<Json> runJob(const Job& job, Signals& signals, Console& console)
     int obeyed = 0;
     while (child.running()) {
         std::vector<pollfd> fds{{signals.fd(), POLLIN, 0}};
-        worker.addTo(fds);
+        child.addTo(fds);
         ::poll(fds.data(), fds.size(), 1000);
         signals.take();
         while (obeyed < signals.asked()) {

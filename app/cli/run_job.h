@@ -17,11 +17,10 @@ namespace espalier::cli {
 struct Job {
     std::string name; // "sample", "evaluate", "export", "bench", "dry-run", "inspect"
     Json request = Json::object();
-    std::string device = "cpu";
-    std::vector<int> inherit;                        // the lock of a run at rest
-    std::function<void(const runs::Event&)> onEvent; // events for that run
-    std::vector<std::string> devices = {};           // of a job that several workers may share, one each; empty: `device` alone
-    runs::Rendezvous place = {};                     // where this is one rank of several that were started one by one
+    std::vector<std::string> devices = {"cpu"};           // a worker for each: "cpu", "cuda:1"; several only where they can share it
+    runs::Rendezvous place = {};                          // where this is one rank of several that were started one by one
+    std::vector<int> inherit = {};                        // the lock of a run at rest
+    std::function<void(const runs::Event&)> onEvent = {}; // events for that run
 };
 
 /// Hands a job to espalier-worker, on several devices to one for each, and waits for its result, showing its progress. The first signal

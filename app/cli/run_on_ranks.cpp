@@ -94,8 +94,8 @@ private:
     void oneTurn()
     {
         std::vector<pollfd> fds{{m_signals.fd(), POLLIN, 0}};
-        for (const auto& worker : m_workers)
-            worker.addTo(fds);
+        for (auto& worker : m_workers)
+            worker.child().addTo(fds);
         if (m_meeting)
             m_meeting->addTo(fds);
         ::poll(fds.data(), fds.size(), m_ending || m_firstEnd ? 50 : 1000);

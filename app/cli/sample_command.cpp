@@ -154,7 +154,7 @@ int sampleResting(const SampleOptions& options, const runs::RunFolder& run, Json
     request["sampler"] = config::write(*wanted)["samples"]["sampler"];
     request["out"] = options.out.empty() ? (run.samplesFolder() / "drawn" / name).string() : absolutePath(options.out);
     const auto began = runs::wallTime();
-    const Job job{"sample", request, {}, {}, {}, places.devices, places.place};
+    const Job job{"sample", request, places.devices, places.place};
     if (!places.leads())
         return helpWith(job, signals, console);
     const auto result = jobOnRun(
@@ -189,7 +189,7 @@ int sample(const SampleOptions& options, Console& console)
         return console.fail({ErrorCode::Usage, "No folder was named for the images. Give one with --out.", {}});
     if (auto met = meetIn(places, absolutePath(options.out)); !met)
         return console.fail(met.error());
-    const Job job{"sample", request, {}, {}, {}, places.devices, places.place};
+    const Job job{"sample", request, places.devices, places.place};
     if (!places.leads())
         return helpWith(job, signals, console);
     const auto result = runJob(job, signals, console);

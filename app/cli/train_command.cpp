@@ -86,7 +86,7 @@ int dryRun(const TrainOptions& options, const runs::RunFolder& folder, Signals& 
     auto rehearsed = *config;
     if (exists)
         rehearsed.init.from.clear(); // it has weights of its own by now
-    const Job job{"dry-run", {{"config", config::write(rehearsed)}, {"world", devices->size()}}, devices->front(), {}, {}};
+    const Job job{"dry-run", {{"config", config::write(rehearsed)}, {"world", devices->size()}}, {devices->front()}};
     auto result = runJob(job, signals, console);
     if (!result)
         return console.fail(result.error());

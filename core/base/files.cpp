@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/files.h"
 
+#include "core/base/descriptor.h"
+
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
@@ -12,15 +14,6 @@
 
 namespace espalier {
 namespace {
-
-struct Descriptor {
-    int fd = -1;
-    ~Descriptor()
-    {
-        if (fd >= 0)
-            ::close(fd);
-    }
-};
 
 class Digest {
 public:

@@ -33,6 +33,13 @@ std::array<Phase, 3> phasesOf(const AssembledSchedule& schedule)
              {"ft", schedule.ft, all || schedule.phase == Phases::Assembled}}};
 }
 
+/// Blocks of a transformer.
+std::int64_t depthOf(const ModelConfig& model)
+{
+    const auto* vit = std::get_if<VitConfig>(&model);
+    return vit ? vit->depth : std::get<DitConfig>(model).depth;
+}
+
 /// The modules of a U-Net are its levels.
 void checkLevels(const AssembledSchedule& schedule, const UNetConfig& unet, Problems& problems)
 {
@@ -55,9 +62,7 @@ void checkDivision(const AssembledSchedule& schedule, const ModelConfig& model, 
 {
     if (const auto* unet = std::get_if<UNetConfig>(&model))
         return checkLevels(schedule, *unet, problems);
-    const auto* vit = std::get_if<VitConfig>(&model);
-    const auto depth = vit ? vit->depth : std::get<DitConfig>(model).depth;
-    const auto modules = modulesOf(schedule, model);
+    const auto depth = depthOf(model), modules = modulesOf(schedule, model);
     const auto& division = schedule.division;
     if (division.empty()) {
         if (depth % modules != 0)
@@ -195,8 +200,7 @@ std::vector<std::int64_t> divisionOf(const AssembledSchedule& schedule, const Mo
         return blocksOfLevels(*unet);
     if (!schedule.division.empty())
         return schedule.division;
-    const auto* vit = std::get_if<VitConfig>(&model);
-    const auto depth = vit ? vit->depth : std::get<DitConfig>(model).depth, modules = modulesOf(schedule, model);
+    const auto depth = depthOf(model), modules = modulesOf(schedule, model);
     return std::vector<std::int64_t>(static_cast<std::size_t>(modules), depth / modules);
 }
 

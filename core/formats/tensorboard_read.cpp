@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/base/descriptor.h"
 #include "core/base/files.h"
 #include "core/formats/tensorboard.h"
 
@@ -154,15 +155,6 @@ Result<std::size_t> readAt(int fd, std::uint64_t offset, std::span<std::byte> in
     }
     return got;
 }
-
-struct Descriptor {
-    int fd = -1;
-    ~Descriptor()
-    {
-        if (fd >= 0)
-            ::close(fd);
-    }
-};
 
 } // namespace
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/runs/queue.h"
 
+#include "core/base/descriptor.h"
 #include "core/base/files.h"
 #include "core/base/parse_json.h"
 #include "core/runs/lease.h"
@@ -18,15 +19,6 @@
 namespace espalier::runs {
 namespace fs = std::filesystem;
 namespace {
-
-struct Lock {
-    int fd = -1;
-    ~Lock()
-    {
-        if (fd >= 0)
-            ::close(fd);
-    }
-};
 
 Json toJson(const Ticket& ticket)
 {
@@ -128,7 +120,7 @@ Result<Done> Queue::change(const std::function<Result<bool>(std::vector<Ticket>&
     std::error_code error;
     fs::create_directories(m_library, error);
     const auto lockFile = m_library / ".queue.lock";
-    const Lock lock{::open(lockFile.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)};
+    const Descriptor lock{::open(lockFile.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)};
     if (lock.fd < 0)
         return ioError("open", lockFile, errno);
     while (::flock(lock.fd, LOCK_EX) != 0) // nobody holds it for long

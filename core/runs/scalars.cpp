@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/runs/scalars.h"
 
+#include "core/base/descriptor.h"
 #include "core/base/files.h"
 
 #include <fmt/format.h>
@@ -28,15 +29,6 @@ struct Fixed {
     std::uint32_t version, headerBytes, tagBytes, unitBytes;
 };
 static_assert(sizeof(Fixed) == 24);
-
-struct Descriptor {
-    int fd = -1;
-    ~Descriptor()
-    {
-        if (fd >= 0)
-            ::close(fd);
-    }
-};
 
 ssize_t preadAll(int fd, void* into, std::size_t bytes, std::uint64_t offset)
 {
