@@ -12,6 +12,7 @@
 #include "widgets/fork_dialog.h"
 #include "widgets/library_model.h"
 #include "widgets/plot_view.h"
+#include "widgets/samples_page.h"
 #include "widgets/stage_lanes.h"
 #include "widgets/stage_outcome_model.h"
 #include "widgets/stages_view.h"
@@ -141,6 +142,8 @@ void TestRealRun::trainsFromTheFormToTheExport()
         auto* plot = window.findChild<widgets::PlotView*>(QStringLiteral("curvePlot"));
         QVERIFY2(eventually([&] { return plot->graphCount() == 2 && plot->graph(0)->dataCount() > 0; }), "no loss arrived");
         QVERIFY2(eventually([&] { return !view.samples->empty(); }), "no grid arrived");
+        const auto* samples = window.findChild<widgets::SamplesPage*>();
+        QVERIFY2(eventually([&] { return samples->shownCount() > 0 && samples->currentStep() > 0; }), "the grid is not shown");
         QVERIFY(!start->isEnabled());
         auto* pause = window.toolBar()->action(runs::Action::Pause);
         QVERIFY(pause->isEnabled());
