@@ -18,6 +18,7 @@
 #include "widgets/stages_view.h"
 #include "widgets/theme.h"
 
+#include <QAbstractButton>
 #include <QAction>
 #include <QApplication>
 #include <QContextMenuEvent>
@@ -42,6 +43,7 @@ private Q_SLOTS:
     void initTestCase();
     void trainsFromTheFormToTheExport();
     void forksAndExportsAtAStage();
+    void aLaneIsPausedAndStarted();
 
 private:
     static std::filesystem::path cli();
@@ -253,6 +255,56 @@ void TestRealRun::forksAndExportsAtAStage()
     QVERIFY(eventually([&] { return view.state == RunState::Finished; }));
     QCOMPARE(view.progress.step, 12);
     QVERIFY(eventually([&] { return !runs::isLocked(runs::RunFolder(forked)); }));
+    QVERIFY(window.close());
+}
+
+/// Two modules train side by side; the button behind a lane pauses its module while the other goes on, and starts it again.
+void TestRealRun::aLaneIsPausedAndStarted()
+{
+    if (const QString missing = whatIsMissing(); !missing.isEmpty())
+        QSKIP(qPrintable(missing));
+    const QTemporaryDir folder;
+    QStringList train{QStringLiteral("train"),
+                      QStringLiteral("--preset"),
+                      QStringLiteral("vit-garden"),
+                      QStringLiteral("--run"),
+                      folder.filePath(QStringLiteral("ash")),
+                      QStringLiteral("--devices"),
+                      QStringLiteral("cpu:2"),
+                      QStringLiteral("--quiet")};
+    for (const char* setting :
+         {"model.depth=2", "model.hidden_size=32", "model.num_heads=2", "training.batch_size=8", "training.warmup_steps=0",
+          "training.seconds=0", "training.threads=1", "evaluation.every=0", "checkpoints.every=0", "schedule.kind=assembled",
+          "schedule.modules=2", "schedule.pt.steps=4", "schedule.mt.steps=2000", "schedule.ft.steps=4"})
+        train << QStringLiteral("--set") << QString::fromLatin1(setting);
+    QProcess training;
+    training.start(QString::fromStdString(cli().string()), train);
+    QVERIFY(training.waitForStarted());
+    QVERIFY(eventually([&] { return QFileInfo::exists(folder.filePath(QStringLiteral("ash/branches"))); }));
+
+    RunController controller(cli());
+    MainWindow window(&controller, folder.path().toStdString());
+    window.show();
+    const auto& view = window.runPage()->run();
+    const auto stands = [&](std::size_t module, RunState state) {
+        return module < view.branchStatus.size() && view.branchStatus[module].state == state;
+    };
+    QVERIFY2(eventually([&] { return stands(0, RunState::Training) && stands(1, RunState::Training); }), "no two modules train");
+    const auto button = [&] { return window.findChild<QAbstractButton*>(QStringLiteral("lane.module-1")); };
+    QVERIFY(eventually([&] { return button() != nullptr && button()->isVisible() && button()->isEnabled(); }, 20));
+    QVERIFY2(button()->accessibleName().startsWith(QStringLiteral("Pause")), qPrintable(button()->accessibleName()));
+    button()->click();
+    QVERIFY2(eventually([&] { return stands(1, RunState::Paused) && view.branchStatus[1].held; }, 60), "the module was not paused");
+    QVERIFY(stands(0, RunState::Training)); // alone
+    QVERIFY(eventually([&] { return button()->accessibleName().startsWith(QStringLiteral("Start")) && button()->isEnabled(); }, 20));
+    button()->click();
+    QVERIFY2(eventually([&] { return stands(1, RunState::Training); }, 60), "the module was not started");
+    QVERIFY2(eventually([&] { return view.state == RunState::Finished; }), qPrintable(widgets::qstr(runs::stateText(view.state))));
+    QVERIFY(stands(0, RunState::Finished) && stands(1, RunState::Finished));
+    QCOMPARE(view.branchStatus[0].attempt, 1);
+    QCOMPARE(view.branchStatus[1].attempt, 2); // it went on from where it was paused
+    QVERIFY(eventually([&] { return training.state() == QProcess::NotRunning; }, 20));
+    QCOMPARE(training.exitCode(), 0);
     QVERIFY(window.close());
 }
 
