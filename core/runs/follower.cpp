@@ -294,22 +294,11 @@ void RunFollower::Impl::updateProgress(RunChanges& changes)
     if (const auto* loss = curves.find(tags::kLoss); loss && !loss->points.empty())
         next.step = loss->points.last().step;
     next.step = std::max(next.step, lastEventStep);
-    next.ofSteps = started && started->ofSteps > 0
-                       ? started->ofSteps
-                       : static_cast<std::int64_t>(std::clamp(valueOr(config, "training", "steps", 0.0), 0.0, 1e15));
-    next.ofImages = started && started->ofImages > 0 ? static_cast<double>(started->ofImages) : valueOr(config, "training", "images", 0.0);
-    next.ofSeconds = started && started->ofSeconds > 0 ? started->ofSeconds : valueOr(config, "training", "seconds", 0.0);
     next.images = last(tags::kImages);
     next.seconds = last(tags::kTrainingSeconds);
     next.imagesPerSecond = last(tags::kImagesPerSecond);
     branches.addTo(next, stages.empty() ? std::string_view() : std::string_view(stages.back().id));
-    if (next.ofSteps > 0)
-        next.fraction = std::max(next.fraction, static_cast<double>(next.step) / static_cast<double>(next.ofSteps));
-    if (next.ofImages > 0)
-        next.fraction = std::max(next.fraction, next.images / next.ofImages);
-    if (next.ofSeconds > 0)
-        next.fraction = std::max(next.fraction, next.seconds / next.ofSeconds);
-    next.fraction = state == RunState::Finished ? 1.0 : std::clamp(next.fraction, 0.0, 1.0);
+    next.measure(started, config, state);
     std::swap(progress, next);
     progress.etaSeconds = eta();
     changes.progress |= progress.step != next.step || progress.ofSteps != next.ofSteps || progress.images != next.images ||

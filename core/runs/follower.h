@@ -3,8 +3,9 @@
 
 #include "core/base/json.h"
 #include "core/runs/events.h"
-#include "core/runs/metrics.h"
 #include "core/runs/lease.h"
+#include "core/runs/metrics.h"
+#include "core/runs/progress.h"
 #include "core/runs/pyramid.h"
 #include "core/runs/run_folder.h"
 #include "core/runs/run_state.h"
@@ -20,15 +21,6 @@
 #include <vector>
 
 namespace espalier::runs {
-
-struct Progress {
-    std::int64_t step = 0, ofSteps = 0; // ofSteps 0: not limited by steps
-    double images = 0.0, ofImages = 0.0;
-    double seconds = 0.0, ofSeconds = 0.0; // training time
-    double imagesPerSecond = 0.0;
-    double fraction = 0.0;            // 0 … 1, of the limit that is nearest
-    std::optional<double> etaSeconds; // while it trains
-};
 
 struct StageEntry {
     int index = 0; // a supernet has that of the stage whose size it finds

@@ -288,19 +288,7 @@ bool Known::update()
     p.step = std::max(p.step, lastEventStep);
     branches.addTo(p, {});
     summary.branches = branches.status();
-    p.ofSteps = started && started->ofSteps > 0
-                    ? started->ofSteps
-                    : static_cast<std::int64_t>(std::clamp(valueOr(config, "training", "steps", 0.0), 0.0, 1e15));
-    p.ofImages = started && started->ofImages > 0 ? static_cast<double>(started->ofImages) : valueOr(config, "training", "images", 0.0);
-    p.ofSeconds = started && started->ofSeconds > 0 ? started->ofSeconds : valueOr(config, "training", "seconds", 0.0);
-    p.fraction = 0.0;
-    if (p.ofSteps > 0)
-        p.fraction = static_cast<double>(p.step) / static_cast<double>(p.ofSteps);
-    if (p.ofImages > 0)
-        p.fraction = std::max(p.fraction, p.images / p.ofImages);
-    if (p.ofSeconds > 0)
-        p.fraction = std::max(p.fraction, p.seconds / p.ofSeconds);
-    p.fraction = summary.state == RunState::Finished ? 1.0 : std::clamp(p.fraction, 0.0, 1.0);
+    p.measure(started, config, summary.state);
     summary.problem.clear();
     for (const auto* problem : {&identityProblem, &configProblem, &eventsProblem})
         if (summary.problem.empty() && !problem->empty())

@@ -36,6 +36,22 @@ protected:
     }
 };
 
+TEST_F(Followers, KnowNoEndOfAnAssembledRunBeforeItStarts)
+{
+    const auto run = newRun("assembled", {{"training", {{"steps", 12}}}, {"schedule", {{"kind", "assembled"}}}});
+    RunFollower follower(run.root());
+    follower.poll();
+    EXPECT_EQ(follower.progress().ofSteps, 0) << "training.steps says nothing of its phases";
+    Library library(m_folder);
+    library.scan();
+    ASSERT_EQ(library.runs().size(), 1u);
+    EXPECT_EQ(library.runs().front().progress.ofSteps, 0);
+    auto log = EventLog::open(run.eventsFile());
+    ASSERT_TRUE(log->write(Started{1, 0, 1, "cpu", 60, 0, 0.0}));
+    follower.poll();
+    EXPECT_EQ(follower.progress().ofSteps, 60);
+}
+
 TEST_F(Followers, SeeARunGrow)
 {
     const auto run = newRun();
