@@ -134,9 +134,7 @@ Result<config::RunConfig> configOf(const runs::RunFolder& run, const char* group
     const auto config = configOf(run);
     if (!config)
         return config.error();
-    auto whole = config::write(*config);
-    whole[group] = config::merge(whole[group], overlay);
-    return config::read(whole);
+    return config::read(config::merge(config::write(*config), {{group, overlay}}));
 }
 
 Result<Json> jobOnRun(const runs::RunFolder& run, Job job, const std::function<Result<Done>(OwnedRun&, Json& result)>& write,

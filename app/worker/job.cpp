@@ -142,7 +142,7 @@ Result<config::SamplerConfig> samplerOf(const Json& request, const config::RunCo
 {
     auto whole = config::write(config);
     if (request.contains("sampler"))
-        whole[group]["sampler"] = config::merge(whole[group]["sampler"], request["sampler"]);
+        whole = config::merge(std::move(whole), {{group, {{"sampler", request["sampler"]}}}});
     auto read = config::read(whole);
     if (!read)
         return read.error();

@@ -53,9 +53,7 @@ Result<config::RunConfig> configFor(const config::RunConfig& config, const char*
 {
     if (!wish)
         return config;
-    auto whole = config::write(config);
-    whole[group] = config::merge(whole[group], wish->options);
-    return config::read(whole);
+    return config::read(config::merge(config::write(config), {{group, wish->options}}));
 }
 
 } // namespace

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/formats/torch_file.h"
 #include "core/runs/library.h"
 #include "tests/app/worker/real_run.h"
 
-#include "core/formats/torch_file.h"
+#include <algorithm>
 
 namespace espalier {
 
@@ -69,8 +70,15 @@ TEST_F(RealRuns, GrantWishesWhileTraining)
             60s))
             << runs::wishText(kind) << process.err();
     }
+    ASSERT_TRUE(runs::sendWish(run, runs::WishKind::Sample, {{"count", 3}, {"sampler", {{"eta", 0.5}}}}));
     runs::RunFollower follower(run.root());
-    follower.poll();
+    const auto asWished = [&] {
+        follower.poll();
+        return std::ranges::find(follower.samples(), 3, [](const auto& each) { return each.drawn.count; });
+    };
+    ASSERT_TRUE(eventually([&] { return asWished() != follower.samples().end(); }, 60s)) << process.err();
+    EXPECT_EQ(asWished()->drawn.recipe["eta"], 0.5);
+    EXPECT_EQ(asWished()->drawn.recipe["sampler"], "DDIM-3") << "what was not wished for is as the settings of the run say";
     ASSERT_FALSE(follower.evaluations().empty());
     EXPECT_TRUE(follower.evaluations().back().evaluated.extra.contains("nearest_median"));
     process.signal(SIGTERM); // one signal: a clean stop
@@ -102,6 +110,10 @@ TEST_F(RealRuns, SampleEvaluateAndExportFromACheckpoint)
     ASSERT_EQ(sampled.status, 0) << sampled.err;
     for (const auto* name : {"00000.png", "00004.png", "samples.npz", "grid.png"})
         EXPECT_TRUE(fs::exists(out / name)) << name;
+    const auto noisy = call({"sample", "--checkpoint", run.root().string(), "--num", "2", "--eta", "0.5", "--json"});
+    ASSERT_EQ(noisy.status, 0) << noisy.err;
+    EXPECT_EQ(noisy.json()["recipe"]["eta"], 0.5);
+    EXPECT_EQ(noisy.json()["recipe"]["sampler"], "DDIM-3") << "as the settings of the run say";
     const auto evaluated = call({"evaluate", "--checkpoint", run.root().string(), "--num", "32", "--json"});
     ASSERT_EQ(evaluated.status, 0) << evaluated.err;
     EXPECT_GT(evaluated.json()["fd"].get<double>(), evaluated.json()["floor"].get<double>()) << evaluated.out;

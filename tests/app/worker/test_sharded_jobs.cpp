@@ -159,8 +159,8 @@ TEST_F(ShardedJobs, ATrainingDrawsAndMeasuresWithAllItsRanks)
     ASSERT_NE(averaged, follower.samples().end());
     const auto grid = formats::decodeImageFile(run.root() / averaged->drawn.grid);
     ASSERT_TRUE(grid);
-    const auto drawn = call({"sample", "--checkpoint", run.root().string(), "--num", "40", "--steps", "3", "--threads", "1", "--devices",
-                             "cpu", "--out", (m_folder / "again").string()});
+    const auto drawn = call({"sample", "--checkpoint", run.root().string(), "--num", "40", "--threads", "1", "--devices", "cpu", "--out",
+                             (m_folder / "again").string()});
     ASSERT_EQ(drawn.status, 0) << drawn.err;
     const auto again = formats::decodeImageFile(m_folder / "again" / "grid.png");
     ASSERT_TRUE(again);
