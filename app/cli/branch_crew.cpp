@@ -198,7 +198,7 @@ void BranchCrew::fail(Branch& branch, Cause cause)
     const auto stored = runs::storedCheckpoints(folder);
     if (cause.step < 0)
         cause.step = branch.step;
-    auto told = failureOf({cause}, branch.step);
+    auto told = failureOf(cause, branch.step);
     told.message = capital(told.message);
     told.checkpoint = stored.empty() ? "" : folder.relative(folder.checkpointFolder(stored.back().step));
     write(branch, {runs::makeEvent(told), runs::makeEvent(runs::StateChanged{RunState::Failed, told.message})});

@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <sys/wait.h>
@@ -78,21 +77,18 @@ std::string silentText(std::string_view who, pid_t process, std::chrono::seconds
                        isStopped(process) ? "was stopped (SIGSTOP, or by a debugger), " : "", durationText(silence));
 }
 
-runs::Failed failureOf(const std::vector<Cause>& causes, std::int64_t lastStep)
+runs::Failed failureOf(const Cause& cause, std::int64_t lastStep)
 {
     constexpr std::size_t kLongestDetail = 32768;
-    auto best = std::find_if(causes.begin(), causes.end(), [](const auto& cause) { return !cause.consequence; });
-    if (best == causes.end())
-        best = causes.begin();
     runs::Failed failed;
-    failed.message = best->error.message;
-    failed.detail = best->error.detail;
+    failed.message = cause.error.message;
+    failed.detail = cause.error.detail;
     if (failed.detail.size() > kLongestDetail)
         failed.detail.erase(0, failed.detail.size() - kLongestDetail);
-    failed.step = best->step >= 0 ? best->step : lastStep;
-    failed.checkpoint = best->checkpoint;
-    failed.rank = best->rank;
-    failed.code = runs::errorCodeText(best->error.code);
+    failed.step = cause.step >= 0 ? cause.step : lastStep;
+    failed.checkpoint = cause.checkpoint;
+    failed.rank = cause.rank;
+    failed.code = runs::errorCodeText(cause.error.code);
     return failed;
 }
 

@@ -10,7 +10,6 @@
 #include <string>
 #include <string_view>
 #include <sys/types.h>
-#include <vector>
 
 namespace espalier::cli {
 
@@ -31,8 +30,8 @@ std::string capital(std::string_view text);
 Cause causeOfExit(std::string_view who, int status, bool oomRose, std::string_view tail);
 /// Of one that has not said a word for so long; `who` as above.
 std::string silentText(std::string_view who, pid_t process, std::chrono::seconds silence);
-/// What a run tells of its end: the first cause that is no consequence of another, at `lastStep` when it names no step. There is one.
-runs::Failed failureOf(const std::vector<Cause>& causes, std::int64_t lastStep);
+/// What a run tells of its end, at `lastStep` when the cause names no step.
+runs::Failed failureOf(const Cause& cause, std::int64_t lastStep);
 /// "SIGSEGV (segmentation fault)".
 std::string signalText(int number);
 

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/cli/run_on_ranks.h"
 
-#include "app/cli/cause.h"
+#include "app/cli/common_end.h"
 #include "app/cli/devices.h"
 #include "app/cli/free_port.h"
 #include "app/cli/job_worker.h"
 #include "app/cli/meeting.h"
 #include "core/base/json_value.h"
-#include "core/base/text.h"
 #include "core/machine/memory.h"
-#include "core/runs/worker_link.h"
-
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <csignal>
@@ -23,18 +19,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto kCausesWithin = 500ms; // when one worker fails, what the others say in this time may explain it better
-constexpr auto kVerdictWithin = 10s;  // rank 0 answers one that failed
-constexpr auto kOneSignal = 2s;       // launchers repeat what a terminal already sent to all
-constexpr auto kLastWords = 30s;      // between rank 0's result and the end of the last worker
+constexpr auto kOneSignal = 2s; // launchers repeat what a terminal already sent to all
 
 class RanksOfJob {
 public:
     using Clock = JobWorker::Clock;
     RanksOfJob(const Job& job, Signals& signals, Console& console)
         : m_job(job), m_signals(signals), m_console(console), m_placed(job.place.worldSize > 1), m_leads(job.place.rank == 0),
-          m_silence(runs::environment::seconds(runs::environment::kSilentSeconds, 30s)),
-          m_grace(runs::environment::seconds(runs::environment::kGraceSeconds, 5s))
+          m_end(job.place.rank, m_patience, "")
     {
     }
 
@@ -45,8 +37,8 @@ public:
         if (begun)
             begun = spawnAll();
         if (!begun)
-            failedBy({m_job.place.rank, begun.error(), -1, "", false});
-        while (anyRunning() || awaitsCauses(Clock::now()))
+            m_end.failed({m_job.place.rank, begun.error(), -1, "", false});
+        while (anyRunning() || m_end.awaitsWord(Clock::now()))
             oneTurn();
         m_console.endProgress();
         auto end = conclude();
@@ -70,6 +62,7 @@ private:
         if (!agreed)
             return agreed.error();
         m_agreed = *std::move(agreed);
+        m_end.among(*m_meeting);
         return Done{};
     }
 
@@ -98,7 +91,7 @@ private:
             worker.child().addTo(fds);
         if (m_meeting)
             m_meeting->addTo(fds);
-        ::poll(fds.data(), fds.size(), m_ending || m_firstEnd ? 50 : 1000);
+        ::poll(fds.data(), fds.size(), m_end.nears() ? 50 : static_cast<int>(m_patience.beat().count()));
         m_signals.take();
         for (auto& worker : m_workers)
             if (worker.take(m_job, m_console))
@@ -113,10 +106,10 @@ private:
     {
         const int status = *worker.child().exit();
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && worker.result()) {
-            m_firstEnd = m_firstEnd ? m_firstEnd : Clock::now();
+            m_end.done();
             return;
         }
-        if (m_now || m_terminated) // by us
+        if (m_now || m_end.terminated()) // by us
             return;
         Cause cause;
         cause.rank = worker.rank();
@@ -124,65 +117,16 @@ private:
         if (cause.error.detail.empty())
             cause.error.detail = worker.tail();
         cause.consequence = worker.failure() && (cause.error.code == ErrorCode::Lost || cause.error.code == ErrorCode::Cancelled);
-        failedBy(std::move(cause));
+        m_end.failed(std::move(cause));
     }
 
     /// What the supervisor of another rank says.
     void hearRank(const Meeting::Peer& peer, const Json& line)
     {
-        const auto kind = valueOr<std::string>(line, "kind", "");
-        if (kind == "asked")
-            return cancelAll();
-        if ((kind != "over" && kind != "failed" && kind != "gone") || (kind == "gone" && m_firstEnd))
-            return;
-        Cause cause;
-        cause.rank = valueOr<int>(line, "rank", peer.rank);
-        cause.error = {kind == "gone" ? ErrorCode::Lost : runs::errorCodeFromText(valueOr<std::string>(line, "code", "")),
-                       kind == "gone" ? fmt::format("Rank {} on {} ended without a word: its espalier-cli was killed, or the machine "
-                                                    "went away.",
-                                                    peer.rank, peer.host)
-                                      : valueOr<std::string>(line, "message", ""),
-                       valueOr<std::string>(line, "detail", "")};
-        cause.consequence = kind == "failed" && line.contains("consequence");
-        if (kind == "over")
-            m_causes.clear(); // rank 0 has heard everybody
-        failedBy(std::move(cause));
-        m_over = m_over || kind == "over" || (kind == "gone" && !m_leads);
-    }
-
-    void failedBy(Cause cause)
-    {
-        if (m_meeting && !m_leads && cause.rank == m_job.place.rank)
-            m_meeting->say(lineOf(cause, "failed"));
-        m_causes.push_back(std::move(cause));
-        m_ending = m_ending ? m_ending : Clock::now();
-    }
-
-    static Json lineOf(const Cause& cause, const char* kind)
-    {
-        Json line{{"kind", kind},
-                  {"rank", cause.rank},
-                  {"code", runs::errorCodeText(cause.error.code)},
-                  {"message", cause.error.message},
-                  {"detail", cause.error.detail.substr(0, 8192)}};
-        if (cause.consequence)
-            line["consequence"] = true;
-        return line;
-    }
-
-    bool allConsequences() const
-    {
-        return std::all_of(m_causes.begin(), m_causes.end(), [](const auto& cause) { return cause.consequence; });
-    }
-
-    /// The first to fail need not be the reason: one whose peer died speaks before the supervisor of that peer.
-    bool awaitsCauses(Clock::time_point now) const
-    {
-        if (!m_ending || m_now || m_over)
-            return false;
-        if (!m_leads)
-            return !m_agreed.name.empty() && now - *m_ending < kVerdictWithin;
-        return now - *m_ending < (allConsequences() ? 4 * kCausesWithin : kCausesWithin);
+        if (textAt(line, "kind") == "asked")
+            cancelAll();
+        else
+            m_end.hear(peer, line);
     }
 
     void obeySignals()
@@ -196,84 +140,55 @@ private:
                 cancelAll();
             } else if (!m_placed || now - m_firstSignal > kOneSignal) {
                 m_now = true;
-                for (auto& worker : m_workers)
-                    worker.child().signal(SIGKILL);
+                m_end.atOnce();
+                signalAll(SIGKILL);
             }
         }
     }
 
     void cancelAll()
     {
-        if (!std::exchange(m_cancelled, true))
-            for (auto& worker : m_workers)
-                worker.child().say(Json{{"cancel", true}});
+        if (std::exchange(m_cancelled, true))
+            return;
+        m_end.cancelled();
+        for (auto& worker : m_workers)
+            worker.child().say(Json{{"cancel", true}});
     }
 
     void watchClock()
     {
         const auto now = Clock::now();
-        if (m_meeting && now - m_lastBeat >= 1s) {
-            m_lastBeat = now;
-            m_meeting->say({{"kind", "alive"}}, true);
-        }
-        if (m_ending)
-            return endAll(now);
         for (auto& worker : m_workers)
-            if (worker.child().running() && now - worker.lastWord() >= m_silence) {
+            if (!m_end.hasFailed() && worker.child().running() && now - worker.lastWord() >= m_patience.silence) {
                 Cause cause;
                 cause.rank = worker.rank();
-                cause.error = {ErrorCode::Lost, silentText(workerName(worker.rank()), worker.child().pid(), m_silence), worker.tail()};
+                cause.error = {ErrorCode::Lost, silentText(workerName(worker.rank()), worker.child().pid(), m_patience.silence),
+                               worker.tail()};
                 worker.child().signal(SIGKILL);
-                return failedBy(std::move(cause));
+                m_end.failed(std::move(cause));
             }
-        if (m_meeting && !m_firstEnd)
-            for (const auto& peer : m_meeting->peers())
-                if (!peer.left && now - peer.lastWord >= m_silence)
-                    return failedBy(
-                        {peer.rank,
-                         {ErrorCode::Lost,
-                          fmt::format("Rank {} on {} gave no sign of life for {}: its processes were stopped, or the machine or "
-                                      "network went away.",
-                                      peer.rank, peer.host, durationText(m_silence)),
-                          {}},
-                         -1,
-                         "",
-                         false});
-        if (m_firstEnd && now - *m_firstEnd > kLastWords)
-            for (auto& worker : m_workers)
-                worker.child().signal(SIGKILL);
+        m_end.watch(now);
+        const auto due = m_end.due(now, m_workers.size() > 1);
+        if (due != CommonEnd::Due::Nothing)
+            signalAll(due == CommonEnd::Due::Terminate ? SIGTERM : SIGKILL);
     }
 
-    void endAll(Clock::time_point now)
+    void signalAll(int number)
     {
-        if (!m_terminated) {
-            if (m_leads && awaitsCauses(now))
-                return;
-            m_terminated = now;
-            for (auto& worker : m_workers)
-                worker.child().signal(SIGTERM);
-        } else if (now - *m_terminated > m_grace) {
-            for (auto& worker : m_workers)
-                worker.child().signal(SIGKILL);
-        }
+        for (auto& worker : m_workers)
+            worker.child().signal(number);
     }
 
     Result<Json> conclude()
     {
         if (m_now)
             return Error{ErrorCode::Cancelled, "Ended at once.", {}};
-        if (m_causes.empty() && m_leads && !m_workers.empty() && m_workers.front().result())
+        if (!m_end.hasFailed() && m_leads && !m_workers.empty() && m_workers.front().result())
             return *m_workers.front().result();
-        if (m_causes.empty() && !m_leads)
+        if (!m_end.hasFailed() && !m_leads)
             return Json::object();
-        Cause verdict{m_job.place.rank, {ErrorCode::Cancelled, "Cancelled.", {}}, -1, "", false};
-        if (const auto best = std::ranges::find(m_causes, false, &Cause::consequence); best != m_causes.end())
-            verdict = *best;
-        else if (!m_causes.empty() && !m_cancelled)
-            verdict = m_causes.front();
-        if (m_meeting && m_leads)
-            m_meeting->say(lineOf(verdict, "over"));
-        return verdict.error;
+        m_end.tellReason();
+        return m_end.reason().error;
     }
 
     bool anyRunning()
@@ -285,16 +200,15 @@ private:
     Signals& m_signals;
     Console& m_console;
     const bool m_placed, m_leads;
-    const std::chrono::seconds m_silence, m_grace;
+    const Patience m_patience = Patience::fromEnvironment();
+    CommonEnd m_end;
     std::uint64_t m_oomBefore = 0;
     std::unique_ptr<Meeting> m_meeting;
     Agreement m_agreed;
     std::vector<JobWorker> m_workers;
-    std::vector<Cause> m_causes;
     int m_obeyed = 0;
-    bool m_now = false, m_over = false, m_cancelled = false;
-    Clock::time_point m_firstSignal{}, m_lastBeat{};
-    std::optional<Clock::time_point> m_ending, m_terminated, m_firstEnd;
+    bool m_now = false, m_cancelled = false;
+    Clock::time_point m_firstSignal{};
 };
 
 } // namespace

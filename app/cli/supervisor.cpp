@@ -37,7 +37,7 @@ Error named(Error error)
 
 Supervisor::Supervisor(runs::RunFolder folder, std::optional<OwnedRun> run, SupervisorPlan plan, Signals& signals, Console& console)
     : m_folder(std::move(folder)), m_run(std::move(run)), m_plan(std::move(plan)), m_signals(signals), m_console(console),
-      m_summary(m_folder.root()), m_gpus(m_plan.devices)
+      m_summary(m_folder.root()), m_gpus(m_plan.devices), m_end(m_run ? 0 : m_plan.place.rank, m_patience, " The run can be resumed.")
 {
 }
 
@@ -56,12 +56,12 @@ Result<RunState> Supervisor::train()
     }
     m_lastBeat = Clock::now();
     if (auto met = meet(); !met)
-        failedBy({m_run ? -1 : m_plan.place.rank, met.error(), -1, "", false});
+        failedBy(met.error());
     attempt();
     while (waitsForBranches() && trainBranches())
         attempt();
     refuseLateWishes();
-    auto end = m_causes.empty() || m_now ? tellEnd() : tellFailure();
+    auto end = !m_end.hasFailed() || m_now ? tellEnd() : tellFailure();
     if (m_plan.meeting)
         m_plan.meeting->leave();
     if (m_logFd >= 0)
@@ -75,12 +75,12 @@ Result<RunState> Supervisor::train()
 void Supervisor::attempt()
 {
     m_workers.clear();
-    m_firstEnd.reset();
+    m_end.begins();
     m_gpuCurves = {};
-    if (m_causes.empty())
+    if (!m_end.hasFailed())
         if (auto begun = spawnAll(); !begun) {
             killAll();
-            failedBy({m_run ? -1 : m_plan.place.rank, begun.error(), -1, "", false});
+            failedBy(begun.error());
         }
     loop();
     for (const auto& answer : std::exchange(m_unsaid, {}))
@@ -102,6 +102,7 @@ Result<Done> Supervisor::meet()
     if (!agreed)
         return agreed.error();
     m_agreed = *std::move(agreed);
+    m_end.among(*m_plan.meeting);
     return Done{};
 }
 
@@ -184,9 +185,8 @@ void Supervisor::wait()
     if (m_plan.meeting)
         m_plan.meeting->addTo(fds);
     // The clock ticks for the lease; more often while something is coming to its end.
-    const auto tick = m_ending || m_firstEnd
-                          ? 50ms
-                          : std::max(10ms, std::chrono::duration_cast<std::chrono::milliseconds>(m_lastBeat + 1s - Clock::now()));
+    const auto toBeat = std::chrono::duration_cast<std::chrono::milliseconds>(m_lastBeat + m_patience.beat() - Clock::now());
+    const auto tick = m_end.nears() ? 50ms : std::max(10ms, toBeat);
     ::poll(fds.data(), fds.size(), static_cast<int>(std::min<std::chrono::milliseconds>(tick, 1s).count()));
 }
 
@@ -210,11 +210,7 @@ void Supervisor::obeySignals()
             askToStop();
         } else if (!m_now && (m_plan.place.worldSize == 1 || now - m_firstSignal > kOneSignal)) {
             m_now = true;
-            if (m_plan.meeting && !m_run)
-                m_plan.meeting->say({{"kind", "failed"},
-                                     {"rank", m_plan.place.rank},
-                                     {"code", runs::errorCodeText(ErrorCode::Cancelled)},
-                                     {"message", fmt::format("Rank {} was ended at once by a second signal.", m_plan.place.rank)}});
+            m_end.atOnce();
             killAll();
         }
     }
@@ -251,11 +247,9 @@ void Supervisor::refuseLateWishes()
 void Supervisor::beat()
 {
     const auto now = Clock::now();
-    if (now - m_lastBeat < 1s)
+    if (now - m_lastBeat < m_patience.beat())
         return;
     m_lastBeat = now;
-    if (!m_agreed.name.empty())
-        m_plan.meeting->say({{"kind", "alive"}}, true);
     if (!m_run)
         return;
     ++m_run->lease.counter;
@@ -284,7 +278,7 @@ bool Supervisor::isOver() const
 {
     if (m_crew)
         return m_crew->over();
-    return std::ranges::none_of(m_workers, [](const auto& worker) { return worker.child.running(); }) && !awaitsCauses(Clock::now());
+    return std::ranges::none_of(m_workers, [](const auto& worker) { return worker.child.running(); }) && !m_end.awaitsWord(Clock::now());
 }
 
 Supervisor::Worker* Supervisor::rankZero()

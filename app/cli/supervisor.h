@@ -2,7 +2,7 @@
 #pragma once
 
 #include "app/cli/branch_crew.h"
-#include "app/cli/cause.h"
+#include "app/cli/common_end.h"
 #include "app/cli/console.h"
 #include "app/cli/gpu_curves.h"
 #include "app/cli/meeting.h"
@@ -81,14 +81,9 @@ private:
     void hearOutput(const Worker& worker, std::string_view line);
     void hearExit(Worker& worker);
     void hearRank(const Meeting::Peer& peer, const Json& line);
-    void tellRanks(const Cause& cause);
-    void tellOver();
     // supervisor_ends.cpp: how a run ends
-    void failedBy(Cause cause);
-    bool allConsequences() const;
-    bool awaitsCauses(Clock::time_point now) const;
+    void failedBy(const Error& error);
     void watchClock();
-    void endAll(Clock::time_point now);
     void killAll();
     Result<runs::RunState> tellEnd();
     Result<runs::RunState> tellFailure();
@@ -111,20 +106,18 @@ private:
     std::unique_ptr<BranchCrew> m_crew;       // of its branches, while they train
     std::optional<runs::StateChanged> m_rest; // in which the branches left the run
     std::vector<runs::WishAnswered> m_unsaid; // answers that rank 0 was given to write, until it says that it did
-    std::vector<Cause> m_causes;
     std::optional<Error> m_writeError;
     std::uint64_t m_oomBefore = 0;
     std::int64_t m_step = -1;
     std::string m_doing;
     int m_signalsObeyed = 0, m_logFd = -1;
-    bool m_now = false;  // a second signal: end at once
-    bool m_over = false; // rank 0 said, or was told, that the run is over
+    bool m_now = false; // a second signal: end at once
     Agreement m_agreed;
     GpuMeter m_gpus;
     GpuCurves m_gpuCurves;
     const Patience m_patience = Patience::fromEnvironment();
+    CommonEnd m_end;
     Clock::time_point m_lastBeat{}, m_lastWishes{}, m_lastProgress{}, m_lastGpus{}, m_firstSignal{};
-    std::optional<Clock::time_point> m_ending, m_terminated, m_firstEnd;
 };
 
 } // namespace espalier::cli

@@ -17,7 +17,7 @@ using runs::RunState;
 bool Supervisor::waitsForBranches()
 {
     const auto* zero = rankZero();
-    return trainsApart() && m_causes.empty() && !m_now && !m_writeError && zero && zero->end == runs::EndedHow::Waits;
+    return trainsApart() && !m_end.hasFailed() && !m_now && !m_writeError && zero && zero->end == runs::EndedHow::Waits;
 }
 
 /// Whether the run itself goes on afterwards; otherwise it is known how it ends.
@@ -25,14 +25,13 @@ bool Supervisor::trainBranches()
 {
     const auto plan = planOf(m_folder);
     if (!plan) {
-        failedBy({-1, plan.error(), -1, "", false});
+        failedBy(plan.error());
         return false;
     }
     const auto devices = static_cast<std::int64_t>(m_plan.devices.size());
     const auto count = plan::openBranches(*plan).size();
     if (count == 0) {
-        failedBy(
-            {-1, {ErrorCode::Internal, "The run waits for stages side by side, but its plan has none that can begin.", {}}, -1, "", false});
+        failedBy({ErrorCode::Internal, "The run waits for stages side by side, but its plan has none that can begin.", {}});
         return false;
     }
     const auto places = plan::placesFor(*plan, m_plan.config, devices);
@@ -44,7 +43,7 @@ bool Supervisor::trainBranches()
         log(LogLevel::Info, why);
     }
     write(runs::StateChanged{RunState::Training, why});
-    m_firstEnd.reset();
+    m_end.begins();
     m_crew = std::make_unique<BranchCrew>(
         m_folder, *plan, m_plan.devices, places,
         BranchCrew::Host{[this](const std::string& device, std::vector<std::string> arguments) {
@@ -58,7 +57,7 @@ bool Supervisor::trainBranches()
     if (m_now)
         return false;
     if (auto failed = crew->failure()) {
-        failedBy(*std::move(failed));
+        m_end.failed(*std::move(failed));
         return false;
     }
     m_rest = crew->rest();

@@ -15,14 +15,6 @@ constexpr std::size_t kTail = 8192;
 
 } // namespace
 
-Patience Patience::fromEnvironment()
-{
-    const Patience usual;
-    return {runs::environment::seconds(runs::environment::kSilentSeconds, usual.silence),
-            runs::environment::seconds(runs::environment::kHangSeconds, usual.hang),
-            runs::environment::seconds(runs::environment::kGraceSeconds, usual.grace)};
-}
-
 bool TrainWorker::read(const std::function<void(const Json&)>& status, const std::function<void(std::string_view)>& output)
 {
     child.flushControl();

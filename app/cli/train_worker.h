@@ -3,6 +3,7 @@
 
 #include "app/cli/cause.h"
 #include "app/cli/child.h"
+#include "app/cli/patience.h"
 #include "core/runs/worker_link.h"
 
 #include <chrono>
@@ -11,12 +12,6 @@
 #include <string>
 
 namespace espalier::cli {
-
-/// How long a worker may say nothing, and take no step; and what it gets between SIGTERM and SIGKILL.
-struct Patience {
-    std::chrono::seconds silence{30}, hang{600}, grace{5};
-    static Patience fromEnvironment();
-};
 
 /// A worker that trains, as the process knows it that started it.
 struct TrainWorker {

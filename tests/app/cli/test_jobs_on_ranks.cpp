@@ -64,6 +64,12 @@ protected:
         const auto json = told(rank);
         return json.is_object() ? json["pid"].get<pid_t>() : -1;
     }
+    void strike(int rank, int number)
+    {
+        const auto worker = workerOf(rank);
+        ASSERT_GT(worker, 0) << "rank " << rank;
+        ::kill(worker, number);
+    }
     static constexpr auto kLong = "100000"; // parts
     std::filesystem::path m_checkpoint = m_folder / "weights", m_trace = m_folder / "trace";
 };
@@ -98,23 +104,30 @@ TEST_F(JobsOnRanks, MeetWhereTheyWereStartedOneByOne)
     EXPECT_FALSE(std::filesystem::exists(m_folder / "out" / "meeting.json"));
 }
 
+TEST_F(JobsOnRanks, GiveSignsOfLifeAsOftenAsTheOthersExpectThem)
+{
+    const tests::Environment hasty{{"FAKE_PARTS", "60"}, {"FAKE_STEP_MS", "30"}, {"ESPALIER_SILENT_SECONDS", "1"}};
+    auto one = startRank(1, hasty), zero = startRank(0, hasty);
+    EXPECT_EQ(zero->wait(), 0) << zero->err();
+    EXPECT_EQ(one->wait(), 0) << one->err();
+}
+
 TEST_F(JobsOnRanks, EndTogetherNamingTheOneThatDied)
 {
-    const tests::Environment slow{{"FAKE_PARTS", kLong}, {"ESPALIER_SILENT_SECONDS", "2"}};
+    const tests::Environment slow{{"FAKE_PARTS", kLong}, {"ESPALIER_SILENT_SECONDS", "3"}};
     for (const int number : {SIGKILL, SIGSTOP}) {
         const char* word = number == SIGKILL ? "SIGKILL" : "stopped (SIGSTOP";
         forget();
         auto alone = start(sample({"--devices", "cpu:3"}), traced(slow));
         ASSERT_GT(workerOf(2), 0);
-        ASSERT_GT(workerOf(1), 0);
-        ::kill(workerOf(1), number);
+        ASSERT_NO_FATAL_FAILURE(strike(1, number));
         EXPECT_EQ(alone->wait(), 1);
         EXPECT_NE(alone->err().find("Worker 1"), std::string::npos) << alone->err();
         EXPECT_NE(alone->err().find(word), std::string::npos) << alone->err();
         forget();
         auto zero = startRank(0, slow), one = startRank(1, slow);
         ASSERT_GT(workerOf(0), 0);
-        ::kill(workerOf(1), number);
+        ASSERT_NO_FATAL_FAILURE(strike(1, number));
         for (auto* each : {zero.get(), one.get()}) {
             EXPECT_EQ(each->wait(), 1);
             EXPECT_NE(each->err().find("Worker 1"), std::string::npos) << each->err();
@@ -125,7 +138,7 @@ TEST_F(JobsOnRanks, EndTogetherNamingTheOneThatDied)
 
 TEST_F(JobsOnRanks, NoticeASupervisorThatIsGone)
 {
-    const tests::Environment slow{{"FAKE_PARTS", kLong}, {"ESPALIER_SILENT_SECONDS", "2"}};
+    const tests::Environment slow{{"FAKE_PARTS", kLong}, {"ESPALIER_SILENT_SECONDS", "3"}};
     for (const int victim : {0, 1}) {
         forget();
         auto zero = startRank(0, slow), one = startRank(1, slow);

@@ -44,6 +44,12 @@ protected:
         tests::eventually([&] { return !(children = tests::childrenOf(rank.pid())).empty(); });
         return children.empty() ? -1 : children.front();
     }
+    static void strike(const tests::CliProcess& rank, int number)
+    {
+        const auto worker = workerOf(rank);
+        ASSERT_GT(worker, 0);
+        ::kill(worker, number);
+    }
     void expectFailed(int rank, const char* word)
     {
         const auto follower = followed();
@@ -118,7 +124,7 @@ TEST_F(PlacedRanks, NameTheOneThatWasKilledAndItsSignal)
 {
     auto zero = startRank(0, 5000), one = startRank(1, 5000);
     ASSERT_TRUE(passes(22));
-    ::kill(workerOf(*one), SIGKILL);
+    ASSERT_NO_FATAL_FAILURE(strike(*one, SIGKILL));
     EXPECT_EQ(one->wait(), 1);
     EXPECT_NE(one->err().find("SIGKILL"), std::string::npos) << one->err();
     EXPECT_EQ(zero->wait(), 1);
@@ -131,10 +137,10 @@ TEST_F(PlacedRanks, NameTheOneThatWasKilledAndItsSignal)
 
 TEST_F(PlacedRanks, NameTheOneThatWasStopped)
 {
-    const tests::Environment soon{{"ESPALIER_SILENT_SECONDS", "2"}};
+    const tests::Environment soon{{"ESPALIER_SILENT_SECONDS", "3"}};
     auto zero = startRank(0, 5000, soon), one = startRank(1, 5000, soon);
     ASSERT_TRUE(passes(3));
-    ::kill(workerOf(*one), SIGSTOP);
+    ASSERT_NO_FATAL_FAILURE(strike(*one, SIGSTOP));
     EXPECT_EQ(one->wait(), 1);
     EXPECT_EQ(zero->wait(), 1);
     expectFailed(1, "stopped (SIGSTOP");
@@ -143,7 +149,7 @@ TEST_F(PlacedRanks, NameTheOneThatWasStopped)
 
 TEST_F(PlacedRanks, NoticeASupervisorThatIsStoppedOrKilled)
 {
-    const tests::Environment soon{{"ESPALIER_SILENT_SECONDS", "2"}};
+    const tests::Environment soon{{"ESPALIER_SILENT_SECONDS", "3"}};
     for (const int signal : {SIGSTOP, SIGKILL}) {
         m_run = RunFolder(m_folder / std::to_string(signal));
         auto zero = startRank(0, 5000, soon), one = startRank(1, 5000, soon);

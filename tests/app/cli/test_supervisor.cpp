@@ -153,7 +153,7 @@ TEST_F(SupervisedRuns, EndAWorkerThatHangs)
 
 TEST_F(SupervisedRuns, FindAWorkerThatWasStopped)
 {
-    auto run = start(command({"--devices", "cpu:4"}, 5000), {{"ESPALIER_SILENT_SECONDS", "2"}});
+    auto run = start(command({"--devices", "cpu:4"}, 5000), {{"ESPALIER_SILENT_SECONDS", "3"}});
     ASSERT_TRUE(passes(3));
     const auto workers = tests::childrenOf(run->pid());
     ASSERT_EQ(workers.size(), 4u);
