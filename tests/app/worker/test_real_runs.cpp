@@ -72,13 +72,17 @@ TEST_F(RealRuns, GrantWishesWhileTraining)
     }
     ASSERT_TRUE(runs::sendWish(run, runs::WishKind::Sample, {{"count", 3}, {"sampler", {{"eta", 0.5}}}}));
     runs::RunFollower follower(run.root());
-    const auto asWished = [&] {
-        follower.poll();
-        return std::ranges::find(follower.samples(), 3, [](const auto& each) { return each.drawn.count; });
-    };
-    ASSERT_TRUE(eventually([&] { return asWished() != follower.samples().end(); }, 60s)) << process.err();
-    EXPECT_EQ(asWished()->drawn.recipe["eta"], 0.5);
-    EXPECT_EQ(asWished()->drawn.recipe["sampler"], "DDIM-3") << "what was not wished for is as the settings of the run say";
+    Json recipe;
+    ASSERT_TRUE(eventually(
+        [&] {
+            follower.poll();
+            const auto found = std::ranges::find(follower.samples(), 3, [](const auto& each) { return each.drawn.count; });
+            return found != follower.samples().end() && !(recipe = found->drawn.recipe).empty();
+        },
+        60s))
+        << process.err();
+    EXPECT_EQ(recipe["eta"], 0.5);
+    EXPECT_EQ(recipe["sampler"], "DDIM-3") << "what was not wished for is as the settings of the run say";
     ASSERT_FALSE(follower.evaluations().empty());
     EXPECT_TRUE(follower.evaluations().back().evaluated.extra.contains("nearest_median"));
     process.signal(SIGTERM); // one signal: a clean stop
