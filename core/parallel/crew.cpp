@@ -107,8 +107,7 @@ Crew::Message Crew::receive(int from)
         m_group->receive(head, from);
         const auto* fields = head.const_data_ptr<std::int64_t>();
         Message message{static_cast<Kind>(fields[0]), {}, static_cast<ErrorCode>(fields[3 + kMostDimensions])};
-        message.body =
-            at::empty(at::IntArrayRef(fields + 3, static_cast<std::size_t>(fields[2])), static_cast<at::ScalarType>(fields[1]));
+        message.body = at::empty(at::IntArrayRef(fields + 3, static_cast<std::size_t>(fields[2])), static_cast<at::ScalarType>(fields[1]));
         if (message.body.numel() > 0)
             m_group->receive(message.body, from);
         return message;

@@ -66,9 +66,7 @@ Possible possible(Action action, const BranchStatus& branch, RunState run)
     if (branch.state == RunState::Finished)
         return no(" is done.");
     if (action == Action::Pause)
-        return pausing       ? no(" is saving before it pauses.")
-               : branch.held ? no(" is held already.")
-                             : Possible{true, {}};
+        return pausing ? no(" is saving before it pauses.") : branch.held ? no(" is held already.") : Possible{true, {}};
     if (action != Action::Start)
         return no(" cannot be asked that alone: ask the run.");
     if (pausing)
@@ -101,9 +99,9 @@ void Branches::readPlan()
             continue;
         const auto* after = listAt(stage, "after");
         if (m_planned.empty())
-            m_before = !after || after->empty()         ? Done{}
+            m_before = !after || after->empty()     ? Done{}
                        : after->front().is_string() ? doneOf(after->front().get<std::string>())
-                                                        : std::nullopt;
+                                                    : std::nullopt;
         if (std::ranges::find(m_planned, branch, &Planned::name) == m_planned.end())
             m_planned.push_back({branch, valueOr<std::int64_t>(stage, "module", -1)});
         if (const auto ended = doneOf(textAt(stage, "id")))

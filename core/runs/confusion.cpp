@@ -92,8 +92,8 @@ Result<Confusion> confusionFromCsv(std::string_view csv)
         for (std::size_t column = 0; column < classes; ++column) {
             const auto cell = takeCell(rest, lineEnds);
             std::int64_t count = -1;
-            if (!cell || std::from_chars(cell->data(), cell->data() + cell->size(), count).ptr != cell->data() + cell->size() || count < 0 ||
-                lineEnds != (column + 1 == classes))
+            if (!cell || std::from_chars(cell->data(), cell->data() + cell->size(), count).ptr != cell->data() + cell->size() ||
+                count < 0 || lineEnds != (column + 1 == classes))
                 return malformed("a cell is no count");
             confusion.counts.push_back(count);
         }

@@ -49,12 +49,12 @@ struct EvaluationEntry {
 
 /// A stage that stands beside others (docs/run-folder.md, branches/), as a person sees it.
 struct BranchStatus {
-    std::string name;              // of its folder: "module-2"
-    std::int64_t module = -1;      // 2: the option of wishes; -1: not a module
+    std::string name;               // of its folder: "module-2"
+    std::int64_t module = -1;       // 2: the option of wishes; -1: not a module
     RunState state = RunState::New; // New: not begun; Queued: waits for a device; Training …; Paused, Stopped, Failed, Finished, Lost
-    std::string why;               // the cause of a failure, what it waits for …
-    bool held = false;             // nobody trains it before that is taken back, not even who resumes the run
-    std::string device;            // of its newest attempt: "cpu", "0"; "" before the first
+    std::string why;                // the cause of a failure, what it waits for …
+    bool held = false;              // nobody trains it before that is taken back, not even who resumes the run
+    std::string device;             // of its newest attempt: "cpu", "0"; "" before the first
     int attempt = 0;
     double fraction = 0.0;            // 0 … 1, of its own length
     std::optional<double> etaSeconds; // while it trains

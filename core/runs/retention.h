@@ -17,8 +17,8 @@ namespace espalier::runs {
 struct StoredCheckpoint {
     std::int64_t step = 0;
     std::optional<MeasuredValue> metric;
-    bool keptByHand = false;      // a file `keep` lies in its folder
-    bool keptForRun = false;      // a stage boundary: kept as long as the run
+    bool keptByHand = false; // a file `keep` lies in its folder
+    bool keptForRun = false; // a stage boundary: kept as long as the run
 };
 
 /// Steps whose folders may go, oldest first. Pure. The newest is never among them.

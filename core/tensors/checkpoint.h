@@ -63,8 +63,8 @@ Result<Done> verifyCheckpointFile(const std::filesystem::path& folder, const Man
 Result<Manifest> loadCheckpoint(const std::filesystem::path& folder, TrainState& state);
 
 /// Weights alone, for sampling and evaluation, on the host, by published names. `from` is a checkpoint folder, or a safetensors or
-/// PyTorch file or a diffusers folder of anyone. `which` is "raw", "ema" (the first average; raw where there is none) or "ema:0.9999". A lone file has at most
-/// one average, and a safetensors file only one kind of weights.
+/// PyTorch file or a diffusers folder of anyone. `which` is "raw", "ema" (the first average; raw where there is none) or "ema:0.9999". A
+/// lone file has at most one average, and a safetensors file only one kind of weights.
 Result<TensorMap> readWeights(const std::filesystem::path& from, const std::string& which);
 
 /// Copies weights into named parameters: every name must be there with its shape, and nothing may be left over. A prefix

@@ -117,7 +117,8 @@ TEST(Crew, LetsAllGoWhenTheOneThatLeadsFails)
         if (full || full.error().message != "the disk is full")
             return "the error was lost";
         try {
-            (void)crew.map(ask, numbers(40), 10, [](const at::Tensor&) -> Result<at::Tensor> { throw std::runtime_error("no memory"); }, {});
+            (void)crew.map(ask, numbers(40), 10, [](const at::Tensor&) -> Result<at::Tensor> { throw std::runtime_error("no memory"); },
+                           {});
             return "the exception was lost";
         } catch (const std::runtime_error&) {
         }
