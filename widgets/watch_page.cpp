@@ -5,6 +5,7 @@
 #include "widgets/card.h"
 #include "widgets/curve_choice.h"
 #include "widgets/curve_legend.h"
+#include "widgets/expectations.h"
 #include "widgets/format.h"
 #include "widgets/grid_card.h"
 #include "widgets/plot_menu.h"
@@ -322,16 +323,8 @@ void WatchPage::setRun(const RunView& run)
         m_curveEmpty->setText(live ? QStringLiteral("Waiting for the first step") : QStringLiteral("No curve yet"),
                               live ? QStringLiteral("The loss appears here as soon as the trainer has taken its first steps.")
                                    : QStringLiteral("The loss appears here while the run trains. Press Start to begin."));
-    const auto every = settingNumber(run.config, "evaluation", "every");
-    const bool draws = drawsImages(run.config);
-    const QString what =
-        draws ? QStringLiteral("distance between samples and data") : QStringLiteral("share of test images that are told right");
-    m_distanceEmpty->setText(draws ? QStringLiteral("No distance yet") : QStringLiteral("No accuracy yet"),
-                             every > 0
-                                 ? QStringLiteral("The %1 appears here every %2 steps. Evaluate asks for it now.").arg(what, number(every))
-                                 : QStringLiteral("The %1 appears here after an evaluation. Press Evaluate, or set “evaluation.every” in "
-                                                  "the configuration.")
-                                       .arg(what));
+    m_distanceEmpty->setText(drawsImages(run.config) ? QStringLiteral("No distance yet") : QStringLiteral("No accuracy yet"),
+                             expectedMeasurements(run));
     const bool canEvaluate = run.valid() && runs::possible(runs::Action::Evaluate, run.state).allowed;
     m_distanceEmpty->setAction(canEvaluate ? QStringLiteral("Evaluate now") : QString());
 }
@@ -406,12 +399,7 @@ void WatchPage::showRanks()
 
 void WatchPage::setNewestGrid(const QImage& image, const std::optional<runs::SampleEntry>& entry)
 {
-    const auto every = settingNumber(m_run.config, "samples", "every");
-    const QString expected =
-        !drawsImages(m_run.config) ? QStringLiteral("This model tells images apart and draws none.")
-        : every > 0 ? QStringLiteral("A grid of samples appears here every %1 steps, always from the same noise.").arg(number(every))
-                    : QStringLiteral("This run draws no samples by itself. Press Sample to draw a grid now.");
-    m_grid->setGrid(image, entry, expected);
+    m_grid->setGrid(image, entry, expectedSamples(m_run));
 }
 
 std::pair<int, int> WatchPage::plotSpan() const

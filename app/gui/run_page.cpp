@@ -8,6 +8,7 @@
 #include "widgets/compare_view.h"
 #include "widgets/configuration_page.h"
 #include "widgets/evaluation_page.h"
+#include "widgets/expectations.h"
 #include "widgets/format.h"
 #include "widgets/image_provider.h"
 #include "widgets/log_page.h"
@@ -183,32 +184,22 @@ void RunPage::showSamples(bool changed)
 {
     if (changed)
         m_samples->setSamples(qstr(m_view.folder.string()), *m_view.samples);
-    const auto every = settingNumber(m_view.config, "samples", "every");
     const auto may = runs::possible(runs::Action::Sample, m_view.state);
-    if (!widgets::drawsImages(m_view.config))
-        return m_samples->setExpectation(QStringLiteral("This model tells images apart and draws none."),
-                                         QStringLiteral("How well it does is on the page Evaluation."));
-    m_samples->setExpectation(
-        every > 0 ? QStringLiteral("A grid of samples appears here every %1 steps, always from the same noise.").arg(number(every))
-                  : QStringLiteral("This run draws no samples by itself. Press Sample to draw a grid now."),
-        qstr(may.why));
+    m_samples->setExpectation(widgets::expectedSamples(m_view), widgets::drawsImages(m_view.config)
+                                                                    ? qstr(may.why)
+                                                                    : QStringLiteral("How well it does is on the page Evaluation."));
 }
 
 void RunPage::showEvaluations()
 {
-    const bool draws = widgets::drawsImages(m_view.config);
-    m_evaluation->setDraws(draws);
+    m_evaluation->setDraws(widgets::drawsImages(m_view.config));
     m_evaluation->setEvaluations(*m_view.evaluations);
     m_evaluation->setConfusion(m_view.confusion);
-    const auto every = settingNumber(m_view.config, "evaluation", "every");
     const auto may = runs::possible(runs::Action::Evaluate, m_view.state);
     m_evaluation->setEvaluatePossible(qstr(may.why), m_view.state == runs::RunState::Evaluating
                                                          ? QStringLiteral("Evaluating step %1 …").arg(number(m_view.progress.step))
                                                          : QString());
-    const QString what = draws ? QStringLiteral("distance") : QStringLiteral("test accuracy");
-    m_evaluation->setExpectation(every > 0
-                                     ? QStringLiteral("A new %1 appears here every %2 steps.").arg(what, number(every))
-                                     : QStringLiteral("This run measures no %1 by itself. Press Evaluate to measure it now.").arg(what));
+    m_evaluation->setExpectation(widgets::expectedMeasurements(m_view));
 }
 
 void RunPage::showCheckpoints()

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/curve_choice.h"
-#include "widgets/rank_legend.h"
+#include "widgets/expectations.h"
 #include "widgets/format.h"
 #include "widgets/plot_view.h"
+#include "widgets/rank_legend.h"
 #include "widgets/stage_lanes.h"
 #include "widgets/theme.h"
 #include "widgets/time_axis.h"
@@ -36,6 +37,7 @@ private Q_SLOTS:
     void stagesSideBySideHaveALaneEach();
     void manyLanesShareTheRoom();
     void emptyPageSaysWhatWillAppear();
+    void nothingComesByItselfToAFinishedRun();
     void curvesOfRanksBelongTogether();
     void theSlowestRankIsMarkedByMoreThanColour();
 };
@@ -337,6 +339,19 @@ void TestWatch::emptyPageSaysWhatWillAppear()
     data.full1 = 5;
     page.setPlotData(data);
     QVERIFY(axis.to() >= 1000.0);
+}
+
+void TestWatch::nothingComesByItselfToAFinishedRun()
+{
+    RunView run;
+    run.config = {{"model", {{"kind", "unet"}}}, {"samples", {{"every", 300}}}, {"evaluation", {{"every", 400}}}};
+    run.state = runs::RunState::Training;
+    QVERIFY(expectedSamples(run).contains(QStringLiteral("every 300 steps")));
+    QVERIFY(expectedMeasurements(run).contains(QStringLiteral("every 400 steps")));
+    run.state = runs::RunState::Finished;
+    QVERIFY(expectedSamples(run).contains(QStringLiteral("Press Sample")));
+    QVERIFY(expectedMeasurements(run).contains(QStringLiteral("Press Evaluate")));
+    QVERIFY(!(expectedSamples(run) + expectedMeasurements(run)).contains(QStringLiteral("every")));
 }
 
 /// A run whose ranks tell how they fare.
