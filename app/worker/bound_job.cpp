@@ -59,11 +59,9 @@ Result<Json> boundJob(const Json& request, const Checkpoint& checkpoint, JobCont
     const auto weights = textOf(request, "weights", "ema");
     if (!weights)
         return weights.error();
-    auto ranks = JobRanks::join(request, context);
+    auto ranks = JobRanks::join(request, checkpoint.identity, context);
     if (!ranks)
         return ranks.error();
-    if (auto same = ranks->agree(request, checkpoint.identity); !same)
-        return same.error();
     const auto device = ranks->device();
     const auto& config = checkpoint.config;
     const auto asked = numberOf(request, "num", config.evaluation.images, 2, 1'000'000),

@@ -111,11 +111,9 @@ Result<Json> classifyJob(const Json& request, const Checkpoint& checkpoint, JobC
     const auto count = numberOf(request, "num", 0, 2, 100'000'000);
     if (!count)
         return count.error();
-    auto ranks = JobRanks::join(request, context);
+    auto ranks = JobRanks::join(request, checkpoint.identity, context);
     if (!ranks)
         return ranks.error();
-    if (auto same = ranks->agree(request, checkpoint.identity); !same)
-        return same.error();
     const auto device = ranks->device();
 
     const auto images = folder->empty() ? data::open(config.data, data::Split::Test, runs::dataFolder(), context.log)

@@ -297,20 +297,17 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
     auto onInception = MetricNames::of(*metric == "auto" ? "fd" : *metric, *features);
     if (!onInception)
         return onInception.error();
-    auto ranks = JobRanks::join(request, context);
+    auto ranks = JobRanks::join(request, checkpoint ? checkpoint->identity : std::string(), context);
     if (!ranks)
         return ranks.error();
     const Asked what{*std::move(onInception), *features, ranks->device()};
     std::optional<GivenImages> reference;
     if (!referencePath->empty())
         reference = GivenImages{"--reference", *referencePath};
-    if (!imagesPath->empty()) {
-        if (auto same = ranks->agree(request, ""); !same)
-            return same.error();
+    if (!checkpoint)
         return ranks->work(
             [&](parallel::Crew& crew) { return compareImages(request, {"--images", *imagesPath}, reference, what, crew, context); },
             Help(what, nullptr, context));
-    }
 
     const auto& config = checkpoint->config;
     const auto num = numberOf(request, "num", config.evaluation.images, 2, 1'000'000),
@@ -322,8 +319,6 @@ Result<Json> evaluateJob(const Json& request, JobContext& context)
         return seed.error();
     if (!sampler)
         return sampler.error();
-    if (auto same = ranks->agree(request, checkpoint->identity); !same)
-        return same.error();
     generation::DrawingModel drawing(config, what.device);
     const auto model = drawing.from(checkpoint->folder, *weights);
     if (!model)

@@ -5,7 +5,7 @@
 
 namespace espalier::worker {
 
-Result<JobRanks> JobRanks::join(const Json& request, JobContext& context)
+Result<JobRanks> JobRanks::join(const Json& request, const std::string& weights, JobContext& context)
 {
     const auto devices = textOf(request, "device", "auto");
     if (!devices)
@@ -24,7 +24,10 @@ Result<JobRanks> JobRanks::join(const Json& request, JobContext& context)
     auto group = parallel::ProcessGroup::join(*ranks, at::kCPU);
     if (!group)
         return group.error();
-    return JobRanks(*device, *std::move(group), context.link);
+    JobRanks joined(*device, *std::move(group), context.link);
+    if (auto same = joined.agree(request, weights); !same)
+        return same.error();
+    return joined;
 }
 
 Result<Done> JobRanks::agree(const Json& request, const std::string& weights) const

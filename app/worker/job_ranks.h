@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 namespace espalier::worker {
 
@@ -13,14 +14,11 @@ namespace espalier::worker {
 class JobRanks {
 public:
     /// Finds this worker's device and threads ("device" and "threads" of the request, where the supervisor says nothing) and joins the
-    /// others.
-    static Result<JobRanks> join(const Json& request, JobContext& context);
+    /// others. All must be the same program, have been asked for the same, and see the same `weights` (their identity; may be empty).
+    static Result<JobRanks> join(const Json& request, const std::string& weights, JobContext& context);
 
     at::Device device() const { return m_device; }
     int size() const { return m_group->world(); }
-
-    /// All ranks must be the same program, have been asked for the same, and see the same weights.
-    Result<Done> agree(const Json& request, const std::string& weights) const;
 
     /// Does the job: rank 0 as `lead` says, the others what they are asked for. Once.
     Result<Json> work(const std::function<Result<Json>(parallel::Crew&)>& lead,
@@ -31,6 +29,8 @@ private:
         : m_device(device), m_group(std::move(group)), m_link(link)
     {
     }
+    Result<Done> agree(const Json& request, const std::string& weights) const;
+
     at::Device m_device;
     std::shared_ptr<parallel::ProcessGroup> m_group;
     runs::WorkerLink& m_link;

@@ -93,11 +93,9 @@ Result<Json> sampleJob(const Json& request, JobContext& context)
         return Error{ErrorCode::Usage, "No folder was named for the images. Give one with --out."};
     if (!config::drawsImages(checkpoint->config.model))
         return Error{ErrorCode::Usage, "These weights tell images apart and draw none. Measure them with evaluate."};
-    auto ranks = JobRanks::join(request, context);
+    auto ranks = JobRanks::join(request, checkpoint->identity, context);
     if (!ranks)
         return ranks.error();
-    if (auto same = ranks->agree(request, checkpoint->identity); !same)
-        return same.error();
     generation::DrawingModel drawing(checkpoint->config, ranks->device());
     const auto model = drawing.from(checkpoint->folder, *weights);
     if (!model)
