@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace espalier::widgets {
 namespace {
@@ -23,13 +24,17 @@ QString floorTitle(const std::string& metric)
 
 constexpr int kBottom = 26, kTop = 8;
 
-void setPoints(QCPGraph* graph, const std::vector<runs::CurvePoint>& points, bool positiveOnly)
+void setPoints(QCPGraph* graph, const std::vector<runs::CurvePoint>& points, bool positiveOnly, std::optional<double> breakAfter)
 {
     QVector<QCPGraphData> data;
-    data.reserve(static_cast<qsizetype>(points.size()));
-    for (const auto& point : points)
-        if (std::isfinite(point.y) && (!positiveOnly || point.y > 0))
-            data.push_back(QCPGraphData(point.x, point.y));
+    data.reserve(static_cast<qsizetype>(points.size()) + 1);
+    for (const auto& point : points) {
+        if (!std::isfinite(point.y) || (positiveOnly && !(point.y > 0)))
+            continue;
+        if (breakAfter && point.x > *breakAfter && !data.isEmpty() && data.back().key <= *breakAfter)
+            data.push_back(QCPGraphData(*breakAfter, std::numeric_limits<double>::quiet_NaN())); // which is not drawn
+        data.push_back(QCPGraphData(point.x, point.y));
+    }
     graph->data()->set(data, true);
 }
 
@@ -184,9 +189,9 @@ void PlotView::setCurves(std::vector<Curve> curves)
 void PlotView::fillCurve(std::size_t at)
 {
     const auto& view = m_curves[at].view;
-    setPoints(m_items[at].band, view.envelope.points, m_logarithmic);
+    setPoints(m_items[at].band, view.envelope.points, m_logarithmic, view.breakAfter);
     const double pixel = (m_axis->to() - m_axis->from()) / std::max(1, axisRect()->width());
-    setPoints(m_items[at].line, smoothed(view.means, m_smoothing, pixel), m_logarithmic);
+    setPoints(m_items[at].line, smoothed(view.means, m_smoothing, pixel), m_logarithmic, view.breakAfter);
     // A line needs two points; the very first one is shown as a dot.
     auto* line = m_items[at].line;
     line->setScatterStyle(line->dataCount() == 1 ? QCPScatterStyle(QCPScatterStyle::ssDisc, line->pen().color(), 5.0) : QCPScatterStyle());

@@ -90,6 +90,7 @@ struct CurveView {
     int module = -1;                     // that trains there
     runs::Envelope envelope;             // x in the asked axis
     std::vector<runs::CurvePoint> means; // for the smoothed line; begins some way before x0
+    std::optional<double> breakAfter;    // where others trained next: no line leads from here to the next point
 };
 struct MarkView {
     double x = 0.0;

@@ -143,6 +143,15 @@ widgets::CurveView curveView(const runs::RunFollower& run, const AxisMap& map, c
     return view;
 }
 
+/// The step at which stages side by side begin, on which the run itself has none; nothing where there are no such stages.
+std::optional<double> leavesAt(const runs::RunFollower& run)
+{
+    for (const auto& stage : run.stages())
+        if (run.branches().contains(stage.id))
+            return static_cast<double>(stage.fromStep);
+    return std::nullopt;
+}
+
 std::string recipeName(const runs::Evaluated& evaluated)
 {
     if (evaluated.recipe.is_object() && evaluated.recipe.contains("name") && evaluated.recipe["name"].is_string())
@@ -270,8 +279,12 @@ PlotData answer(const runs::RunFollower& run, const PlotQuery& query, const plan
         data.x0 = query.live ? data.now - width : query.x0;
         data.x1 = query.live ? data.now : query.x1;
     }
-    for (const auto& tag : query.tags)
+    const auto leaves = leavesAt(run);
+    for (const auto& tag : query.tags) {
         data.curves.push_back(curveView(run, map, tag, query, data.x0, data.x1, data.full0));
+        if (leaves && map.known())
+            data.curves.back().breakAfter = map.at(*leaves);
+    }
     for (const auto& status : run.branchStatus())
         if (const auto branch = run.branches().find(status.name); branch != run.branches().end() && map.known())
             for (const auto& tag : query.tags) {

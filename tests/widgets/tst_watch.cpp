@@ -15,6 +15,7 @@
 #include <QTest>
 #include <QToolButton>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -30,6 +31,7 @@ private Q_SLOTS:
     void smoothingHasNoStartPull();
     void numbersReadAsPeopleWriteThem();
     void plotKeepsWhatItIsGivenAndNoMore();
+    void noLineLeadsOverStepsThatOthersTrained();
     void picturesAreSaved_data();
     void picturesAreSaved();
     void lanesAlignWithThePlots();
@@ -145,6 +147,29 @@ void TestWatch::plotKeepsWhatItIsGivenAndNoMore()
                       Qt::NoScrollPhase, false);
     QApplication::sendEvent(&plot, &wheel);
     QCOMPARE(axis.mode(), TimeAxis::Mode::Fixed);
+}
+
+void TestWatch::noLineLeadsOverStepsThatOthersTrained()
+{
+    TimeAxis axis;
+    PlotView plot(&axis);
+    axis.setExtent(0, 1000, 1000);
+    auto view = curve(100); // a point every 10 steps
+    for (auto* points : {&view.envelope.points, &view.means})
+        points->erase(points->begin() + 51, points->begin() + 80);
+    view.breakAfter = 500.0;
+    plot.setCurves({{QStringLiteral("Loss"), view, 0, false}});
+    for (const int graph : {0, 1}) {
+        const auto data = plot.graph(graph)->data();
+        QCOMPARE(data->size(), 72);
+        const auto gap = std::find_if(data->constBegin(), data->constEnd(), [](const auto& point) { return std::isnan(point.value); });
+        QVERIFY(gap != data->constEnd());
+        QCOMPARE((gap - 1)->key, 500.0);
+        QCOMPARE((gap + 1)->key, 800.0);
+    }
+    view.breakAfter = 990.0; // nothing came after
+    plot.setCurves({{QStringLiteral("Loss"), view, 0, false}});
+    QCOMPARE(plot.graph(0)->dataCount(), 71);
 }
 
 void TestWatch::picturesAreSaved_data()
