@@ -66,24 +66,7 @@ std::size_t moduleOf(const std::string& name)
 
 } // namespace
 
-class AssembledRun : public TinyRun {
-protected:
-    runs::RunFolder trained(const std::string& name, const config::RunConfig& config)
-    {
-        const auto folder = makeRun(name, config);
-        const auto ended = train(folder, config);
-        EXPECT_TRUE(ended) << ended.error().message << ended.error().detail;
-        if (ended) {
-            EXPECT_EQ(*ended, runs::EndedHow::Finished);
-        }
-        return folder;
-    }
-    std::string refusal(const std::string& name, const config::RunConfig& config)
-    {
-        const auto ended = train(makeRun(name, config), config);
-        return ended ? "" : ended.error().message;
-    }
-};
+class AssembledRun : public TinyRun {};
 
 TEST_F(AssembledRun, TrainsAMetaModelModulesInsideItAndAllOfThemTogether)
 {

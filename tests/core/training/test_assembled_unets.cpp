@@ -52,21 +52,6 @@ int levelOf(const std::string& name)
 
 class AssembledUNet : public TinyRun {
 protected:
-    runs::RunFolder trained(const std::string& name, const config::RunConfig& config)
-    {
-        const auto folder = makeRun(name, config);
-        const auto ended = train(folder, config);
-        EXPECT_TRUE(ended) << ended.error().message << ended.error().detail;
-        if (ended) {
-            EXPECT_EQ(*ended, runs::EndedHow::Finished);
-        }
-        return folder;
-    }
-    std::string refusal(const std::string& name, const config::RunConfig& config)
-    {
-        const auto ended = train(makeRun(name, config), config);
-        return ended ? "" : ended.error().message;
-    }
     std::string module(const runs::RunFolder& meta, std::int64_t number)
     {
         return trained("module-" + std::to_string(number),

@@ -75,6 +75,24 @@ protected:
         return (*session)->run({});
     }
 
+    /// A run that ends well.
+    runs::RunFolder trained(const std::string& name, const config::RunConfig& config)
+    {
+        const auto folder = makeRun(name, config);
+        const auto ended = train(folder, config);
+        EXPECT_TRUE(ended) << ended.error().message << ended.error().detail;
+        if (ended) {
+            EXPECT_EQ(*ended, runs::EndedHow::Finished);
+        }
+        return folder;
+    }
+    /// Why a new run ends at once; empty where it does not.
+    std::string refusal(const std::string& name, const config::RunConfig& config)
+    {
+        const auto ended = train(makeRun(name, config), config);
+        return ended ? "" : ended.error().message;
+    }
+
     static tensors::Manifest manifestOf(const runs::RunFolder& folder, std::int64_t step)
     {
         auto manifest = tensors::readManifest(folder.checkpointFolder(step));
