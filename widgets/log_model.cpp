@@ -104,62 +104,62 @@ std::optional<LogLine> logLineOf(const runs::Event& event)
 {
     LogLine line;
     line.time = event.time;
-    if (const auto failed = runs::Failed::from(event)) {
+    if (const auto failed = runs::eventAs<runs::Failed>(event)) {
         line.level = LogLevel::Error;
         line.text = QString::fromStdString(failed->message);
         line.text += whenFailed(line.text, failed->step);
         line.explanation = explainFailure(failed->code);
         return line;
     }
-    if (const auto warned = runs::Warned::from(event)) {
+    if (const auto warned = runs::eventAs<runs::Warned>(event)) {
         line.level = LogLevel::Warning;
         line.text = QString::fromStdString(warned->message);
         return line;
     }
-    if (const auto begun = runs::Initialised::from(event)) {
+    if (const auto begun = runs::eventAs<runs::Initialised>(event)) {
         line.text = QObject::tr("Begun with weights of %1").arg(QString::fromStdString(begun->path));
         for (const auto& change : begun->changes)
             if (change.is_string())
                 line.text += QStringLiteral("; ") + QString::fromStdString(change.get<std::string>());
         return line;
     }
-    if (const auto state = runs::StateChanged::from(event)) {
+    if (const auto state = runs::eventAs<runs::StateChanged>(event)) {
         line.text = QString::fromUtf8(runs::stateTitle(state->state).data(), static_cast<qsizetype>(runs::stateTitle(state->state).size()));
         if (!state->why.empty())
             line.text += QStringLiteral(": ") + countedFromOne(QString::fromStdString(state->why));
         line.level = state->state == runs::RunState::Failed ? LogLevel::Error : LogLevel::Info;
         return line;
     }
-    if (const auto wish = runs::WishAnswered::from(event)) {
+    if (const auto wish = runs::eventAs<runs::WishAnswered>(event)) {
         line.level = wish->granted ? LogLevel::Info : LogLevel::Warning;
         line.text = QString::fromStdString(wish->answer);
         return line;
     }
-    if (const auto override = runs::Overridden::from(event)) {
+    if (const auto override = runs::eventAs<runs::Overridden>(event)) {
         line.level = override->forced ? LogLevel::Warning : LogLevel::Info;
         line.text = QObject::tr("%1 changed from %2 to %3")
                         .arg(QString::fromStdString(override->path), valueText(override->before), valueText(override->after));
         return line;
     }
-    if (const auto saved = runs::CheckpointWritten::from(event)) {
+    if (const auto saved = runs::eventAs<runs::CheckpointWritten>(event)) {
         line.text = QObject::tr("Checkpoint of step %1 saved").arg(groupedText(saved->step));
         return line;
     }
-    if (const auto stage = runs::StageStarted::from(event)) {
+    if (const auto stage = runs::eventAs<runs::StageStarted>(event)) {
         line.text = QObject::tr("%1 begins at step %2").arg(stageTitle(stage->id, stage->index), groupedText(stage->fromStep));
         return line;
     }
-    if (const auto found = runs::Searched::from(event)) {
+    if (const auto found = runs::eventAs<runs::Searched>(event)) {
         line.text = QObject::tr("%1 will be %2, as the search at step %3 found")
                         .arg(stageTitle(found->stage), QString::fromStdString(found->chosen), groupedText(found->step));
         return line;
     }
-    if (const auto forked = runs::Forked::from(event)) {
+    if (const auto forked = runs::eventAs<runs::Forked>(event)) {
         line.text = QObject::tr("Forked from %1 at the end of %2, step %3")
                         .arg(QString::fromStdString(forked->name), stageTitle(forked->stage).toLower(), groupedText(forked->step));
         return line;
     }
-    if (const auto resumed = runs::Resumed::from(event)) {
+    if (const auto resumed = runs::eventAs<runs::Resumed>(event)) {
         line.text = QObject::tr("Attempt %1 goes on from step %2").arg(resumed->attempt).arg(groupedText(resumed->fromStep));
         return line;
     }

@@ -29,7 +29,7 @@ namespace {
 bool hear(runs::RunFollower& follower, Asked& asked)
 {
     for (const auto& event : follower.poll().events) {
-        if (const auto answer = runs::WishAnswered::from(event)) {
+        if (const auto answer = runs::eventAs<runs::WishAnswered>(event)) {
             if (answer->id == asked.id)
                 asked.answer = answer;
         } else if (!asked.answer && (event.kind == runs::SamplesDrawn::kKind || event.kind == runs::Evaluated::kKind)) {

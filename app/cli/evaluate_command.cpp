@@ -223,7 +223,7 @@ int evaluateLive(const EvaluateOptions& options, const runs::RunFolder& run, Sig
     Json json{{"run", run.root().string()}, {"wish", "evaluate"}, {"id", asked->id}};
     std::string text = asked->answer ? asked->answer->answer : fmt::format("Asked {} to evaluate.", run.name());
     for (const auto& event : asked->drawn)
-        if (const auto evaluated = runs::Evaluated::from(event)) {
+        if (const auto evaluated = runs::eventAs<runs::Evaluated>(event)) {
             json["step"] = evaluated->step;
             json["evaluation"] = event.fields;
             json[evaluated->metric] = evaluated->value;

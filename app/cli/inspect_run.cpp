@@ -60,7 +60,7 @@ void addPlan(const runs::RunFolder& run, Inspected& said)
 void addParent(const runs::RunFollower& follower, Inspected& said)
 {
     for (const auto& event : follower.events())
-        if (const auto forked = runs::Forked::from(event)) {
+        if (const auto forked = runs::eventAs<runs::Forked>(event)) {
             said.json["forked_from"] = event.fields;
             said.text += fmt::format("  goes on from {} at the end of stage {}, step {}\n", forked->name, forked->stage,
                                      groupedNumber(forked->step));

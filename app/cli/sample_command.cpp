@@ -32,7 +32,7 @@ int tellWish(const runs::RunFolder& run, const Asked& asked, Console& console)
         json["answer"] = asked.answer->answer;
     }
     for (const auto& event : asked.drawn)
-        if (const auto drawn = runs::SamplesDrawn::from(event)) {
+        if (const auto drawn = runs::eventAs<runs::SamplesDrawn>(event)) {
             const auto grid = (run.root() / drawn->grid).string();
             auto fields = event.fields;
             fields["grid"] = grid;

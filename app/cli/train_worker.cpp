@@ -70,7 +70,7 @@ std::optional<runs::WishAnswered> answerFrom(const Json& line)
     const auto fields = event != line.end() && event->is_object() ? event->find("fields") : line.end();
     if (event == line.end() || !event->is_object() || fields == event->end())
         return std::nullopt;
-    return runs::WishAnswered::from({0.0, valueOr<std::string>(*event, "kind", ""), *fields});
+    return runs::eventAs<runs::WishAnswered>({0.0, valueOr<std::string>(*event, "kind", ""), *fields});
 }
 
 } // namespace espalier::cli

@@ -196,7 +196,7 @@ void addMarks(const runs::RunFollower& run, const AxisMap& map, PlotData& data)
         data.marks.push_back({map.at(static_cast<double>(stage.fromStep)), title.toStdString(), true});
     }
     for (const auto& event : run.events())
-        if (const auto resumed = runs::Resumed::from(event); resumed && resumed->fromStep > 0)
+        if (const auto resumed = runs::eventAs<runs::Resumed>(event); resumed && resumed->fromStep > 0)
             data.marks.push_back({map.at(static_cast<double>(resumed->fromStep)), "resumed", false});
     std::stable_sort(data.marks.begin(), data.marks.end(), [](const auto& a, const auto& b) { return a.x < b.x; });
 }
@@ -354,7 +354,7 @@ widgets::RunView viewOf(const runs::RunFollower& run, const widgets::RunView& be
     if (fresh || changes.evaluations || changes.superseded)
         view.confusion = newestConfusion(run, view.confusion);
     for (const auto& event : fresh ? run.events() : changes.events)
-        if (const auto started = runs::Started::from(event)) {
+        if (const auto started = runs::eventAs<runs::Started>(event)) {
             view.devices = started->devices;
             view.ranks = started->ranks;
         }

@@ -323,7 +323,8 @@ void Engine::publishQueue()
 void Engine::answerWishes(const std::vector<runs::Event>& events)
 {
     for (const auto& event : events)
-        if (const auto answer = runs::WishAnswered::from(event); answer && m_wishes.erase(answer->id) > 0 && !answer->answer.empty())
+        if (const auto answer = runs::eventAs<runs::WishAnswered>(event);
+            answer && m_wishes.erase(answer->id) > 0 && !answer->answer.empty())
             m_sink(Said{qstr(answer->answer), !answer->granted, {}});
 }
 

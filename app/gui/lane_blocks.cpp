@@ -113,7 +113,7 @@ std::string devicesOf(const runs::RunFollower& run, const plan::Stage& stage)
         return status->device;
     std::string devices;
     for (const auto& event : run.events())
-        if (const auto started = runs::Started::from(event))
+        if (const auto started = runs::eventAs<runs::Started>(event))
             devices = started->devices;
     return devices;
 }

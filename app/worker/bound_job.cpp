@@ -147,8 +147,8 @@ Result<Json> boundJob(const Json& request, const Checkpoint& checkpoint, JobCont
                                     .recipe = recipe,
                                     .extra = extra,
                                     .seconds = seconds};
-        return Json{{"bpd", mean(0)},          {"prior", mean(1)}, {"first_level", mean(2)}, {"images", images},
-                    {"step", checkpoint.step}, {"recipe", recipe}, {"event", event.fields()}};
+        return Json{{"bpd", mean(0)},          {"prior", mean(1)}, {"first_level", mean(2)},        {"images", images},
+                    {"step", checkpoint.step}, {"recipe", recipe}, {"event", runs::fieldsOf(event)}};
     };
     return ranks->work(lead, [&](const Json&) { return Result<parallel::Crew::Work>(bounds); });
 }

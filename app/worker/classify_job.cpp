@@ -95,7 +95,7 @@ Result<Json> answer(const evaluation::ClassifierScore& score, const Checkpoint& 
             return written.error();
         result["confusion"] = file.string();
     }
-    result["event"] = event.fields();
+    result["event"] = runs::fieldsOf(event);
     return result;
 }
 

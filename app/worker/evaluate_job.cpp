@@ -221,7 +221,7 @@ Result<Json> evaluateCheckpoint(const Json& request, const Checkpoint& checkpoin
         result["reference"] = *about;
     }
     result["recipe"] = event.recipe;
-    result["event"] = event.fields();
+    result["event"] = runs::fieldsOf(event);
     return result;
 }
 

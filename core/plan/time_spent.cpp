@@ -19,7 +19,7 @@ std::map<double, int> devicesOf(const runs::RunFollower& run)
 {
     std::map<double, int> devices;
     for (const auto& event : run.events())
-        if (const auto started = runs::Started::from(event))
+        if (const auto started = runs::eventAs<runs::Started>(event))
             devices[event.time] = std::max(1, started->ranks);
     return devices;
 }

@@ -84,14 +84,14 @@ std::optional<std::int64_t> moduleOf(const Wish& wish)
 Wish obeyed(const Wish& wish, const WishAnswered& answer)
 {
     auto with = wish;
-    with.options["answer"] = answer.fields();
+    with.options["answer"] = fieldsOf(answer);
     return with;
 }
 
 std::optional<WishAnswered> answerOf(const Wish& wish)
 {
     const auto answer = wish.options.is_object() && moduleOf(wish) ? wish.options.find("answer") : wish.options.end();
-    return answer != wish.options.end() ? WishAnswered::from({0.0, std::string(WishAnswered::kKind), *answer}) : std::nullopt;
+    return answer != wish.options.end() ? eventAs<WishAnswered>({0.0, std::string(WishAnswered::kKind), *answer}) : std::nullopt;
 }
 
 Json wishJson(const Wish& wish)

@@ -3,6 +3,7 @@
 
 #include "core/base/json.h"
 #include "core/base/result.h"
+#include "core/runs/event_fields.h"
 #include "core/runs/run_state.h"
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace espalier::runs {
@@ -22,20 +24,27 @@ struct Event {
     Json fields = Json::object();
 };
 
-// The kinds that we write. Each has `kKind`, `fields()` and `from(event)`; from() gives nothing for another kind or wrong fields.
+// The kinds that we write. Each has its `kKind`, and describe() lists its fields by their names and in their order in the line.
 
 struct Created {
     static constexpr std::string_view kKind = "created";
     std::string runId, name, program;
-    Json fields() const;
-    static std::optional<Created> from(const Event&);
+    static void describe(auto& self, auto&& field)
+    {
+        field("run_id", self.runId);
+        field("name", self.name);
+        field("program", self.program);
+    }
 };
 struct StateChanged {
     static constexpr std::string_view kKind = "state";
     RunState state = RunState::New;
     std::string why;
-    Json fields() const;
-    static std::optional<StateChanged> from(const Event&);
+    static void describe(auto& self, auto&& field)
+    {
+        field("state", self.state);
+        field("why", self.why);
+    }
 };
 /// An attempt begins: what it runs on and how long it will be (0: no such limit; ofSteps is the forecast when only others limit).
 struct Started {
@@ -46,16 +55,27 @@ struct Started {
     std::string devices;
     std::int64_t ofSteps = 0, ofImages = 0;
     double ofSeconds = 0.0;
-    Json fields() const;
-    static std::optional<Started> from(const Event&);
+    static void describe(auto& self, auto&& field)
+    {
+        field("attempt", self.attempt);
+        field("from_step", self.fromStep);
+        field("ranks", self.ranks);
+        field("devices", self.devices);
+        field("of_steps", self.ofSteps);
+        field("of_images", self.ofImages);
+        field("of_seconds", self.ofSeconds);
+    }
 };
 /// Attempt `attempt` goes on from `fromStep`: scalars, samples and checkpoints of earlier attempts beyond it are superseded.
 struct Resumed {
     static constexpr std::string_view kKind = "resumed";
     int attempt = 2;
     std::int64_t fromStep = 0;
-    Json fields() const;
-    static std::optional<Resumed> from(const Event&);
+    static void describe(auto& self, auto&& field)
+    {
+        field("attempt", self.attempt);
+        field("from_step", self.fromStep);
+    }
 };
 /// A new run begins with weights of another: `changes` says what was not taken over as it is.
 struct Initialised {
@@ -64,8 +84,15 @@ struct Initialised {
     std::int64_t step = -1; // of the training that made them; -1: unknown
     std::string model;      // as recognised; may be empty
     Json changes = Json::array();
-    Json fields() const;
-    static std::optional<Initialised> from(const Event&);
+    static void describe(auto& self, auto&& field)
+    {
+        field("path", self.path);
+        field("weights", self.weights);
+        field("sha256", self.sha256);
+        field("step", self.step);
+        field("model", self.model);
+        field("changes", self.changes, Kept::AsItIs);
+    }
 };
 /// The run goes on from the end of a stage of another: what is before this event came from there.
 struct Forked {
@@ -73,16 +100,25 @@ struct Forked {
     std::string runId, name; // of the run that it leaves
     int stage = 0;           // the last one of that run that it has, as a person counts: from 0
     std::int64_t step = 0;   // where that stage ended
-    Json fields() const;
-    static std::optional<Forked> from(const Event&);
+    static void describe(auto& self, auto&& field)
+    {
+        field("run_id", self.runId);
+        field("name", self.name);
+        field("stage", self.stage);
+        field("step", self.step);
+    }
 };
 struct StageStarted {
     static constexpr std::string_view kKind = "stage";
     int index = 0;
     std::string id;
     std::int64_t fromStep = 0;
-    Json fields() const;
-    static std::optional<StageStarted> from(const Event&);
+    static void describe(auto& self, auto&& field)
+    {
+        field("index", self.index);
+        field("id", self.id);
+        field("from_step", self.fromStep);
+    }
 };
 /// A search has found the size of a stage. Its candidates and their scores are in plan.json.
 struct Searched {
@@ -92,8 +128,14 @@ struct Searched {
     std::string chosen; // the candidate: "r128_l9"
     std::int64_t step = 0;
     double seconds = 0.0; // spent on searching so far
-    Json fields() const;
-    static std::optional<Searched> from(const Event&);
+    static void describe(auto& self, auto&& field)
+    {
+        field("stage", self.stage);
+        field("id", self.id);
+        field("chosen", self.chosen);
+        field("step", self.step);
+        field("seconds", self.seconds);
+    }
 };
 struct CheckpointWritten {
     static constexpr std::string_view kKind = "checkpoint";
@@ -102,15 +144,25 @@ struct CheckpointWritten {
     std::string folder; // relative: "checkpoints/step-0000100"
     std::uint64_t bytes = 0;
     std::string because; // "interval", "wish", "pause", "stop", "finish", "stage"
-    Json fields() const;
-    static std::optional<CheckpointWritten> from(const Event&);
+    static void describe(auto& self, auto&& field)
+    {
+        field("step", self.step);
+        field("stage", self.stage);
+        field("folder", self.folder);
+        field("bytes", self.bytes);
+        field("because", self.because);
+    }
 };
 struct CheckpointRemoved {
     static constexpr std::string_view kKind = "checkpoint_removed";
     std::int64_t step = 0;
     std::string folder, because;
-    Json fields() const;
-    static std::optional<CheckpointRemoved> from(const Event&);
+    static void describe(auto& self, auto&& field)
+    {
+        field("step", self.step);
+        field("folder", self.folder);
+        field("because", self.because);
+    }
 };
 struct SamplesDrawn {
     static constexpr std::string_view kKind = "samples";
@@ -123,8 +175,18 @@ struct SamplesDrawn {
     int columns = 0;
     Json recipe = Json::object(); // sampler, steps, eta, seed, classes …
     double seconds = 0.0;
-    Json fields() const;
-    static std::optional<SamplesDrawn> from(const Event&);
+    static void describe(auto& self, auto&& field)
+    {
+        field("step", self.step);
+        field("stage", self.stage);
+        field("weights", self.weights);
+        field("folder", self.folder);
+        field("grid", self.grid);
+        field("count", self.count);
+        field("columns", self.columns);
+        field("recipe", self.recipe);
+        field("seconds", self.seconds);
+    }
 };
 struct Evaluated {
     static constexpr std::string_view kKind = "evaluation";
@@ -137,31 +199,57 @@ struct Evaluated {
     Json recipe = Json::object(); // says "name": "FD-1k, EMA, DDIM-50, seed 1" and all that it rests on
     Json extra = Json::object();  // other numbers of the same evaluation
     double seconds = 0.0;
-    Json fields() const;
-    static std::optional<Evaluated> from(const Event&);
+    static void describe(auto& self, auto&& field)
+    {
+        field("step", self.step);
+        field("stage", self.stage);
+        field("weights", self.weights);
+        field("metric", self.metric);
+        field("value", self.value);
+        field("spread", self.spread);
+        field("floor", self.floor);
+        field("ceiling", self.ceiling);
+        field("recipe", self.recipe);
+        field("extra", self.extra);
+        field("seconds", self.seconds);
+    }
 };
 struct Warned {
     static constexpr std::string_view kKind = "warning";
     std::string message;
     std::int64_t step = -1; // -1: not at a step
-    Json fields() const;
-    static std::optional<Warned> from(const Event&);
+    static void describe(auto& self, auto&& field)
+    {
+        field("message", self.message);
+        field("step", self.step, Kept::WhenKnown);
+    }
 };
 struct Overridden {
     static constexpr std::string_view kKind = "override";
     std::string path;
     Json before, after;
     bool forced = false; // --override on a setting that may not change
-    Json fields() const;
-    static std::optional<Overridden> from(const Event&);
+    static void describe(auto& self, auto&& field)
+    {
+        field("path", self.path);
+        field("before", self.before, Kept::AsItIs);
+        field("after", self.after, Kept::AsItIs);
+        field("forced", self.forced);
+    }
 };
 struct WishAnswered {
     static constexpr std::string_view kKind = "wish";
     std::string id, wish, answer; // answer: one sentence
     bool granted = true;
     std::int64_t step = -1;
-    Json fields() const;
-    static std::optional<WishAnswered> from(const Event&);
+    static void describe(auto& self, auto&& field)
+    {
+        field("id", self.id);
+        field("wish", self.wish);
+        field("answer", self.answer);
+        field("granted", self.granted);
+        field("step", self.step, Kept::WhenKnown);
+    }
 };
 struct Failed {
     static constexpr std::string_view kKind = "failure";
@@ -170,21 +258,46 @@ struct Failed {
     std::string checkpoint; // relative folder of the last good checkpoint, or ""
     int rank = -1;
     std::string code; // "memory", "io", "lost" … (errorCodeText)
-    Json fields() const;
-    static std::optional<Failed> from(const Event&);
+    static void describe(auto& self, auto&& field)
+    {
+        field("message", self.message);
+        field("detail", self.detail);
+        field("step", self.step, Kept::WhenKnown);
+        field("checkpoint", self.checkpoint);
+        field("rank", self.rank, Kept::WhenKnown);
+        field("code", self.code);
+    }
 };
+
+template <class T>
+Json fieldsOf(const T& what)
+{
+    Json fields = Json::object();
+    T::describe(what, [&](const char* key, const auto& value, Kept kept = Kept::Always) { putField(fields, key, value, kept); });
+    return fields;
+}
+/// Nothing where the event is of another kind, or a field has a wrong type. A field that is missing keeps its default.
+template <class T>
+std::optional<T> eventAs(const Event& event)
+{
+    T what;
+    bool good = event.kind == T::kKind && event.fields.is_object();
+    T::describe(what,
+                [&](const char* key, auto& value, Kept kept = Kept::Always) { good = good && getField(event.fields, key, value, kept); });
+    return good ? std::optional<T>(std::move(what)) : std::nullopt;
+}
 
 template <class T>
 Event makeEvent(const T& what, double time)
 {
-    return {time, std::string(T::kKind), what.fields()};
+    return {time, std::string(T::kKind), fieldsOf(what)};
 }
 /// Stamped with the time now.
 Event makeEventNow(std::string_view kind, Json fields);
 template <class T>
 Event makeEvent(const T& what)
 {
-    return makeEventNow(T::kKind, what.fields());
+    return makeEventNow(T::kKind, fieldsOf(what));
 }
 
 /// "usage", "io", "memory" …

@@ -106,39 +106,39 @@ void RunFollower::Impl::supersede(const Resumed& resumed, RunChanges& changes)
 
 void RunFollower::Impl::apply(const Event& event, RunChanges& changes)
 {
-    if (const auto e = StateChanged::from(event)) {
+    if (const auto e = eventAs<StateChanged>(event)) {
         // The cause of a failure is told by its own event, just before.
         if (e->state != RunState::Failed)
             failure.reset();
         written = e->state;
         why = e->why;
-    } else if (const auto e = Started::from(event)) {
+    } else if (const auto e = eventAs<Started>(event)) {
         started = *e;
         attempt = std::max(attempt, e->attempt);
         attemptTime = event.time;
-    } else if (const auto e = Resumed::from(event)) {
+    } else if (const auto e = eventAs<Resumed>(event)) {
         attempt = std::max(attempt, e->attempt);
         attemptTime = event.time;
         supersede(*e, changes);
-    } else if (const auto e = StageStarted::from(event)) {
+    } else if (const auto e = eventAs<StageStarted>(event)) {
         std::erase_if(stages, [&](const auto& each) { return each.id == e->id; }); // a resume tells it again
         stages.push_back({e->index, e->id, e->fromStep, event.time});
         changes.stages = true;
-    } else if (const auto e = SamplesDrawn::from(event)) {
+    } else if (const auto e = eventAs<SamplesDrawn>(event)) {
         std::erase_if(samples, [&](const auto& each) { return each.drawn.grid == e->grid; });
         samples.push_back({*e, event.time});
         changes.samples = true;
-    } else if (const auto e = CheckpointWritten::from(event)) {
+    } else if (const auto e = eventAs<CheckpointWritten>(event)) {
         std::erase_if(checkpoints, [&](const auto& each) { return each.step == e->step; });
         checkpoints.push_back({e->step, e->stage, e->folder, e->bytes, e->because, false, {}, event.time});
         lastEventStep = std::max(lastEventStep, e->step);
         changes.checkpoints = true;
-    } else if (const auto e = CheckpointRemoved::from(event)) {
+    } else if (const auto e = eventAs<CheckpointRemoved>(event)) {
         changes.checkpoints |= std::erase_if(checkpoints, [&](const auto& each) { return each.step == e->step; }) > 0;
-    } else if (const auto e = Evaluated::from(event)) {
+    } else if (const auto e = eventAs<Evaluated>(event)) {
         evaluations.push_back({*e, event.time});
         changes.evaluations = true;
-    } else if (const auto e = Failed::from(event)) {
+    } else if (const auto e = eventAs<Failed>(event)) {
         failure = *e;
     }
 }

@@ -94,7 +94,7 @@ std::vector<Event> history(const ForkRequest& request, const std::vector<Event>&
                                                    SamplesDrawn::kKind, Evaluated::kKind,    CheckpointWritten::kKind};
     std::vector<Event> kept;
     for (const auto& event : all) {
-        if (const auto resumed = Resumed::from(event))
+        if (const auto resumed = eventAs<Resumed>(event))
             std::erase_if(kept, [&](const Event& each) { return stepOf(each) > resumed->fromStep; });
         else if (kKinds.contains(event.kind))
             kept.push_back(event);
@@ -102,8 +102,8 @@ std::vector<Event> history(const ForkRequest& request, const std::vector<Event>&
     std::erase_if(kept, [&](const Event& event) {
         if (event.kind == Initialised::kKind)
             return false; // its step is another training's
-        const auto stage = StageStarted::from(event);
-        const auto searched = Searched::from(event);
+        const auto stage = eventAs<StageStarted>(event);
+        const auto searched = eventAs<Searched>(event);
         return stepOf(event) > request.step || (event.kind == CheckpointWritten::kKind && stepOf(event) != request.step) ||
                (stage && stage->index > request.stage) || (searched && searched->stage > request.stage);
     });
@@ -134,9 +134,9 @@ Result<Done> takeHistory(const ForkRequest& request, const RunFollower& parent, 
     for (const auto& event : history(request, parent.events())) {
         if (auto done = pen->append(event); !done)
             return done;
-        if (const auto drawn = SamplesDrawn::from(event))
+        if (const auto drawn = eventAs<SamplesDrawn>(event))
             takeNamed(request.parent, into, drawn->grid);
-        if (const auto evaluated = Evaluated::from(event))
+        if (const auto evaluated = eventAs<Evaluated>(event))
             takeNamed(request.parent, into, textIn(evaluated->extra, "confusion"));
     }
     if (auto done = pen->write(Created{identity->runId, RunFolder(request.folder).name(), identity->program}); !done)

@@ -129,24 +129,24 @@ bool Known::readConfigFile()
 void Known::apply(const Event& event)
 {
     summary.changed = std::max(summary.changed, event.time);
-    if (const auto e = StateChanged::from(event)) {
+    if (const auto e = eventAs<StateChanged>(event)) {
         written = e->state;
         if (e->state != RunState::Failed || writtenWhy.empty() || !e->why.empty())
             writtenWhy = e->why;
-    } else if (const auto e = Started::from(event)) {
+    } else if (const auto e = eventAs<Started>(event)) {
         started = *e;
-    } else if (const auto e = Resumed::from(event)) {
+    } else if (const auto e = eventAs<Resumed>(event)) {
         resumes[e->attempt] = e->fromStep;
         std::erase_if(distances, [&](const auto& each) { return each.step > e->fromStep; });
         lastEventStep = std::min(lastEventStep, e->fromStep);
-    } else if (const auto e = CheckpointWritten::from(event)) {
+    } else if (const auto e = eventAs<CheckpointWritten>(event)) {
         lastEventStep = std::max(lastEventStep, e->step);
-    } else if (const auto e = Evaluated::from(event)) {
+    } else if (const auto e = eventAs<Evaluated>(event)) {
         // A distance to other images than those of the data set says nothing beside the rest.
         const bool ofData = !e->recipe.is_object() || !e->recipe.contains("reference");
         if (ofData && leadingMetric(e->metric) && std::isfinite(e->value))
             distances.push_back({e->step, e->value, e->metric});
-    } else if (const auto e = Failed::from(event)) {
+    } else if (const auto e = eventAs<Failed>(event)) {
         writtenWhy = e->message;
     }
 }

@@ -14,9 +14,9 @@ CheckpointKeeper::CheckpointKeeper(runs::RunWriter& writer, config::CheckpointCo
     (void)m_writer.flush();
     // The best checkpoint may be one of an earlier stage or attempt.
     for (const auto& event : runs::EventReader(m_writer.folder().eventsFile()).poll()) {
-        if (const auto resumed = runs::Resumed::from(event))
+        if (const auto resumed = runs::eventAs<runs::Resumed>(event))
             m_metrics.erase(m_metrics.upper_bound(resumed->fromStep), m_metrics.end());
-        else if (const auto evaluated = runs::Evaluated::from(event))
+        else if (const auto evaluated = runs::eventAs<runs::Evaluated>(event))
             m_metrics[evaluated->step] = {evaluated->metric, evaluated->value};
     }
 }

@@ -54,7 +54,7 @@ protected:
         RunFollower follower(m_run.root());
         eventually([&] {
             for (const auto& event : follower.poll().events)
-                if (const auto each = WishAnswered::from(event); each && id && each->id == *id)
+                if (const auto each = eventAs<WishAnswered>(event); each && id && each->id == *id)
                     answer = each;
             return answer.has_value();
         });

@@ -82,7 +82,7 @@ TEST_F(PlacedRanks, TrainOneWorkerEachAndRankZeroTells)
     EXPECT_EQ(follower.curve(tags::kLoss)->size(), 40u);
     int starts = 0;
     for (const auto& event : follower.events())
-        if (const auto started = Started::from(event)) {
+        if (const auto started = eventAs<Started>(event)) {
             EXPECT_EQ(started->ranks, 2);
             ++starts;
         }

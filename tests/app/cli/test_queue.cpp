@@ -57,7 +57,7 @@ protected:
         RunFollower follower(folder(name).root());
         follower.poll();
         for (const auto& event : follower.events())
-            if (Started::from(event))
+            if (eventAs<Started>(event))
                 return event.time;
         return 0.0;
     }
@@ -212,7 +212,7 @@ TEST_F(QueuedRuns, ChooseAGpuAndSeeTheDriversNumbers)
         RunFollower follower(folder(name).root());
         follower.poll();
         for (const auto& event : follower.events())
-            if (const auto started = Started::from(event))
+            if (const auto started = eventAs<Started>(event))
                 return started->devices;
         return std::string();
     };

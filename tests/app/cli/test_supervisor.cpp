@@ -70,7 +70,7 @@ TEST_F(SupervisedRuns, AnswerWishes)
     const auto follower = followed();
     std::vector<std::string> answered;
     for (const auto& event : follower.events())
-        if (const auto answer = WishAnswered::from(event)) {
+        if (const auto answer = eventAs<WishAnswered>(event)) {
             EXPECT_TRUE(answer->granted);
             answered.push_back(answer->id);
         }
@@ -191,7 +191,7 @@ TEST_F(SupervisedRuns, RefuseAnotherConfigurationByName)
     std::vector<std::string> overrides;
     const auto follower = followed();
     for (const auto& event : follower.events())
-        if (const auto e = Overridden::from(event))
+        if (const auto e = eventAs<Overridden>(event))
             overrides.push_back(e->path + (e->forced ? "!" : ""));
     EXPECT_EQ(overrides, (std::vector<std::string>{"training.steps", "seed!", "training.steps"}));
     const auto fresh = call(command({"--new", "--json"}, 10));

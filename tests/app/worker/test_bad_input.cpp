@@ -51,7 +51,7 @@ protected:
     static bool warned(const RunFolder& run, const std::string& part)
     {
         for (const auto& event : runs::EventReader(run.eventsFile()).poll())
-            if (const auto warning = runs::Warned::from(event); warning && warning->message.find(part) != std::string::npos)
+            if (const auto warning = runs::eventAs<runs::Warned>(event); warning && warning->message.find(part) != std::string::npos)
                 return true;
         return false;
     }

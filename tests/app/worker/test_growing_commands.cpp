@@ -111,7 +111,7 @@ TEST_F(GrowingCommands, ASearchAloneIsWhatTheTrainingWouldHaveFound)
     runs::RunFollower follower(straight.root());
     int searches = 0;
     for (const auto& event : follower.poll().events)
-        searches += runs::Searched::from(event).has_value();
+        searches += runs::eventAs<runs::Searched>(event).has_value();
     EXPECT_EQ(searches, 2);
 }
 

@@ -64,7 +64,7 @@ TEST_F(ManyRanks, ARunOfFourGoesOnWithTwoAsIfNothingHadHappened)
     follower.poll();
     std::vector<int> ranks;
     for (const auto& event : follower.events())
-        if (const auto started = runs::Started::from(event))
+        if (const auto started = runs::eventAs<runs::Started>(event))
             ranks.push_back(started->ranks);
     EXPECT_EQ(ranks, (std::vector<int>{4, 2}));
     expectNear(straight, changed);

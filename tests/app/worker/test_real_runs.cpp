@@ -63,7 +63,7 @@ TEST_F(RealRuns, GrantWishesWhileTraining)
         EXPECT_TRUE(eventually(
             [&] {
                 for (const auto& event : follower.poll().events)
-                    if (const auto answer = runs::WishAnswered::from(event); answer && answer->id == *id)
+                    if (const auto answer = runs::eventAs<runs::WishAnswered>(event); answer && answer->id == *id)
                         return answer->granted;
                 return false;
             },

@@ -86,7 +86,8 @@ TEST_F(ShardedJobs, ImagesAreTheSameWhateverTheNumberOfDevices)
     EXPECT_FALSE(fs::exists(m_run.root() / "meeting.json"));
     runs::RunFollower follower(m_run.root());
     follower.poll();
-    EXPECT_EQ(std::ranges::count_if(follower.events(), [](const auto& event) { return runs::SamplesDrawn::from(event).has_value(); }), 4)
+    EXPECT_EQ(
+        std::ranges::count_if(follower.events(), [](const auto& event) { return runs::eventAs<runs::SamplesDrawn>(event).has_value(); }), 4)
         << "one for each command, told by rank 0";
     EXPECT_EQ(follower.samples().size(), 1u) << "the same picture, drawn again";
 }

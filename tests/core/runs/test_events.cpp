@@ -35,24 +35,24 @@ TEST_F(Events, SurviveARoundTrip)
     EventReader reader(m_file);
     const auto events = reader.poll();
     ASSERT_EQ(events.size(), 6u);
-    EXPECT_EQ(StateChanged::from(events[0])->state, RunState::Training);
-    const auto back = Evaluated::from(events[1]);
+    EXPECT_EQ(eventAs<StateChanged>(events[0])->state, RunState::Training);
+    const auto back = eventAs<Evaluated>(events[1]);
     ASSERT_TRUE(back);
     EXPECT_EQ(back->value, 12.5);
     EXPECT_EQ(back->floor, 1.25);
     EXPECT_FALSE(back->ceiling);
     EXPECT_EQ(back->recipe["name"], "FD-1k");
-    EXPECT_EQ(Failed::from(events[2])->detail, "line 1\nline 2");
-    EXPECT_EQ(Overridden::from(events[3])->after, 20);
-    const auto searched = Searched::from(events[4]);
+    EXPECT_EQ(eventAs<Failed>(events[2])->detail, "line 1\nline 2");
+    EXPECT_EQ(eventAs<Overridden>(events[3])->after, 20);
+    const auto searched = eventAs<Searched>(events[4]);
     ASSERT_TRUE(searched);
     EXPECT_EQ(searched->chosen, "r128_l9");
     EXPECT_EQ(searched->seconds, 12.5);
-    const auto forked = Forked::from(events[5]);
+    const auto forked = eventAs<Forked>(events[5]);
     ASSERT_TRUE(forked);
     EXPECT_EQ(forked->name, "parent");
     EXPECT_EQ(forked->step, 400);
-    EXPECT_FALSE(StateChanged::from(events[1]));
+    EXPECT_FALSE(eventAs<StateChanged>(events[1]));
     EXPECT_EQ(reader.poll().size(), 0u);
 }
 
@@ -68,7 +68,7 @@ TEST_F(Events, ATornLastLineIsEndedByTheNextWriter)
     ASSERT_TRUE(log->write(StateChanged{RunState::Paused, ""}));
     const auto events = reader.poll();
     ASSERT_EQ(events.size(), 1u);
-    EXPECT_EQ(StateChanged::from(events[0])->state, RunState::Paused);
+    EXPECT_EQ(eventAs<StateChanged>(events[0])->state, RunState::Paused);
     EXPECT_EQ(reader.badLines(), 1);
 }
 
@@ -78,7 +78,33 @@ TEST_F(Events, NaNIsNullAndBack)
     e.metric = "fd";
     const auto line = eventLine(makeEvent(e));
     EXPECT_NE(line.find("\"value\":null"), std::string::npos);
-    EXPECT_TRUE(std::isnan(Evaluated::from(*parseEventLine(line))->value));
+    EXPECT_TRUE(std::isnan(eventAs<Evaluated>(*parseEventLine(line))->value));
+}
+
+TEST_F(Events, FieldsOfAWrongTypeMakeNoEvent)
+{
+    const auto as = [](auto kind, Json fields) {
+        using T = decltype(kind);
+        return eventAs<T>({0.0, std::string(T::kKind), std::move(fields)});
+    };
+    EXPECT_FALSE(as(StateChanged{}, Json::object())) << "a state must be there";
+    EXPECT_FALSE(as(StateChanged{}, {{"state", "asleep"}}));
+    EXPECT_FALSE(as(StateChanged{}, Json::array()));
+    EXPECT_FALSE(as(Warned{}, {{"message", 7}}));
+    EXPECT_FALSE(as(Started{}, {{"of_steps", 1.5}}));
+    EXPECT_FALSE(as(Started{}, {{"attempt", std::int64_t{1} << 40}}));
+    EXPECT_FALSE(as(Started{}, {{"of_seconds", "long"}}));
+    EXPECT_FALSE(as(CheckpointWritten{}, {{"bytes", -1}}));
+    EXPECT_FALSE(as(WishAnswered{}, {{"granted", 1}}));
+    EXPECT_FALSE(as(Evaluated{}, {{"spread", "wide"}}));
+    EXPECT_FALSE(as(Evaluated{}, {{"recipe", Json::array()}}));
+    const auto bare = as(Evaluated{}, {{"spread", nullptr}, {"recipe", nullptr}, {"of_another_version", 1}});
+    ASSERT_TRUE(bare);
+    EXPECT_FALSE(bare->spread);
+    EXPECT_EQ(bare->recipe, Json::object());
+    EXPECT_EQ(as(Initialised{}, {{"changes", "none"}})->changes, "none");
+    EXPECT_EQ(fieldsOf(Failed{"Lost.", "", -1, "", 2, "lost"}).dump(),
+              R"({"message":"Lost.","detail":"","checkpoint":"","rank":2,"code":"lost"})");
 }
 
 TEST_F(Events, BytesThatAreNoTextStillMakeALine)
@@ -104,8 +130,8 @@ TEST_F(Events, HostileLinesAreLeftOut)
     EventReader reader(m_file);
     const auto events = reader.poll();
     ASSERT_FALSE(events.empty());
-    EXPECT_EQ(StateChanged::from(events.back())->state, RunState::Paused);
-    EXPECT_FALSE(StateChanged::from(events.front()));
+    EXPECT_EQ(eventAs<StateChanged>(events.back())->state, RunState::Paused);
+    EXPECT_FALSE(eventAs<StateChanged>(events.front()));
     EXPECT_GE(reader.badLines(), 7);
 }
 
@@ -118,7 +144,7 @@ TEST_F(Events, RandomBytesNeverHurt)
         for (int i = 0; i < 3; ++i)
             line[random() % line.size()] = static_cast<char>(random());
         if (const auto event = parseEventLine(line))
-            (void)CheckpointWritten::from(*event);
+            (void)eventAs<CheckpointWritten>(*event);
     }
 }
 

@@ -88,11 +88,11 @@ TEST_F(Forks, HaveTheHistoryUpToTheirStep)
     std::optional<Forked> forked;
     std::optional<Overridden> changed;
     for (const auto& event : follower.events()) {
-        if (const auto e = Created::from(event))
+        if (const auto e = eventAs<Created>(event))
             created = e;
-        if (const auto e = Forked::from(event))
+        if (const auto e = eventAs<Forked>(event))
             forked = e;
-        if (const auto e = Overridden::from(event))
+        if (const auto e = eventAs<Overridden>(event))
             changed = e;
     }
     ASSERT_TRUE(created && forked && changed);

@@ -30,7 +30,7 @@ TEST_F(RunWriters, CountAttemptsAndSayWhereTheyWentOn)
     EventReader reader(run.eventsFile());
     const auto events = reader.poll();
     ASSERT_EQ(events.size(), 3u); // created, state, resumed
-    EXPECT_EQ(Resumed::from(events[2])->fromStep, 1);
+    EXPECT_EQ(eventAs<Resumed>(events[2])->fromStep, 1);
     EXPECT_NE(textOf(run.logFile()).find("warning two lines\n"), std::string::npos);
     EXPECT_TRUE(std::filesystem::exists(run.scalarsFile(1, tags::kLoss)));
 }

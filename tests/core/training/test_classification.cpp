@@ -201,7 +201,7 @@ TEST_F(VitRun, WithoutTestImagesItTrainsAndSaysWhatIsMissing)
     ASSERT_TRUE(ended) << ended.error().message;
     int said = 0;
     for (const auto& event : runs::RunFollower(folder.root()).poll().events)
-        if (const auto warned = runs::Warned::from(event))
+        if (const auto warned = runs::eventAs<runs::Warned>(event))
             said += warned->message.find("no test images") != std::string::npos ? 1 : 0;
     EXPECT_EQ(said, 2);
 }

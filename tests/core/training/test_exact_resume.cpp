@@ -78,7 +78,7 @@ TEST_F(ExactResume, DrawingAndEvaluatingChangeNoBit)
     const auto changes = follower.poll();
     int evaluations = 0;
     for (const auto& event : changes.events)
-        if (const auto evaluated = runs::Evaluated::from(event)) {
+        if (const auto evaluated = runs::eventAs<runs::Evaluated>(event)) {
             ++evaluations;
             EXPECT_GT(*evaluated->ceiling, *evaluated->floor);
             EXPECT_GT(evaluated->value, *evaluated->floor);

@@ -305,7 +305,7 @@ TEST_F(FirstWeights, BeginARunAndAreNotReadAgain)
 
     int told = 0;
     for (const auto& event : runs::RunFollower(folder.root()).poll().events)
-        if (const auto origin = runs::Initialised::from(event)) {
+        if (const auto origin = runs::eventAs<runs::Initialised>(event)) {
             ++told;
             EXPECT_EQ(origin->path, path);
             EXPECT_EQ(origin->step, 2);

@@ -108,7 +108,7 @@ protected:
         std::vector<std::string> warnings;
         runs::RunFollower follower(folder.root());
         for (const auto& event : follower.poll().events)
-            if (const auto warned = runs::Warned::from(event))
+            if (const auto warned = runs::eventAs<runs::Warned>(event))
                 warnings.push_back(warned->message);
         return warnings;
     }

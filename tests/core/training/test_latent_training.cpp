@@ -75,7 +75,7 @@ TEST_F(LatentTraining, GoesOnExactlyAndIsDrawnFrom)
     const auto changes = follower.poll();
     int evaluations = 0;
     for (const auto& event : changes.events)
-        if (const auto evaluated = runs::Evaluated::from(event)) {
+        if (const auto evaluated = runs::eventAs<runs::Evaluated>(event)) {
             ++evaluations;
             EXPECT_EQ(evaluated->recipe["latents"]["decode"], "whole");
         }
