@@ -57,11 +57,13 @@ public:
 
     Result<Done> run()
     {
-        if (auto claimed = data::claimLatentFolder(m_work.folder, m_about); !claimed)
-            return claimed;
+        std::error_code said; // by claim(), which needs the folder too
+        fs::create_directories(m_work.folder, said);
         const FolderLock lock(m_work.folder);
         if (auto mine = waitForTurn(lock); !mine)
             return mine;
+        if (auto claimed = claim(); !claimed)
+            return claimed;
         const auto missing = findMissing();
         if (!missing)
             return missing.error();
@@ -96,8 +98,6 @@ private:
     {
         for (;;) {
             std::vector<std::int64_t> waits{first() && !lock.take() ? 1 : 0};
-            if (first() && waits.front() == 0)
-                removeRests();
             agree(waits);
             if (waits.front() == 0)
                 return Done{};
@@ -106,6 +106,21 @@ private:
             if (anyStopped())
                 return cancelled();
         }
+    }
+
+    /// Rank 0 before the others, and under the lock: what is half written when it comes was left by a kill.
+    Result<Done> claim() const
+    {
+        auto claimed = first() ? data::claimLatentFolder(m_work.folder, m_about) : Result<Done>(Done{});
+        if (first() && claimed)
+            removeRests();
+        std::vector<std::int64_t> refused{claimed ? 0 : 1};
+        agree(refused);
+        if (!first())
+            claimed = data::claimLatentFolder(m_work.folder, m_about);
+        if (claimed && refused.front() != 0)
+            return Error{ErrorCode::Lost, "Rank 0 could not begin to make latents; it says why."};
+        return claimed;
     }
 
     /// What a kill left beside the final names.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/base/files.h"
 #include "core/formats/png.h"
 #include "core/formats/safetensors.h"
 #include "core/generation/generator.h"
@@ -162,6 +163,32 @@ TEST_F(Latents, AreGoneOnWithAfterAStop)
     ASSERT_TRUE(prepareLatents(stopped, {}));
     EXPECT_LT(pictures->reads - reads, 14);
     EXPECT_EQ(filesOf(stopped.folder), filesOf(straight.folder));
+}
+
+TEST_F(Latents, AreBegunByRankZeroAlone)
+{
+    // Rank 0 clears away what a kill left half written, so no other rank may write before it has.
+    const auto pictures = std::make_shared<Pictures>(4);
+    auto about = work(pictures);
+    int turns = 0;
+    const auto claimed = [&] { return std::filesystem::exists(about.folder / "cache.json"); };
+    about.ranks = {1, 2, [&](std::vector<std::int64_t>& values) {
+                       if (++turns == 1) {
+                           EXPECT_FALSE(claimed()) << "while rank 0 waits for its turn";
+                       } else {
+                           EXPECT_FALSE(claimed()) << "before rank 0 did";
+                           values.front() = 1; // it could not
+                       }
+                   }};
+    const auto ended = prepareLatents(about, {});
+    ASSERT_FALSE(ended);
+    EXPECT_EQ(ended.error().code, ErrorCode::Lost);
+    EXPECT_EQ(turns, 2) << "and nobody waits for it";
+    const auto rest = about.folder / ".cache.json.1.part"; // of a kill
+    ASSERT_TRUE(writeFileAtomically(rest, "{"));
+    about.ranks = {};
+    ASSERT_TRUE(prepareLatents(about, {}));
+    EXPECT_FALSE(std::filesystem::exists(rest));
 }
 
 TEST_F(Latents, DamagedShardsAreMadeAgain)
