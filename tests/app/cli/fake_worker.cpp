@@ -275,8 +275,10 @@ private:
             return;
         std::fprintf(stderr, "about to misbehave at step %lld\n", static_cast<long long>(step));
         const auto how = setting("FAKE_CRASH");
-        if (how == "segv")
+        if (how == "segv") {
+            std::signal(SIGSEGV, SIG_DFL); // also where a sanitizer listens
             ::raise(SIGSEGV);
+        }
         if (how == "exit")
             std::_Exit(3);
         if (how == "quiet")
