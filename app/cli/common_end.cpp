@@ -27,7 +27,6 @@ CommonEnd::CommonEnd(int rank, Patience patience, std::string advice) : m_rank(r
 void CommonEnd::among(Meeting& others)
 {
     m_others = &others;
-    m_lastBeat = {};
 }
 
 void CommonEnd::begins()
@@ -68,18 +67,16 @@ void CommonEnd::atOnce()
     tell({m_rank, {ErrorCode::Cancelled, fmt::format("Rank {} was ended at once by a second signal.", m_rank), {}}, -1, "", false});
 }
 
-bool CommonEnd::hear(const Meeting::Peer& peer, const Json& line)
+void CommonEnd::hear(const Meeting::Peer& peer, const Json& line)
 {
     const auto kind = textAt(line, "kind");
     const bool gone = kind == "gone", over = kind == "over";
     if (kind == "end") {
         m_firstDone = m_firstDone ? m_firstDone : Clock::now();
-        return true;
+        return;
     }
-    if (!gone && !over && kind != "failed")
-        return false;
-    if (gone && m_firstDone)
-        return true;
+    if ((!gone && !over && kind != "failed") || (gone && m_firstDone))
+        return;
     Cause cause;
     cause.rank = valueOr<int>(line, "rank", peer.rank);
     cause.error = {gone ? ErrorCode::Lost : runs::errorCodeFromText(textAt(line, "code")),
@@ -94,7 +91,6 @@ bool CommonEnd::hear(const Meeting::Peer& peer, const Json& line)
     if (!over || allConsequences())
         failed(std::move(cause));
     m_toldOver = m_toldOver || !leads();
-    return true;
 }
 
 void CommonEnd::watch(Clock::time_point now)

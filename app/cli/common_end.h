@@ -46,13 +46,15 @@ public:
     void cancelled();
     /// It ends at once, without waiting for anybody's reasons.
     void atOnce();
-    /// What another supervisor says. False: that is not about an end.
-    bool hear(const Meeting::Peer& peer, const Json& line);
+    /// What another supervisor says, where it is about an end.
+    void hear(const Meeting::Peer& peer, const Json& line);
     /// Gives signs of life to the others and fails for one that gives none.
     void watch(Clock::time_point now);
 
     // What follows.
     bool hasFailed() const { return m_since.has_value(); }
+    bool wasCancelled() const { return m_cancelled; }
+    bool endsAtOnce() const { return m_atOnce; }
     /// Something is known of an end, good or bad: the clock wants to be read often.
     bool nears() const { return m_since || m_firstDone; }
     /// `several`: workers of this supervisor.

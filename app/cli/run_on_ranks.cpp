@@ -109,7 +109,7 @@ private:
             m_end.done();
             return;
         }
-        if (m_now || m_end.terminated()) // by us
+        if (m_end.endsAtOnce() || m_end.terminated()) // by us
             return;
         Cause cause;
         cause.rank = worker.rank();
@@ -139,7 +139,6 @@ private:
                     m_meeting->say({{"kind", "asked"}});
                 cancelAll();
             } else if (!m_placed || now - m_firstSignal > kOneSignal) {
-                m_now = true;
                 m_end.atOnce();
                 signalAll(SIGKILL);
             }
@@ -148,7 +147,7 @@ private:
 
     void cancelAll()
     {
-        if (std::exchange(m_cancelled, true))
+        if (m_end.wasCancelled())
             return;
         m_end.cancelled();
         for (auto& worker : m_workers)
@@ -181,7 +180,7 @@ private:
 
     Result<Json> conclude()
     {
-        if (m_now)
+        if (m_end.endsAtOnce())
             return Error{ErrorCode::Cancelled, "Ended at once.", {}};
         if (!m_end.hasFailed() && m_leads && !m_workers.empty() && m_workers.front().result())
             return *m_workers.front().result();
@@ -207,7 +206,6 @@ private:
     Agreement m_agreed;
     std::vector<JobWorker> m_workers;
     int m_obeyed = 0;
-    bool m_now = false, m_cancelled = false;
     Clock::time_point m_firstSignal{};
 };
 

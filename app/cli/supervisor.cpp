@@ -61,7 +61,7 @@ Result<RunState> Supervisor::train()
     while (waitsForBranches() && trainBranches())
         attempt();
     refuseLateWishes();
-    auto end = !m_end.hasFailed() || m_now ? tellEnd() : tellFailure();
+    auto end = !m_end.hasFailed() || m_end.endsAtOnce() ? tellEnd() : tellFailure();
     if (m_plan.meeting)
         m_plan.meeting->leave();
     if (m_logFd >= 0)
@@ -208,8 +208,7 @@ void Supervisor::obeySignals()
             m_firstSignal = now;
             m_console.note("Stopping: saving a checkpoint first. Once more ends at once, without saving.");
             askToStop();
-        } else if (!m_now && (m_plan.place.worldSize == 1 || now - m_firstSignal > kOneSignal)) {
-            m_now = true;
+        } else if (!m_end.endsAtOnce() && (m_plan.place.worldSize == 1 || now - m_firstSignal > kOneSignal)) {
             m_end.atOnce();
             killAll();
         }

@@ -111,7 +111,6 @@ private:
     std::int64_t m_step = -1;
     std::string m_doing;
     int m_signalsObeyed = 0, m_logFd = -1;
-    bool m_now = false; // a second signal: end at once
     Agreement m_agreed;
     GpuMeter m_gpus;
     GpuCurves m_gpuCurves;

@@ -17,7 +17,7 @@ using runs::RunState;
 bool Supervisor::waitsForBranches()
 {
     const auto* zero = rankZero();
-    return trainsApart() && !m_end.hasFailed() && !m_now && !m_writeError && zero && zero->end == runs::EndedHow::Waits;
+    return trainsApart() && !m_end.hasFailed() && !m_end.endsAtOnce() && !m_writeError && zero && zero->end == runs::EndedHow::Waits;
 }
 
 /// Whether the run itself goes on afterwards; otherwise it is known how it ends.
@@ -54,7 +54,7 @@ bool Supervisor::trainBranches()
                          [this](LogLevel level, std::string_view text) { log(level, text); }});
     loop();
     const auto crew = std::exchange(m_crew, nullptr);
-    if (m_now)
+    if (m_end.endsAtOnce())
         return false;
     if (auto failed = crew->failure()) {
         m_end.failed(*std::move(failed));

@@ -71,7 +71,7 @@ void Supervisor::killAll()
 
 Result<RunState> Supervisor::tellEnd()
 {
-    if (m_now) {
+    if (m_end.endsAtOnce()) {
         write(
             runs::StateChanged{RunState::Stopped, "Ended at once by a second signal: what was trained since the last checkpoint is lost."});
         return Error{ErrorCode::Cancelled, "Ended at once. What was trained since the last checkpoint will be trained again.", {}};

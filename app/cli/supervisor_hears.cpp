@@ -59,7 +59,7 @@ void Supervisor::hearExit(Worker& worker)
 {
     const int status = *worker.child.exit();
     const bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    if ((well && worker.end) || m_now)
+    if ((well && worker.end) || m_end.endsAtOnce())
         return;
     if (worker.end && !well) // it had saved everything and said so; what came after is noted, not a failure
         return log(LogLevel::Warning, fmt::format("worker {} ended badly after its work was done: {}", worker.rank,

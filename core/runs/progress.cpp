@@ -11,11 +11,12 @@ void Progress::measure(const std::optional<Started>& started, const Json& config
 {
     const bool asWritten = valueOr<std::string>(config, "schedule", "kind", "") != "assembled";
     const auto limit = [&](double told, const char* key) {
-        return started && told > 0 ? told : asWritten ? std::clamp(valueOr(config, "training", key, 0.0), 0.0, 1e15) : 0.0;
+        return told > 0 ? told : asWritten ? std::clamp(valueOr(config, "training", key, 0.0), 0.0, 1e15) : 0.0;
     };
-    ofSteps = static_cast<std::int64_t>(limit(started ? static_cast<double>(started->ofSteps) : 0.0, "steps"));
-    ofImages = limit(started ? static_cast<double>(started->ofImages) : 0.0, "images");
-    ofSeconds = limit(started ? started->ofSeconds : 0.0, "seconds");
+    const auto said = started.value_or(Started{});
+    ofSteps = static_cast<std::int64_t>(limit(static_cast<double>(said.ofSteps), "steps"));
+    ofImages = limit(static_cast<double>(said.ofImages), "images");
+    ofSeconds = limit(said.ofSeconds, "seconds");
     fraction = 0.0;
     if (ofSteps > 0)
         fraction = static_cast<double>(step) / static_cast<double>(ofSteps);

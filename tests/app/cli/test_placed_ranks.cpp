@@ -296,6 +296,23 @@ TEST_F(PlacedRanks, StopTogetherWhoeverGetsTheSignal)
     }
 }
 
+TEST_F(PlacedRanks, AllEndWhereOneIsEndedAtOnce)
+{
+    for (const int asked : {0, 1}) {
+        m_run = RunFolder(m_folder / ("at-once" + std::to_string(asked)));
+        auto zero = startRank(0, 100000, {{"FAKE_DEAF", "1"}}), one = startRank(1, 100000, {{"FAKE_DEAF", "1"}});
+        ASSERT_TRUE(passes(3));
+        auto &ends = asked == 0 ? zero : one, &stays = asked == 0 ? one : zero;
+        ends->signal(SIGTERM);
+        EXPECT_EQ(ends->wait(2200ms), -1) << "it waits for a checkpoint";
+        ends->signal(SIGTERM);
+        EXPECT_EQ(ends->wait(5s), 1) << ends->err();
+        EXPECT_EQ(stays->wait(5s), 1) << stays->err();
+        EXPECT_NE(stays->err().find("Rank " + std::to_string(asked) + " was ended at once by a second signal."), std::string::npos)
+            << stays->err();
+    }
+}
+
 TEST_F(PlacedRanks, LetNoStrangerIn)
 {
     // A meeting file of an earlier attempt whose port somebody else has by now.
