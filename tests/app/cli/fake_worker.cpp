@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Speaks the worker's side of the protocol with the real RunWriter and WorkerLink, and trains nothing. For tests of supervisor and window.
 //
-// A step costs FAKE_STEP_MS (5). FAKE_CRASH_AT=N: ends by FAKE_CRASH (abort, segv, exit, fail, usage, quiet) at step N or the first after
-// it, on rank FAKE_RANK (0), in branch FAKE_BRANCH (none). FAKE_HANG_AT=N: stands still there. FAKE_SAVE_MS: what a checkpoint costs.
+// A step costs FAKE_STEP_MS (5). FAKE_CRASH_AT=N: ends by FAKE_CRASH (abort, segv, exit, fail, usage, lost, quiet) at step N or the first
+// after it, on rank FAKE_RANK (0), in branch FAKE_BRANCH (none). FAKE_HANG_AT=N: stands still there. FAKE_SAVE_MS: what a checkpoint costs.
 // FAKE_DEAF: never answers wishes.
 // A job takes FAKE_PARTS steps; FAKE_CRASH as "fail" or anything else, on rank FAKE_RANK. FAKE_TRACE: a folder where each rank says what it
 // was told.
@@ -285,6 +285,8 @@ private:
             std::_Exit(0);
         if (how == "fail")
             std::_Exit(fail({ErrorCode::NotFinite, "The loss was not finite for 5 steps.", "step 7"}, step));
+        if (how == "lost")
+            std::_Exit(fail({ErrorCode::Lost, "Another rank went away.", ""}, step));
         if (how == "usage")
             std::_Exit(fail({ErrorCode::Usage, "devices: there is no GPU 9.", ""}, step));
         std::abort();

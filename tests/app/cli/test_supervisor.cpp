@@ -140,6 +140,18 @@ TEST_F(SupervisedRuns, NameTheRankThatFailedFirstAndEndTheOthers)
     EXPECT_EQ(followed().failure()->rank, 2);
 }
 
+TEST_F(SupervisedRuns, TakeNoConsequenceForTheReason)
+{
+    // Worker 0 misses a peer before that peer is known to be dead.
+    auto run = start(command({"--devices", "cpu:2"}, 100000), {{"FAKE_CRASH_AT", "50"}, {"FAKE_CRASH", "lost"}});
+    for (const std::size_t left : {2, 1})
+        ASSERT_TRUE(tests::eventually([&] { return tests::childrenOf(run->pid()).size() == left; }));
+    ::kill(tests::childrenOf(run->pid()).front(), SIGKILL);
+    EXPECT_EQ(run->wait(10s), 1);
+    EXPECT_NE(run->err().find("Worker 1 was ended by SIGKILL"), std::string::npos) << run->err();
+    EXPECT_EQ(followed().failure()->rank, 1);
+}
+
 TEST_F(SupervisedRuns, EndAWorkerThatHangs)
 {
     const auto begin = std::chrono::steady_clock::now();
